@@ -1,0 +1,1 @@
+"""What deskstore is about: records, rules and ports, with no storage in sight."""

@@ -1,0 +1,93 @@
+"""What a unit of work holds back until commit(): one change a thing, in key order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from deskstore.domain.identifiers import Key
+from deskstore.domain.processing import Checkpoint, Processing
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import Summary
+
+
+@frozen
+class SaveRecord:
+    """Keep a record; its version is the one that was read, 0 for one that must not exist yet."""
+
+    record: Ticket | Article
+
+    @property
+    def key(self) -> Key:
+        """The record's key."""
+        return self.record.key
+
+
+@frozen
+class DeleteRecord:
+    """Remove a record with its processing, claim and summaries."""
+
+    key: Key
+    version: int  #: the one that was read
+
+
+@frozen
+class SaveProcessing:
+    """Keep how far a ticket has come, guarded by the claim's token, or by version and the absence of a live claim."""
+
+    processing: Processing
+    token: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """The ticket's key."""
+        return self.processing.key
+
+
+@frozen
+class AddSummary:
+    """Keep one more summary of a record; it gets its number at the commit."""
+
+    summary: Summary
+
+    @property
+    def key(self) -> Key:
+        """The record's key."""
+        return self.summary.key
+
+
+@frozen
+class SaveCheckpoint:
+    """Keep how far a stream has been read."""
+
+    checkpoint: Checkpoint
+
+
+@frozen(kw_only=True)
+class Changes:
+    """All that one unit of work wants to change; every part in key order."""
+
+    records: tuple[SaveRecord, ...] = ()
+    deletes: tuple[DeleteRecord, ...] = ()
+    processing: tuple[SaveProcessing, ...] = ()
+    summaries: tuple[AddSummary, ...] = ()
+    checkpoints: tuple[SaveCheckpoint, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.deletes or self.processing or self.summaries or self.checkpoints)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The key of every record that is concerned, once, ascending."""
+        concerned = (change.key for part in (self.records, self.deletes, self.processing, self.summaries) for change in part)
+        return tuple(sorted(set(concerned)))
+
+
+@frozen(kw_only=True)
+class Committed:
+    """What a commit assigned."""
+
+    versions: Mapping[Key, int]  #: of the records that were saved
+    summaries: tuple[Summary, ...] = ()  #: as they were kept, with their numbers
+    processing: Mapping[Key, Processing] = {}  #: of the tickets whose processing was saved or reset

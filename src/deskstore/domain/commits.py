@@ -1,0 +1,195 @@
+"""
+What a commit does, decided in one place for every storage that decides in Python.
+
+The storage takes its lock, reads what stands under the keys concerned, asks decide(), and writes down the copies it gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from attrs import Factory, define, evolve, field, frozen
+
+from deskstore.domain import times
+from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, SaveProcessing, SaveRecord
+from deskstore.domain.errors import ArticleNotFound, ClaimLost, TicketNotFound, VersionConflict
+from deskstore.domain.identifiers import TICKET, Key
+from deskstore.domain.mirror import Copy, Thing, Value, copy_of
+from deskstore.domain.processing import COMPLETED, FAILED, PROCESSING, Processing, fresh
+from deskstore.domain.records import Ticket
+from deskstore.domain.summaries import Summary
+
+
+@frozen(kw_only=True)
+class Standing:
+    """What is stored under one key, read under the storage's lock."""
+
+    version: int = 0  #: of the record; 0 = there is none
+    text_digest: bytes = b""
+    processing: Processing | None = None
+    last_summary: int = 0  #: the highest number
+
+
+NOTHING = Standing()
+
+
+@frozen(kw_only=True)
+class Decision:
+    """What to write, and what to tell the caller."""
+
+    copies: tuple[Copy, ...]
+    committed: Committed
+
+
+def next_version(previous: int, floor: int, now: datetime) -> int:
+    """The version after a previous one, or after everything ever deleted (the floor); about the time in microseconds."""
+    return max((previous or floor) + 1, times.microseconds(now))
+
+
+def decide(
+    changes: Changes,
+    standing: Mapping[Key, Standing],
+    *,
+    checkpoints: Mapping[tuple[str, str], int],
+    floor: int,
+    now: datetime,
+) -> Decision:
+    """
+    Check the guards of all changes against what is stored, and work out what has to be written.
+
+    Args:
+        standing: What is stored under each of changes.keys, as read under the lock.
+        checkpoints: The stored versions of the checkpoints concerned.
+        floor: The highest version that was ever deleted in this company.
+
+    Raises:
+        TicketNotFound, ArticleNotFound: A summary or a first processing names no record.
+        ClaimLost: A token is not the current one, or a claim lives and no token was given.
+        VersionConflict: Records or processing were saved since they were read; keys names them all.
+    """
+    desk = _Desk(standing=standing, floor=floor, now=now)
+    _check(changes, desk)
+    for delete in changes.deletes:
+        desk.delete(delete)
+    for save in changes.records:
+        desk.save(save)
+    for processing in changes.processing:
+        desk.process(processing)
+    for summary in changes.summaries:
+        desk.summarise(summary)
+    for checkpoint in (change.checkpoint for change in changes.checkpoints):
+        known = checkpoints.get((checkpoint.platform, checkpoint.stream), 0)
+        desk.keep(evolve(checkpoint, version=next_version(known, 0, now)))
+    return desk.decision()
+
+
+@define(kw_only=True)
+class _Desk:
+    """The present state of the keys concerned while a unit's changes are carried out on it."""
+
+    standing: Mapping[Key, Standing]
+    floor: int
+    now: datetime
+    written: dict[Thing, Copy] = field(default=Factory(dict[Thing, Copy]))
+    digests: dict[Key, bytes] = field(default=Factory(dict[Key, bytes]))
+    numbers: dict[Key, int] = field(default=Factory(dict[Key, int]))
+
+    def of(self, key: Key) -> Standing:
+        return self.standing.get(key, NOTHING)
+
+    def keep(self, value: Value) -> None:
+        copy = copy_of(value)
+        self.written[copy.thing] = copy
+
+    def delete(self, change: DeleteRecord) -> None:
+        stood = self.of(change.key)
+        version = next_version(stood.version, self.floor, self.now)
+        for thing in things_under(change.key, stood):
+            self.written[thing] = Copy(thing, version, None)
+
+    def save(self, change: SaveRecord) -> None:
+        record, stood = change.record, self.of(change.key)
+        self.keep(evolve(record, version=next_version(stood.version, self.floor, self.now)))
+        self.digests[change.key] = record.fields.text_digest
+        if isinstance(record, Ticket) and (stood.processing is None or self._text_is_new(change.key, stood.processing)):
+            known = stood.processing.version if stood.processing else 0
+            self.keep(fresh(change.key, now=record.saved_at, version=next_version(known, self.floor, self.now)))
+
+    def _text_is_new(self, key: Key, processing: Processing) -> bool:
+        return self.digests[key] != self.of(key).text_digest and not processing.is_claimed(self.now)
+
+    def process(self, change: SaveProcessing) -> None:
+        stood = self.of(change.key).processing
+        known = stood.version if stood else 0
+        version = next_version(known, self.floor, self.now)
+        self.keep(evolve(self._settled(change, stood), version=version))
+
+    def _settled(self, change: SaveProcessing, stood: Processing | None) -> Processing:
+        wanted = change.processing
+        if change.token is None or stood is None or stood.claim is None:
+            return wanted
+        if wanted.status == PROCESSING and wanted.claim is not None:
+            return stood.renewed(wanted.claim.lease_until)
+        text = self.digests.get(change.key, self.of(change.key).text_digest)
+        if wanted.status in (COMPLETED, FAILED) and text != stood.claim.text_digest:
+            return fresh(change.key, now=self.now)
+        return wanted
+
+    def summarise(self, change: AddSummary) -> None:
+        number = self.numbers.get(change.key, self.of(change.key).last_summary) + 1
+        self.numbers[change.key] = number
+        self.keep(evolve(change.summary, number=number, version=next_version(0, self.floor, self.now)))
+
+    def decision(self) -> Decision:
+        values = [copy.value for copy in self.written.values()]
+        return Decision(
+            copies=tuple(self.written.values()),
+            committed=Committed(
+                versions={copy.thing.key: copy.version for copy in self.written.values() if copy.thing.part in ("ticket", "article")},
+                summaries=tuple(value for value in values if isinstance(value, Summary)),
+                processing={value.key: value for value in values if isinstance(value, Processing)},
+            ),
+        )
+
+
+def things_under(key: Key, stood: Standing) -> Iterable[Thing]:
+    """All that goes when a record goes: itself, its processing and its summaries."""
+    yield Thing(key.kind, *key)
+    if stood.processing is not None:
+        yield Thing("processing", *key)
+    for number in range(1, stood.last_summary + 1):
+        yield Thing("summary", *key, number)
+
+
+def _check(changes: Changes, desk: _Desk) -> None:
+    saved = {change.key for change in changes.records}
+    named = [change.key for change in changes.summaries]
+    named += [change.key for change in changes.processing if change.token is None and not change.processing.version]
+    for key in named:
+        if key not in saved and not desk.of(key).version:
+            raise TicketNotFound(key) if key.kind == TICKET else ArticleNotFound(key)
+    if lost := [change.key for change in changes.processing if _is_lost(change, desk)]:
+        raise ClaimLost(lost)
+    if conflicts := sorted(set(_conflicts(changes, desk))):
+        raise VersionConflict(conflicts)
+
+
+def _is_lost(change: SaveProcessing, desk: _Desk) -> bool:
+    stood = desk.of(change.key).processing
+    if change.token is None:
+        return stood is not None and stood.is_claimed(desk.now)
+    return stood is None or stood.claim is None or stood.claim.token != change.token
+
+
+def _conflicts(changes: Changes, desk: _Desk) -> Iterable[Key]:
+    for save in changes.records:
+        if save.record.version != desk.of(save.key).version:
+            yield save.key
+    for delete in changes.deletes:
+        if delete.version != desk.of(delete.key).version:
+            yield delete.key
+    for change in changes.processing:
+        stood = desk.of(change.key).processing
+        if change.token is None and change.processing.version != (stood.version if stood else 0):
+            yield change.key

@@ -1,0 +1,107 @@
+"""Filters, pages and the opaque cursors between them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+from attrs import field, frozen
+
+from deskstore.domain import times
+from deskstore.domain.errors import InvalidRecord
+from deskstore.domain.identifiers import Key, Kind
+from deskstore.domain.processing import ProcessingStatus
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+LARGEST_PAGE: Final = 1_000  #: records
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return None if value is None else times.aware_utc(value)
+
+
+@frozen(kw_only=True)
+class Filter:
+    """Which records are meant; what is None lets everything through, and all that is given must hold."""
+
+    platform: str | None = None
+    status: str | None = None  #: the platform's own text, exactly
+    processing: ProcessingStatus | None = None  #: tickets only
+    created_from: datetime | None = field(default=None, converter=_utc)  #: this moment or later
+    created_to: datetime | None = field(default=None, converter=_utc)  #: earlier than this moment
+    changed_since: datetime | None = field(default=None, converter=_utc)  #: received at this moment or later; streams only
+
+
+EVERYTHING: Final = Filter()
+
+
+class Position(tuple[int, str, str, str]):
+    """Where a record stands in a page's order: (created_us, platform, id, locale), all descending."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, created_at: datetime | None, key: Key) -> Position:
+        """The position of a record with this key and time."""
+        return cls((times.microseconds(created_at), key.platform, key.id, key.locale))
+
+
+@frozen(kw_only=True)
+class Page(Generic[T_co]):
+    """Some records, and where to go on."""
+
+    items: tuple[T_co, ...]
+    next: str | None = None  #: pass it as after= for the following page; None at the end
+
+
+def cursor(kind: Kind, position: Position) -> str:
+    """The opaque text that stands for a position."""
+    return base64.urlsafe_b64encode(json.dumps([kind[0], *position]).encode()).decode().rstrip("=")
+
+
+def position(kind: Kind, cursor_text: str) -> Position:
+    """
+    The position a cursor stands for.
+
+    Raises:
+        InvalidRecord: The text is no cursor of such a page.
+    """
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(cursor_text + "=" * (-len(cursor_text) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise _not_a_cursor(cursor_text) from error
+    match parts:
+        case [str(first), int(created_us), str(platform), str(identifier), str(locale)] if first == kind[0]:
+            return Position((created_us, platform, identifier, locale))
+        case _:
+            raise _not_a_cursor(cursor_text)
+
+
+def page_of(kind: Kind, found: Sequence[tuple[Position, T]], limit: int) -> Page[T]:
+    """A page of at most limit items, out of up to one more than that."""
+    shown = found[:limit]
+    following = cursor(kind, shown[-1][0]) if len(found) > limit else None
+    return Page(items=tuple(item for _, item in shown), next=following)
+
+
+def checked_limit(limit: int) -> int:
+    """The same limit; raises InvalidRecord unless it is 1 to 1,000."""
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise InvalidRecord(f"limit is {limit}: a page holds 1 to {LARGEST_PAGE} records; for all of them use stream()")
+    return limit
+
+
+def checked_offset(offset: int) -> int:
+    """The same offset; raises InvalidRecord when it is negative."""
+    if offset < 0:
+        raise InvalidRecord(f"offset is {offset}: it counts the records to leave out, from 0")
+    return offset
+
+
+def _not_a_cursor(text: str) -> InvalidRecord:
+    return InvalidRecord(f"{ascii(text[:40])} is no cursor of this page: pass the `next` of the page before, or nothing")

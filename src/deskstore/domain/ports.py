@@ -1,0 +1,352 @@
+"""
+What deskstore asks of a storage, and what a storage gives its callers.
+
+Structural protocols, matched by shape and never inherited. Every method raises StorageUnavailable when the store cannot be reached,
+and CorruptRecord when what it finds is not what deskstore wrote; other errors are named where they can occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from attrs import frozen
+
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.identifiers import Key
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+from deskstore.domain.paging import EVERYTHING, Filter, Page
+from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
+from deskstore.domain.receiving import Head
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import StaleSummary, Summary
+
+R_co = TypeVar("R_co", covariant=True)
+
+BeforeCommit = Callable[[Changes], Awaitable[None]]
+"""Called with a unit's changes after its guards hold and while its locks are held; what it raises ends the unit unsaved."""
+
+
+class RecordReads(Protocol[R_co]):
+    """Reads of tickets or of articles. Each call sees what was committed when it began."""
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R_co]:
+        """The records that exist among these keys."""
+        ...
+
+    async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
+        """Digests, versions and processing of the records that exist among these keys, without payloads."""
+        ...
+
+    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R_co]:
+        """
+        At most limit (1 to 1,000) records that pass the filter, in the order created_us, platform, id, locale, all descending.
+
+        Raises:
+            InvalidRecord: The limit is out of range, or `after` is not the `next` of such a page.
+        """
+        ...
+
+    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R_co]:
+        """The same page, found by leaving out the first offset records; its cost grows with the offset."""
+        ...
+
+    def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R_co]:
+        """
+        All records that pass the filter, ascending by code points of platform, id and locale, in batches of constant size.
+
+        A record saved meanwhile is given in its old or its new form or, when it is new, perhaps not at all; none is given twice.
+
+        Raises:
+            CorruptRecord: At that record; stream(after=error.key) goes on behind it.
+        """
+        ...
+
+
+class TicketReads(RecordReads[Ticket], Protocol):
+    """Reads of tickets."""
+
+    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
+        """The ticket, or None when there is none."""
+        ...
+
+
+class ArticleReads(RecordReads[Article], Protocol):
+    """Reads of knowledge-base articles."""
+
+    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
+        """The article in that locale, or None when there is none."""
+        ...
+
+    async def locales(self, platform: str, article_id: str) -> Sequence[str]:
+        """The locales the article exists in, ascending."""
+        ...
+
+
+class SummaryReads(Protocol):
+    """Reads of summaries."""
+
+    async def find(self, key: Key, number: int) -> Summary | None:
+        """One summary of a record, or None when there is none with that number."""
+        ...
+
+    async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
+        """The current summaries of those records among these keys that have any: the highest pinned one, else the highest."""
+        ...
+
+    async def history(self, key: Key) -> Sequence[Summary]:
+        """All summaries of a record, ascending by number."""
+        ...
+
+    def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
+        """Records whose current summary was written of another text than they have now, ascending by key."""
+        ...
+
+
+class ProgressReads(Protocol):
+    """Reads of how far the processing has come."""
+
+    async def find(self, platform: str, ticket_id: str) -> Processing | None:
+        """The processing of a ticket, or None when there is no such ticket."""
+        ...
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
+        """The processing of those tickets that exist among these keys."""
+        ...
+
+    async def progress(self, platform: str) -> Progress:
+        """How many tickets of a platform are in which status; always equal to a recount."""
+        ...
+
+    async def stats(self) -> Sequence[Stats]:
+        """How many tickets and articles there are, a platform each, ascending by platform."""
+        ...
+
+    async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
+        """How far a stream has been read, or None when nothing was saved."""
+        ...
+
+
+class TicketRepo(TicketReads, Protocol):
+    """The tickets of a unit of work."""
+
+    def save(self, ticket: Ticket) -> Ticket:
+        """Keep the ticket at the commit, if it still has the version it was read with; version 0 must not exist yet."""
+        ...
+
+    def delete(self, key: Key, *, version: int) -> None:
+        """Remove the ticket at the commit, with its processing, claim and summaries, if it still has that version."""
+        ...
+
+
+class KBRepo(ArticleReads, Protocol):
+    """The knowledge-base articles of a unit of work."""
+
+    def save(self, article: Article) -> Article:
+        """Keep the article at the commit, if it still has the version it was read with; version 0 must not exist yet."""
+        ...
+
+    def delete(self, key: Key, *, version: int) -> None:
+        """Remove the article in that locale at the commit, with its summaries, if it still has that version."""
+        ...
+
+
+class SummaryRepo(SummaryReads, Protocol):
+    """The summaries of a unit of work."""
+
+    async def current(self, key: Key) -> Summary | None:
+        """The record's current summary, or None when it has none."""
+        ...
+
+    def add(self, summary: Summary) -> None:
+        """Keep one more summary at the commit, which numbers it; TicketNotFound or ArticleNotFound when the record is missing."""
+        ...
+
+
+class ProgressRepo(ProgressReads, Protocol):
+    """How far the processing has come, in a unit of work."""
+
+    def save(self, processing: Processing, *, token: str | None = None) -> Processing:
+        """
+        Keep it at the commit: with a token if that is still the claim's, else if it has the version it was read with and no claim lives.
+
+        Raises ClaimLost, VersionConflict or TicketNotFound from commit().
+        """
+        ...
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep at the commit how far a stream has been read; the last one saved stands."""
+        ...
+
+
+class UnitOutcome(StrEnum):
+    """What has become of a unit of work."""
+
+    OPEN = "open"
+    COMMITTED = "committed"
+    DISCARDED = "discarded"  #: left, or failed: nothing of it was kept
+    UNKNOWN = "unknown"  #: nobody could tell; read before you write again
+
+
+class UnitOfWork(Protocol):
+    """
+    Changes of one company that are kept all together or not at all.
+
+    Nothing is written before commit(); leaving without it discards, and raises UncommittedChanges if there was something to keep and
+    nothing else went wrong. One task at a time may use it: a second one gets UnitOfWorkMisuse.
+    """
+
+    @property
+    def company_id(self) -> str: ...
+    @property
+    def tickets(self) -> TicketRepo: ...
+    @property
+    def articles(self) -> KBRepo: ...
+    @property
+    def summaries(self) -> SummaryRepo: ...
+    @property
+    def progress(self) -> ProgressRepo: ...
+    @property
+    def outcome(self) -> UnitOutcome: ...
+
+    async def commit(self) -> Committed:
+        """
+        Keep all changes, durably, or none; once.
+
+        A cancellation is delivered when the outcome is known, and `outcome` tells it.
+
+        Raises:
+            VersionConflict: Somebody else saved first; `keys` names all records that must be read again.
+            ClaimLost: A token is no longer the current one, or a claim lives and none was given.
+            TicketNotFound, ArticleNotFound: A summary or a processing names no record.
+            StorageBusy: Somebody else held the store for too long.
+            CommitOutcomeUnknown: The store broke at the one moment in which nobody can tell.
+        """
+        ...
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
+class Backend(Protocol):
+    """What an adapter implements for one company; the unit of work is built on it, and decorators wrap it."""
+
+    @property
+    def company_id(self) -> str: ...
+    @property
+    def tickets(self) -> TicketReads: ...
+    @property
+    def articles(self) -> ArticleReads: ...
+    @property
+    def summaries(self) -> SummaryReads: ...
+    @property
+    def progress(self) -> ProgressReads: ...
+
+    async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        """Check every guard under the lock and keep all changes, or raise and keep none; raises what commit() raises."""
+        ...
+
+
+class Replica(Protocol):
+    """Raw copies of one company, versions kept: a side of hybrid, migration, verification or backup."""
+
+    @property
+    def store_id(self) -> str:
+        """Which store this is; a copy of its place is another store only if it was made anew."""
+        ...
+
+    async def state(self) -> CompanyState | None:
+        """Where the company lives, as this store knows it; None when it does not know the company."""
+        ...
+
+    async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+        """Set the state durably if it is as expected; False, and nothing changed, if it is not."""
+        ...
+
+    def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+        """All things of one part as they stand, ascending by their names."""
+        ...
+
+    async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+        """These things as they stand, ascending; what does not exist has value None and the version it was deleted at, or 0."""
+        ...
+
+    async def outbox(self, limit: int) -> Sequence[Debt]:
+        """Any at most limit things the mirror has yet to be told of."""
+        ...
+
+    async def acknowledge(self, debts: Collection[Debt]) -> None:
+        """Forget these debts, each only up to its version: a later change of the same thing stays owed."""
+        ...
+
+    async def apply(self, copies: Collection[Copy]) -> int:
+        """Keep those copies that are newer than what stands here, all in one commit, and say how many those were."""
+        ...
+
+    def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+        """Name, version and digest of all things of one part, computed from what is stored, ascending by name."""
+        ...
+
+
+@frozen(kw_only=True)
+class Health:
+    """How a storage is doing."""
+
+    adapter: str  #: "memory", "file", …
+    place: str  #: where it keeps its records, without secrets
+    companies: int
+
+
+class Storage(Protocol):
+    """A place that keeps the records of many companies, each sealed off from the others."""
+
+    def unit_of_work(self, company_id: str) -> UnitOfWork:
+        """
+        A unit of work of one company; opening it does no I/O.
+
+        Raises:
+            CompanyRequired: No company was named.
+            InvalidIdentifier: The company's id breaks the rules for names.
+        """
+        ...
+
+    def backend(self, company_id: str) -> Backend:
+        """What the company's units of work stand on; for decorators and for replication, not for applications."""
+        ...
+
+    def replica(self, company_id: str) -> Replica:
+        """The company as raw copies; raises as unit_of_work does."""
+        ...
+
+    async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
+        """
+        Take up to n tickets for a worker until the lease ends, at most 15 minutes on; commits by itself.
+
+        Pending tickets, those whose claim ran out more than 5 s ago and failed ones whose back-off is over; smallest claimable_at first.
+        """
+        ...
+
+    async def companies(self) -> Sequence[str]:
+        """Every registered company, ascending."""
+        ...
+
+    async def erase(self, company_id: str) -> None:
+        """Remove a company with all that is kept of it; whoever has it open gets CompanyErased or StorageUnavailable."""
+        ...
+
+    async def health(self) -> Health:
+        """How the storage is doing; raises StorageUnavailable when it does not work."""
+        ...
+
+    def clock(self) -> datetime:
+        """The present moment, aware and UTC."""
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what is under way and let go of everything; later calls raise StorageUnavailable."""
+        ...

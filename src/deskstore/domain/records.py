@@ -1,0 +1,140 @@
+"""Tickets and articles: the payload a platform sent, byte for byte, with the fields taken from it beside it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final, NamedTuple, Self
+
+from attrs import evolve, field, frozen
+
+from deskstore.domain import payloads, times
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key
+
+SUBJECT_LENGTH: Final = 500  #: code points
+TEXT_LENGTH: Final = 100  #: code points of status, priority, requester and source_version
+_UNKEEPABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean(text: str | None, longest: int = TEXT_LENGTH) -> str | None:
+    """Text fit for every storage: NUL and lone surrogates become U+FFFD, what is longer is cut."""
+    return None if text is None else _UNKEEPABLE.sub("\ufffd", text[:longest])
+
+
+def _subject(text: str | None) -> str | None:
+    return clean(text, SUBJECT_LENGTH)
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return None if value is None else times.aware_utc(value)
+
+
+class SourceVersion(NamedTuple):
+    """Where a payload stands in the platform's own order: comparable only when both were taken from the same field."""
+
+    field: str  #: the payload's field it was taken from, such as "updated_at"
+    value: int  #: microseconds since 1970, or the platform's own count
+
+    def is_older_than(self, other: SourceVersion) -> bool:
+        """Whether the platform made this one earlier; False when the two cannot be compared."""
+        return self.field == other.field and self.value < other.value
+
+
+@frozen(kw_only=True)
+class Fields:
+    """
+    What deskstore reads out of a payload to filter, order and compare; the payload itself is never changed.
+
+    Text is cleaned on the way in: NUL and lone surrogates become U+FFFD, the subject is cut at 500 characters, the rest at 100.
+    """
+
+    subject: str | None = field(default=None, converter=_subject)
+    status: str | None = field(default=None, converter=clean)  #: the platform's own text for it
+    priority: str | None = field(default=None, converter=clean)
+    requester: str | None = field(default=None, converter=clean)
+    created_at: datetime | None = field(default=None, converter=_utc)
+    updated_at: datetime | None = field(default=None, converter=_utc)
+    source_version: SourceVersion | None = None  #: None where the payload has no field that orders its versions
+    text_digest: bytes  #: sha256 of what counts as the record's text, 32 bytes
+
+
+@frozen(kw_only=True)
+class Incoming:
+    """A payload on its way in, with what the platform's mapping read from it."""
+
+    key: Key
+    payload: bytes  #: exactly as the platform sent it
+    fields: Fields
+    sha256: bytes = field()  #: of the payload, 32 bytes
+
+    @sha256.default
+    def _digest(self) -> bytes:
+        return payloads.digest(self.payload)
+
+
+@frozen(kw_only=True)
+class Record:
+    """What a ticket and an article have in common; equal when all of it is equal."""
+
+    payload: bytes = field(repr=False)  #: exactly as the platform sent it
+    sha256: bytes = field(repr=False)  #: of the payload, 32 bytes
+    fields: Fields
+    saved_at: datetime  #: when this payload was received
+    version: int = 0  #: 0 = never saved; the storage assigns it, and it never repeats for a key
+
+    def receive(self, incoming: Incoming, *, now: datetime) -> Self:
+        """The same record with another payload: records replace, they never merge."""
+        return evolve(self, payload=incoming.payload, sha256=incoming.sha256, fields=incoming.fields, saved_at=now)
+
+    @property
+    def data(self) -> payloads.Parsed:
+        """The payload's value, parsed anew at each call, integers exact."""
+        return payloads.parse(self.payload)
+
+
+@frozen(kw_only=True)
+class Ticket(Record):
+    """A support ticket of one platform."""
+
+    platform: str
+    ticket_id: str
+
+    @property
+    def key(self) -> Key:
+        """The ticket's name within its company."""
+        return Key(TICKET, self.platform, self.ticket_id)
+
+
+@frozen(kw_only=True)
+class Article(Record):
+    """A knowledge-base article of one platform in one locale; translations share the id."""
+
+    platform: str
+    article_id: str
+    locale: str = ""  #: empty where the platform has none
+
+    @property
+    def key(self) -> Key:
+        """The article's name within its company."""
+        return Key(ARTICLE, self.platform, self.article_id, self.locale)
+
+
+def new_ticket(incoming: Incoming, *, now: datetime) -> Ticket:
+    """The ticket of a payload of which no earlier one is known."""
+    _, platform, ticket_id, _ = incoming.key
+    taken = incoming.fields
+    return Ticket(platform=platform, ticket_id=ticket_id, payload=incoming.payload, sha256=incoming.sha256, fields=taken, saved_at=now)
+
+
+def new_article(incoming: Incoming, *, now: datetime) -> Article:
+    """The article of a payload of which no earlier one is known."""
+    _, platform, article_id, locale = incoming.key
+    return Article(
+        platform=platform,
+        article_id=article_id,
+        locale=locale,
+        payload=incoming.payload,
+        sha256=incoming.sha256,
+        fields=incoming.fields,
+        saved_at=now,
+    )

@@ -1,0 +1,52 @@
+"""What a model, or a person, wrote of a ticket or an article."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from attrs import field, frozen
+
+from deskstore.domain import payloads
+from deskstore.domain.identifiers import Key
+
+
+@frozen(kw_only=True)
+class Summary:
+    """A summary of one record: immutable and numbered; earlier ones stay readable."""
+
+    key: Key  #: the ticket's or the article's, in its locale
+    number: int = 0  #: 1, 2, 3 … for a record; 0 = not saved yet, commit() gives the number
+    content: bytes  #: a JSON object, exactly as it was given
+    model: str | None = None
+    prompt_id: str | None = None
+    parameters: bytes = b"{}"  #: a JSON object: what the model was called with
+    tokens: int | None = None
+    cost: float | None = None  #: in the currency the caller counts in
+    source_digest: bytes  #: text_digest of the text it was written of: another one makes it stale
+    pinned: bool = False  #: written by a person: stays current whatever comes after it
+    created_at: datetime
+    version: int = 0  #: 0 = never saved
+
+    @property
+    def data(self) -> payloads.Parsed:
+        """The content's value, parsed anew at each call."""
+        return payloads.parse(self.content)
+
+    def is_stale(self, text_digest: bytes) -> bool:
+        """Whether it was written of another text than the one with this digest."""
+        return self.source_digest != text_digest
+
+
+def current(summaries: Iterable[Summary]) -> Summary | None:
+    """The one to show: the highest pinned one, else the highest; None when there is none."""
+    return max(summaries, key=lambda summary: (summary.pinned, summary.number), default=None)
+
+
+@frozen(kw_only=True)
+class StaleSummary:
+    """A record whose current summary was written of another text than it has now."""
+
+    key: Key
+    summary: Summary
+    text_digest: bytes = field(repr=False)  #: of the record now

@@ -1,0 +1,373 @@
+"""The unit of work: a buffer of one company's changes over a backend, the same class for every storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+from attrs import evolve
+
+from deskstore.domain import identifiers, summaries
+from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, SaveCheckpoint, SaveProcessing, SaveRecord
+from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, UncommittedChanges, UnitOfWorkMisuse
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
+from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_limit, checked_offset
+from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
+from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
+from deskstore.domain.receiving import Head
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import StaleSummary, Summary
+
+MOST_CHANGES: Final = 10_000  #: in one unit
+MOST_BYTES: Final = 64 * 1024 * 1024  #: of payloads and summaries in one unit
+
+R = TypeVar("R", bound=Ticket | Article)
+T = TypeVar("T")
+
+
+class BufferedUnit:
+    """A unit of work that holds every change back until commit() sends all of them in one go, in key order."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._pending = _Pending()
+        self._outcome = UnitOutcome.OPEN
+        self._in_use = False
+        self.tickets: Final = BufferedTickets(self, backend.tickets)
+        self.articles: Final = BufferedArticles(self, backend.articles)
+        self.summaries: Final = BufferedSummaries(self, backend.summaries)
+        self.progress: Final = BufferedProgress(self, backend.progress)
+
+    @property
+    def company_id(self) -> str:
+        """The one company this unit can name."""
+        return self._backend.company_id
+
+    @property
+    def outcome(self) -> UnitOutcome:
+        """What has become of this unit."""
+        return self._outcome
+
+    async def commit(self) -> Committed:
+        """Keep all changes, durably, or none; see UnitOfWork.commit."""
+        with self.alone():
+            changes = self._pending.changes()
+            if not changes:
+                self._outcome = UnitOutcome.COMMITTED
+                return Committed(versions={})
+            self._outcome = UnitOutcome.UNKNOWN
+            applying = asyncio.ensure_future(self._backend.apply(changes))
+            applying.add_done_callback(self._note_outcome)
+            return await _deliver(applying)
+
+    def _note_outcome(self, applying: asyncio.Future[Committed]) -> None:
+        error = applying.exception()
+        if error is None:
+            self._outcome = UnitOutcome.COMMITTED
+        elif not isinstance(error, CommitOutcomeUnknown):
+            self._outcome = UnitOutcome.DISCARDED
+
+    @contextmanager
+    def alone(self) -> Iterator[_Pending]:
+        """Hold the unit for one call; raises UnitOfWorkMisuse when another task holds it, or after its end."""
+        if self._in_use:
+            raise UnitOfWorkMisuse(
+                f"a unit of work of company {self.company_id!r} is in use by another task: give each task a unit of its own"
+            )
+        if self._outcome is not UnitOutcome.OPEN:
+            raise UnitOfWorkMisuse(f"this unit of work is over ({self._outcome}): open another one")
+        self._in_use = True
+        try:
+            yield self._pending
+        finally:
+            self._in_use = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+        if self._outcome is not UnitOutcome.OPEN:
+            return
+        self._outcome = UnitOutcome.DISCARDED
+        if kind is None and (count := self._pending.count):
+            raise UncommittedChanges(f"{count} changes were never committed and are discarded: await commit() before the block ends")
+
+
+async def _deliver(applying: asyncio.Future[Committed]) -> Committed:
+    """The result of a commit that nothing interrupts; a cancellation is raised once the outcome is known."""
+    cancelled: asyncio.CancelledError | None = None
+    while not applying.done():
+        try:
+            await asyncio.wait({applying})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from applying.exception()
+    return applying.result()
+
+
+class _Pending:
+    """The changes of a unit, one a thing; what is saved again replaces what was saved before."""
+
+    def __init__(self) -> None:
+        self.records: dict[Key, Ticket | Article] = {}
+        self.deleted: dict[Key, int] = {}
+        self.processing: dict[Key, SaveProcessing] = {}
+        self.summaries: dict[Key, tuple[Summary, ...]] = {}
+        self.checkpoints: dict[tuple[str, str], Checkpoint] = {}
+        self._size_bytes = 0
+
+    @property
+    def count(self) -> int:
+        """How many changes there are."""
+        others = len(self.records) + len(self.deleted) + len(self.processing) + len(self.checkpoints)
+        return others + sum(len(added) for added in self.summaries.values())
+
+    def admit(self, size_bytes: int) -> None:
+        """Make room for one more change; raises UnitOfWorkMisuse when the unit would become too large."""
+        if self.count >= MOST_CHANGES or self._size_bytes + size_bytes > MOST_BYTES:
+            raise UnitOfWorkMisuse(
+                f"a unit of work holds at most {MOST_CHANGES:,} changes and {MOST_BYTES >> 20} MB: commit, and go on in another one"
+            )
+        self._size_bytes += size_bytes
+
+    def not_deleted(self, key: Key) -> None:
+        """Raise UnitOfWorkMisuse when this unit deletes the record."""
+        if key in self.deleted:
+            raise UnitOfWorkMisuse(f"{key} is deleted in this unit of work: commit first, then save it anew")
+
+    def changes(self) -> Changes:
+        """All changes, every part in key order."""
+        return Changes(
+            records=tuple(SaveRecord(record) for _, record in sorted(self.records.items())),
+            deletes=tuple(DeleteRecord(key, version) for key, version in sorted(self.deleted.items())),
+            processing=tuple(change for _, change in sorted(self.processing.items(), key=_first)),
+            summaries=tuple(AddSummary(one) for _, added in sorted(self.summaries.items(), key=_first) for one in added),
+            checkpoints=tuple(SaveCheckpoint(checkpoint) for _, checkpoint in sorted(self.checkpoints.items())),
+        )
+
+
+def _first(pair: tuple[Key, T]) -> Key:
+    return pair[0]
+
+
+class _Records(Generic[R]):
+    """Reads of records that see the unit's own changes, and the changes themselves."""
+
+    def __init__(self, unit: BufferedUnit, reads: RecordReads[R], kind: identifiers.Kind, type_: type[R]) -> None:
+        self._unit = unit
+        self._reads = reads
+        self._kind: Final = kind
+        self._type: Final = type_
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R]:
+        """The records that exist among these keys, as this unit would leave them."""
+        with self._unit.alone() as pending:
+            wanted = [self._checked(key) for key in keys]
+            stored = dict(await self._reads.find_many([key for key in wanted if key not in pending.records and key not in pending.deleted]))
+            saved = {key: pending.records[key] for key in wanted if key in pending.records}
+            return stored | {key: record for key, record in saved.items() if isinstance(record, self._type)}
+
+    async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
+        """Digests, versions and processing of the records as they are stored."""
+        with self._unit.alone():
+            return await self._reads.heads([self._checked(key) for key in keys])
+
+    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
+        """A page of what is stored; the unit's own changes are not in it."""
+        with self._unit.alone():
+            return await self._reads.page(where, after=after, limit=checked_limit(limit))
+
+    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
+        """A page of what is stored, found by its offset; the unit's own changes are not in it."""
+        with self._unit.alone():
+            return await self._reads.page_at(where, offset=checked_offset(offset), limit=checked_limit(limit))
+
+    async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
+        """All that is stored and passes the filter; the unit's own changes are not in it."""
+        records = aiter(self._reads.stream(where, after=after))
+        while True:
+            with self._unit.alone():
+                try:
+                    record = await anext(records)
+                except StopAsyncIteration:
+                    return
+            yield record
+
+    def save(self, record: R) -> R:
+        """Keep the record at the commit."""
+        with self._unit.alone() as pending:
+            key = self._checked(record.key)
+            if record.version < 0:
+                raise InvalidRecord(f"{key} has version {record.version}: pass the one it was read with, or 0 for a new one")
+            pending.not_deleted(key)
+            pending.admit(len(record.payload))
+            pending.records[key] = record
+            return record
+
+    def delete(self, key: Key, *, version: int) -> None:
+        """Remove the record at the commit."""
+        with self._unit.alone() as pending:
+            self._checked(key)
+            pending.admit(0)
+            saved = pending.records.pop(key, None)
+            pending.processing.pop(key, None)
+            pending.summaries.pop(key, None)
+            if saved is None or saved.version:
+                pending.deleted[key] = version
+
+    def _checked(self, key: Key) -> Key:
+        if key.kind != self._kind:
+            raise InvalidRecord(f"{key} is no {self._kind}: ask the repository of its kind")
+        return checked_key(key)
+
+
+class BufferedTickets(_Records[Ticket]):
+    """The tickets of a unit of work."""
+
+    def __init__(self, unit: BufferedUnit, reads: TicketReads) -> None:
+        super().__init__(unit, reads, TICKET, Ticket)
+
+    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
+        """The ticket as this unit would leave it, or None."""
+        key = ticket_key(platform, ticket_id)
+        return (await self.find_many([key])).get(key)
+
+
+class BufferedArticles(_Records[Article]):
+    """The knowledge-base articles of a unit of work."""
+
+    def __init__(self, unit: BufferedUnit, reads: ArticleReads) -> None:
+        super().__init__(unit, reads, ARTICLE, Article)
+        self._articles = reads
+
+    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
+        """The article in that locale as this unit would leave it, or None."""
+        key = article_key(platform, article_id, locale)
+        return (await self.find_many([key])).get(key)
+
+    async def locales(self, platform: str, article_id: str) -> Sequence[str]:
+        """The locales the article is stored in, ascending."""
+        with self._unit.alone():
+            key = article_key(platform, article_id)
+            return await self._articles.locales(key.platform, key.id)
+
+
+class BufferedSummaries:
+    """The summaries of a unit of work."""
+
+    def __init__(self, unit: BufferedUnit, reads: SummaryReads) -> None:
+        self._unit = unit
+        self._reads = reads
+
+    async def find(self, key: Key, number: int) -> Summary | None:
+        """One summary of a record, or None."""
+        return next((summary for summary in await self.history(key) if summary.number == number), None)
+
+    async def current(self, key: Key) -> Summary | None:
+        """The record's current summary as this unit would leave it, or None."""
+        return summaries.current(await self.history(key))
+
+    async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
+        """The current summaries of those records that have any, as this unit would leave them."""
+        with self._unit.alone() as pending:
+            wanted = [checked_key(key) for key in keys if key not in pending.deleted]
+            found = dict(await self._reads.current_many(wanted))
+            for key in set(wanted) & pending.summaries.keys():
+                found[key] = summaries.current(await self._history(key, pending)) or found[key]
+            return found
+
+    async def history(self, key: Key) -> Sequence[Summary]:
+        """All summaries of a record, ascending; those this unit adds come last, with the numbers they would get."""
+        with self._unit.alone() as pending:
+            return await self._history(checked_key(key), pending)
+
+    async def _history(self, key: Key, pending: _Pending) -> Sequence[Summary]:
+        if key in pending.deleted:
+            return []
+        stored = list(await self._reads.history(key))
+        last = stored[-1].number if stored else 0
+        return stored + [evolve(one, number=last + place) for place, one in enumerate(pending.summaries.get(key, ()), 1)]
+
+    async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
+        """Records whose current summary was written of another text; the unit's own changes are not seen."""
+        found = aiter(self._reads.stale(platform))
+        while True:
+            with self._unit.alone():
+                try:
+                    one = await anext(found)
+                except StopAsyncIteration:
+                    return
+            yield one
+
+    def add(self, summary: Summary) -> None:
+        """Keep one more summary at the commit, which numbers it."""
+        with self._unit.alone() as pending:
+            key = checked_key(summary.key)
+            if summary.number or summary.version:
+                raise InvalidRecord(f"summary {summary.number} of {key} was saved before: summaries are immutable, add another one")
+            pending.not_deleted(key)
+            pending.admit(len(summary.content) + len(summary.parameters))
+            pending.summaries[key] = (*pending.summaries.get(key, ()), summary)
+
+
+class BufferedProgress:
+    """How far the processing has come, in a unit of work."""
+
+    def __init__(self, unit: BufferedUnit, reads: ProgressReads) -> None:
+        self._unit = unit
+        self._reads = reads
+
+    async def find(self, platform: str, ticket_id: str) -> Processing | None:
+        """The processing of a ticket as this unit would leave it, or None when there is no such ticket."""
+        key = ticket_key(platform, ticket_id)
+        return (await self.find_many([key])).get(key)
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
+        """The processing of those tickets that exist among these keys, as this unit would leave it."""
+        with self._unit.alone() as pending:
+            wanted = [checked_key(key) for key in keys if key not in pending.deleted]
+            found = {
+                key: fresh(key, now=pending.records[key].saved_at)
+                for key in wanted
+                if key in pending.records and not pending.records[key].version
+            }
+            found |= await self._reads.find_many(wanted)
+            return found | {key: pending.processing[key].processing for key in wanted if key in pending.processing}
+
+    async def progress(self, platform: str) -> Progress:
+        """How many tickets of a platform are stored in which status."""
+        with self._unit.alone():
+            return await self._reads.progress(identifiers.platform(platform))
+
+    async def stats(self) -> Sequence[Stats]:
+        """How many tickets and articles are stored, a platform each."""
+        with self._unit.alone():
+            return await self._reads.stats()
+
+    async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
+        """How far a stream has been read, as this unit would leave it, or None."""
+        with self._unit.alone() as pending:
+            named = (identifiers.platform(platform), identifiers.stream(stream))
+            return pending.checkpoints.get(named) or await self._reads.checkpoint(*named)
+
+    def save(self, processing: Processing, *, token: str | None = None) -> Processing:
+        """Keep it at the commit, guarded by the token, or by the version and the absence of a live claim."""
+        with self._unit.alone() as pending:
+            key = checked_key(processing.key)
+            if key.kind != TICKET:
+                raise InvalidRecord(f"{key} is no ticket: only tickets are processed")
+            pending.not_deleted(key)
+            pending.admit(0)
+            pending.processing[key] = SaveProcessing(processing, token)
+            return processing
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep at the commit how far a stream has been read."""
+        with self._unit.alone() as pending:
+            named = (identifiers.platform(checkpoint.platform), identifiers.stream(checkpoint.stream))
+            pending.admit(len(checkpoint.cursor))
+            pending.checkpoints[named] = checkpoint
