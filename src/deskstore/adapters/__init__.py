@@ -1,0 +1,1 @@
+"""The technologies that keep the data, one module or folder each."""
