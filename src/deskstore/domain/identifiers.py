@@ -16,6 +16,7 @@ PLATFORM_LENGTH: Final = 50
 RECORD_ID_LENGTH: Final = 255
 LOCALE_LENGTH: Final = 35
 STREAM_LENGTH: Final = 255
+WORKER_LENGTH: Final = 255
 
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -58,6 +59,11 @@ def platform(value: object) -> str:
 def stream(value: object) -> str:
     """Check the name of a checkpoint's stream, at most 255 characters; raises InvalidIdentifier."""
     return _name(value, "stream", STREAM_LENGTH)
+
+
+def worker(value: object) -> str:
+    """Check the name of a worker, at most 255 characters; raises InvalidIdentifier."""
+    return _name(value, "worker", WORKER_LENGTH)
 
 
 def locale(value: object) -> str:

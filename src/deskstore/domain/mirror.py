@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -74,10 +75,9 @@ class CompanyState:
     swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
     erased: bool = False
 
-    @property
-    def records_debts(self) -> bool:
-        """Whether every commit must record what it changed for the mirror."""
-        return self.mirror is not None
+    def owes_from(self, store_id: str) -> bool:
+        """Whether each commit of this store must record what it changed, for the mirror to be told."""
+        return self.mirror is not None and self.primary == store_id
 
 
 @frozen(kw_only=True)
@@ -107,6 +107,11 @@ def thing_of(value: Value) -> Thing:
 def copy_of(value: Value) -> Copy:
     """A value as it stands."""
     return Copy(thing_of(value), value.version, value)
+
+
+def newer(copies: Iterable[Copy], known: Mapping[Thing, int]) -> list[Copy]:
+    """Those copies that are newer than what is known of them, deletions included."""
+    return [copy for copy in copies if copy.version > known.get(copy.thing, 0)]
 
 
 def digest_of(value: Value) -> ThingDigest:

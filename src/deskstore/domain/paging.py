@@ -104,4 +104,4 @@ def checked_offset(offset: int) -> int:
 
 
 def _not_a_cursor(text: str) -> InvalidRecord:
-    return InvalidRecord(f"{ascii(text[:40])} is no cursor of this page: pass the `next` of the page before, or nothing")
+    return InvalidRecord(f"{text[:40]!a} is no cursor of this page: pass the `next` of the page before, or nothing")

@@ -1,0 +1,444 @@
+"""Records in memory: for tests, and the plainest reading of what every storage promises."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+from attrs import Factory, define
+
+from deskstore.domain import claims, identifiers, paging, summaries, times
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.commits import Standing, decide
+from deskstore.domain.errors import StorageUnavailable
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
+from deskstore.domain.ports import BeforeCommit, Health
+from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, Processing, Progress, Stats
+from deskstore.domain.receiving import Head
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import StaleSummary, Summary
+from deskstore.domain.unit import BufferedUnit
+
+R = TypeVar("R", bound=Ticket | Article)
+
+
+@define(kw_only=True, eq=False)
+class _Company:
+    """All that is kept of one company."""
+
+    state: CompanyState
+    values: dict[Thing, Value] = Factory(dict[Thing, Value])
+    deleted: dict[Thing, int] = Factory(dict[Thing, int])  #: versions of what was deleted while a mirror had to be told
+    debts: dict[Thing, int] = Factory(dict[Thing, int])
+    floor: int = 0  #: the highest version ever deleted
+    changed_at: dict[str, datetime] = Factory(dict[str, datetime])  #: when a platform's tickets last changed
+    summaries: dict[Key, int] = Factory(dict[Key, int])  #: the highest number of each record that has any
+
+    def of(self, part: Part) -> list[Value]:
+        return [value for thing, value in sorted(self.values.items(), key=lambda item: item[0]) if thing.part == part]
+
+    def standing(self, key: Key) -> Standing:
+        record = self.record(key)
+        if record is None:
+            return Standing()
+        digest, last = record.fields.text_digest, self.summaries.get(key, 0)
+        return Standing(version=record.version, text_digest=digest, processing=self.processing(key), last_summary=last)
+
+    def record(self, key: Key) -> Ticket | Article | None:
+        value = self.values.get(Thing(key.kind, *key))
+        return value if isinstance(value, Ticket | Article) else None
+
+    def processing(self, key: Key) -> Processing | None:
+        value = self.values.get(Thing("processing", *key))
+        return value if isinstance(value, Processing) else None
+
+    def keep(self, copies: Iterable[Copy], now: datetime) -> None:
+        for copy in copies:
+            if copy.value is None:
+                self._forget(copy)
+            else:
+                self.values[copy.thing] = copy.value
+                self.deleted.pop(copy.thing, None)
+            if copy.thing.part == "summary":
+                self._renumber(copy)
+            if copy.thing.part in ("ticket", "processing"):
+                self.changed_at[copy.thing.platform] = now
+
+    def owe(self, copies: Iterable[Copy]) -> None:
+        self.debts |= {copy.thing: copy.version for copy in copies}
+
+    def _forget(self, copy: Copy) -> None:
+        self.values.pop(copy.thing, None)
+        self.floor = max(self.floor, copy.version)
+        if self.state.mirror is not None:
+            self.deleted[copy.thing] = copy.version
+
+    def _renumber(self, copy: Copy) -> None:
+        key = copy.thing.key
+        if copy.value is None:
+            self.summaries.pop(key, None)
+        else:
+            self.summaries[key] = max(self.summaries.get(key, 0), copy.thing.number)
+
+
+class MemoryStorage:
+    """
+    Every company's records in the memory of this process; gone with it.
+
+    Args:
+        clock: Gives the present moment, aware and UTC.
+    """
+
+    def __init__(self, clock: Callable[[], datetime] = times.now) -> None:
+        self.clock: Final = clock
+        self.store_id: Final = f"memory-{uuid.uuid4()}"
+        self._companies: dict[str, _Company] = {}
+        self._erased: dict[str, CompanyState] = {}
+        self._closed = False
+        self.lock: Final = asyncio.Lock()  #: held while a commit decides and writes
+
+    def unit_of_work(self, company_id: str) -> BufferedUnit:
+        """A unit of work of one company."""
+        return BufferedUnit(self.backend(company_id))
+
+    def backend(self, company_id: str) -> MemoryBackend:
+        """What the company's units of work stand on."""
+        return MemoryBackend(self, identifiers.company_id(company_id))
+
+    def replica(self, company_id: str) -> MemoryReplica:
+        """The company as raw copies."""
+        return MemoryReplica(self, identifiers.company_id(company_id))
+
+    async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
+        """Take up to n tickets for a worker, smallest claimable_at first."""
+        named = identifiers.company_id(company_id)
+        wanted = claims.request(platform, n, worker, lease)
+        async with self.lock:
+            now = self.clock()
+            company = self.known(named)
+            if company is None:
+                return []
+            free = [one for one in _processing_of(company, wanted.platform) if claims.is_claimable(one, now)]
+            free.sort(key=lambda one: (times.microseconds(one.claimable_at), one.key))
+            found = ((one, company.standing(one.key).text_digest) for one in free[: wanted.n])
+            taken = claims.take(found, wanted, now=now)
+            self.keep(company, [copy_of(one) for one in taken], now)
+            return taken
+
+    async def companies(self) -> Sequence[str]:
+        """Every registered company, ascending."""
+        self._open()
+        return sorted(self._companies)
+
+    async def erase(self, company_id: str) -> None:
+        """Remove a company with all that is kept of it."""
+        async with self.lock:
+            if self.known(identifiers.company_id(company_id)) is not None:
+                self._erased[company_id] = self._companies.pop(company_id).state
+
+    async def health(self) -> Health:
+        """How the storage is doing."""
+        return Health(adapter="memory", place="this process", companies=len(await self.companies()))
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
+        self._closed = True
+        self._companies.clear()
+
+    def known(self, company_id: str) -> _Company | None:
+        """The company, or None before its first commit."""
+        self._open()
+        return self._companies.get(company_id)
+
+    def registered(self, company_id: str) -> _Company:
+        """The company, made if need be."""
+        self._open()
+        if company_id not in self._companies:
+            epoch = self._erased[company_id].epoch + 1 if company_id in self._erased else 1
+            self._companies[company_id] = _Company(state=CompanyState(primary=self.store_id, epoch=epoch))
+        return self._companies[company_id]
+
+    def keep(self, company: _Company, copies: Sequence[Copy], now: datetime) -> None:
+        """Keep copies of this store's own making, and owe them to the mirror if there is one."""
+        company.keep(copies, now)
+        if company.state.owes_from(self.store_id):
+            company.owe(copies)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("this storage is closed: open another one with open_storage()")
+
+
+class MemoryBackend:
+    """One company in memory."""
+
+    def __init__(self, storage: MemoryStorage, company_id: str) -> None:
+        self._storage = storage
+        self.company_id: Final = company_id
+        self.tickets: Final = MemoryTickets(self, TICKET, Ticket)
+        self.articles: Final = MemoryArticles(self, ARTICLE, Article)
+        self.summaries: Final = MemorySummaries(self)
+        self.progress: Final = MemoryProgress(self)
+
+    @property
+    def company(self) -> _Company:
+        """The company's records, or none at all before its first commit."""
+        return self._storage.known(self.company_id) or _Company(state=CompanyState(primary=self._storage.store_id))
+
+    async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        """Check every guard and keep all changes, or raise and keep none."""
+        async with self._storage.lock:
+            company, now = self.company, self._storage.clock()
+            standing = {key: company.standing(key) for key in changes.keys}
+            decision = decide(changes, standing, checkpoints=_checkpoints(company, changes), floor=company.floor, now=now)
+            if before_commit is not None:
+                await before_commit(changes)
+            self._storage.keep(self._storage.registered(self.company_id), decision.copies, now)
+            return decision.committed
+
+
+def _checkpoints(company: _Company, changes: Changes) -> dict[tuple[str, str], int]:
+    named = ((change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints)
+    found = ((name, company.values.get(Thing("checkpoint", "", *name))) for name in named)
+    return {name: value.version for name, value in found if value is not None}
+
+
+class _MemoryRecords(Generic[R]):
+    def __init__(self, backend: MemoryBackend, kind: Kind, type_: type[R]) -> None:
+        self._backend = backend
+        self._kind: Final = kind
+        self._type: Final = type_
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R]:
+        company = self._backend.company
+        found = ((key, company.record(key)) for key in keys)
+        return {key: record for key, record in found if isinstance(record, self._type)}
+
+    async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
+        company = self._backend.company
+        return {
+            key: Head(
+                key=key,
+                sha256=record.sha256,
+                text_digest=record.fields.text_digest,
+                source_version=record.fields.source_version,
+                version=record.version,
+                processing=company.processing(key),
+            )
+            for key, record in (await self.find_many(keys)).items()
+        }
+
+    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
+        behind = None if after is None else paging.position(self._kind, after)
+        found = [(place, record) for place, record in self._ordered(where) if behind is None or place < behind]
+        return paging.page_of(self._kind, found[: limit + 1], limit)
+
+    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
+        return paging.page_of(self._kind, self._ordered(where)[offset : offset + limit + 1], limit)
+
+    async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
+        for key in sorted(record.key for record in self._all(where)):
+            if after is None or key > after:
+                for record in (await self.find_many([key])).values():
+                    yield record
+
+    def _ordered(self, where: Filter) -> list[tuple[Position, R]]:
+        found = [(Position.of(record.fields.created_at, record.key), record) for record in self._all(where)]
+        return sorted(found, key=lambda item: item[0], reverse=True)
+
+    def _all(self, where: Filter) -> list[R]:
+        company = self._backend.company
+        records = (value for value in company.values.values() if isinstance(value, self._type))
+        return [record for record in records if _passes(record, company.processing(record.key), where)]
+
+
+class MemoryTickets(_MemoryRecords[Ticket]):
+    """The tickets of one company in memory."""
+
+    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
+        """The ticket, or None."""
+        key = ticket_key(platform, ticket_id)
+        return (await self.find_many([key])).get(key)
+
+
+class MemoryArticles(_MemoryRecords[Article]):
+    """The articles of one company in memory."""
+
+    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
+        """The article in that locale, or None."""
+        key = article_key(platform, article_id, locale)
+        return (await self.find_many([key])).get(key)
+
+    async def locales(self, platform: str, article_id: str) -> Sequence[str]:
+        """The locales the article exists in, ascending."""
+        keys = (record.key for record in self._all(Filter(platform=platform)))
+        return sorted(key.locale for key in keys if key.id == article_id)
+
+
+class MemorySummaries:
+    """The summaries of one company in memory."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._backend = backend
+
+    async def find(self, key: Key, number: int) -> Summary | None:
+        """One summary, or None."""
+        value = self._backend.company.values.get(Thing("summary", *key, number))
+        return value if isinstance(value, Summary) else None
+
+    async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
+        """The current summaries of those records that have any."""
+        found = {key: summaries.current(await self.history(key)) for key in keys}
+        return {key: summary for key, summary in found.items() if summary is not None}
+
+    async def history(self, key: Key) -> Sequence[Summary]:
+        """All summaries of a record, ascending by number."""
+        last = self._backend.company.summaries.get(key, 0)
+        found = [await self.find(key, number) for number in range(1, last + 1)]
+        return [summary for summary in found if summary is not None]
+
+    async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
+        """Records whose current summary was written of another text, ascending by key."""
+        company = self._backend.company
+        keys = [key for key in company.summaries if platform in (None, key.platform)]
+        for key, summary in sorted((await self.current_many(keys)).items(), key=lambda item: item[0]):
+            record = company.record(key)
+            if record is not None and summary.is_stale(record.fields.text_digest):
+                yield StaleSummary(key=key, summary=summary, text_digest=record.fields.text_digest)
+
+
+class MemoryProgress:
+    """How far the processing of one company has come, in memory."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._backend = backend
+
+    async def find(self, platform: str, ticket_id: str) -> Processing | None:
+        """The processing of a ticket, or None."""
+        return self._backend.company.processing(ticket_key(platform, ticket_id))
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
+        """The processing of those tickets that exist."""
+        found = {key: self._backend.company.processing(key) for key in keys}
+        return {key: processing for key, processing in found.items() if processing is not None}
+
+    async def progress(self, platform: str) -> Progress:
+        """How many tickets of a platform are in which status."""
+        company = self._backend.company
+        counts = Counter(processing.status for processing in _processing_of(company, platform))
+        return Progress(
+            platform=platform,
+            pending=counts[PENDING],
+            processing=counts[PROCESSING],
+            completed=counts[COMPLETED],
+            failed=counts[FAILED],
+            last_updated=company.changed_at.get(platform),
+        )
+
+    async def stats(self) -> Sequence[Stats]:
+        """How many tickets and articles there are, a platform each."""
+        things = self._backend.company.values
+        tickets = Counter(thing.platform for thing in things if thing.part == "ticket")
+        articles = Counter(thing.platform for thing in things if thing.part == "article")
+        return [Stats(platform=name, tickets=tickets[name], articles=articles[name]) for name in sorted(tickets | articles)]
+
+    async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
+        """How far a stream has been read, or None."""
+        value = self._backend.company.values.get(Thing("checkpoint", "", platform, stream))
+        return value if isinstance(value, Checkpoint) else None
+
+
+class MemoryReplica:
+    """One company in memory as raw copies."""
+
+    def __init__(self, storage: MemoryStorage, company_id: str) -> None:
+        self._storage = storage
+        self._company_id = company_id
+
+    @property
+    def store_id(self) -> str:
+        """Which store this is."""
+        return self._storage.store_id
+
+    async def state(self) -> CompanyState | None:
+        """Where the company lives, or None when it is unknown here."""
+        company = self._storage.known(self._company_id)
+        return company.state if company else None
+
+    async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+        """Set the state if it is as expected."""
+        if await self.state() != expected:
+            return False
+        self._storage.registered(self._company_id).state = wanted
+        return True
+
+    async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+        """All things of one part as they stand."""
+        for value in self._values(part):
+            copy = copy_of(value)
+            if after is None or copy.thing > after:
+                yield copy
+
+    async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+        """These things as they stand."""
+        company = self._storage.known(self._company_id)
+        return [_as_it_stands(company, thing) for thing in sorted(things)]
+
+    async def outbox(self, limit: int) -> Sequence[Debt]:
+        """Any at most limit debts."""
+        company = self._storage.known(self._company_id)
+        return [Debt(thing, version) for thing, version in list(company.debts.items())[:limit]] if company else []
+
+    async def acknowledge(self, debts: Collection[Debt]) -> None:
+        """Forget these debts, each only up to its version."""
+        company = self._storage.registered(self._company_id)
+        for debt in debts:
+            if company.debts.get(debt.thing, debt.version + 1) <= debt.version:
+                del company.debts[debt.thing]
+
+    async def apply(self, copies: Collection[Copy]) -> int:
+        """Keep those copies that are newer than what stands here."""
+        company = self._storage.registered(self._company_id)
+        known = {thing: value.version for thing, value in company.values.items()} | company.deleted
+        fresh = newer(copies, known)
+        company.keep(fresh, self._storage.clock())
+        return len(fresh)
+
+    async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+        """Name, version and digest of all things of one part."""
+        async for copy in self.copies(part, after=after):
+            if copy.value is not None:
+                yield digest_of(copy.value)
+
+    def _values(self, part: Part) -> list[Value]:
+        company = self._storage.known(self._company_id)
+        return company.of(part) if company else []
+
+
+def _as_it_stands(company: _Company | None, thing: Thing) -> Copy:
+    if company is None:
+        return Copy(thing, 0, None)
+    value = company.values.get(thing)
+    return copy_of(value) if value is not None else Copy(thing, company.deleted.get(thing, 0), None)
+
+
+def _processing_of(company: _Company, platform: str) -> list[Processing]:
+    return [value for value in company.values.values() if isinstance(value, Processing) and value.key.platform == platform]
+
+
+def _passes(record: Ticket | Article, processing: Processing | None, where: Filter) -> bool:
+    fields = record.fields
+    return (
+        where.platform in (None, record.platform)
+        and where.status in (None, fields.status)
+        and where.processing in (None, processing.status if processing else None)
+        and (where.created_from is None or (fields.created_at is not None and fields.created_at >= where.created_from))
+        and (where.created_to is None or (fields.created_at is not None and fields.created_at < where.created_to))
+        and (where.changed_since is None or record.saved_at >= where.changed_since)
+    )

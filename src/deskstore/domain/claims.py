@@ -1,0 +1,64 @@
+"""Handing out tickets to workers: what may be taken, in which order, and the claim that goes with it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import evolve, frozen
+
+from deskstore.domain import identifiers
+from deskstore.domain.commits import next_version
+from deskstore.domain.errors import InvalidRecord
+from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing
+
+MOST_AT_ONCE: Final = 1_000  #: tickets in one claim
+
+
+@frozen(kw_only=True)
+class Request:
+    """A worker's wish for tickets, checked."""
+
+    platform: str
+    n: int
+    worker: str
+    lease: timedelta
+
+
+def request(platform: str, n: int, worker: str, lease: timedelta) -> Request:
+    """
+    A checked wish for tickets.
+
+    Raises:
+        InvalidIdentifier: The platform's or the worker's name breaks the rules for names.
+        InvalidRecord: n is not 1 to 1,000, or the lease not longer than 0 and at most 15 minutes.
+    """
+    if not 1 <= n <= MOST_AT_ONCE:
+        raise InvalidRecord(f"n is {n}: claim 1 to {MOST_AT_ONCE:,} tickets at once")
+    if not timedelta(0) < lease <= LONGEST_LEASE:
+        raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it to work longer")
+    name = identifiers.worker(worker)
+    return Request(platform=identifiers.platform(platform), n=n, worker=name, lease=lease)
+
+
+def is_claimable(processing: Processing, now: datetime) -> bool:
+    """Whether a worker may take the ticket now: pending, given up on until now, or held by a claim that ran out."""
+    return processing.claimable_at is not None and processing.claimable_at <= now
+
+
+def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, now: datetime) -> list[Processing]:
+    """
+    The processing of each ticket in the hands of the worker, with a token of its own and the next version.
+
+    Args:
+        found: Claimable tickets with their text_digest, smallest claimable_at first.
+    """
+    taken: list[Processing] = []
+    for processing, text_digest in found:
+        token = secrets.token_hex(16)
+        claim = Claim(worker=wanted.worker, token=token, lease_until=now + wanted.lease, text_digest=text_digest)
+        version = next_version(processing.version, 0, now)
+        taken.append(evolve(processing.claimed(claim, now=now), version=version))
+    return taken
