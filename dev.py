@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     python = environment(find_python(options.python) if options.python else sys.executable)
     if options.command == "check":
         return check(python)
-    hand_over(python, [*program(options.command, python), *(from_root(word) for word in rest)])
+    return hand_over(python, [*program(options.command, python), *(from_root(word) for word in rest)])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -190,15 +190,11 @@ def environment(base: str) -> Path:
     """The Python of an environment that holds exactly the lock and this checkout."""
     version = sys.version_info[:3] if base == sys.executable else version_of(base)
     folder = ROOT / (".venv" if base == sys.executable else ".venv-{}.{}".format(*version))
-    python = folder / "bin" / "python"
-    wanted = {
-        "packages": fingerprint(LOCK.read_text(encoding="utf-8"), version, str(ROOT)),
-        "project": fingerprint(how_the_project_installs()),
-    }
+    wanted = stamps_wanted(version)
     if stamps(folder) != wanted:
         with alone():
             build(folder, base, wanted)
-    return python
+    return folder / "bin" / "python"
 
 
 def build(folder: Path, base: str, wanted: Mapping[str, str]) -> None:
@@ -243,6 +239,14 @@ def must(*command: str) -> None:
     if done.returncode:
         say(done.stdout)
         raise Refusal(f"the environment could not be built: `{' '.join(command[:4])} ...` ended with {done.returncode}")
+
+
+def stamps_wanted(version: Sequence[int]) -> dict[str, str]:
+    """What an environment must vouch for; its path belongs to it, because an environment that was moved does not work."""
+    return {
+        "packages": fingerprint(LOCK.read_text(encoding="utf-8"), tuple(version), str(ROOT)),
+        "project": fingerprint(how_the_project_installs()),
+    }
 
 
 def fingerprint(*parts: object) -> str:

@@ -1,0 +1,47 @@
+"""How every test runs: without our environment variables, and with a seed that can be given again."""
+
+import os
+import random
+
+import pytest
+from hypothesis import settings
+
+OURS = ("DATABASE_URL", "DATA_PATH", "HYBRID_USE_POSTGRES", "REDIS_URL", "STORAGE_TYPE")
+
+for name in [name for name in os.environ if name in OURS or name.startswith("DESKSTORE_")]:
+    del os.environ[name]
+
+# a busy machine is no bug, so no example has a deadline
+settings.register_profile("fast", deadline=None, print_blob=True, max_examples=50)
+settings.register_profile("full", deadline=None, print_blob=True, max_examples=2_000)
+settings.load_profile("fast")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed before Hypothesis looks for one, so that a run that failed can be repeated."""
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"random examples: repeat them with --hypothesis-seed={config.option.hypothesis_seed}"
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig: pytest.Config) -> int:
+    """The seed of this run, for tests that draw at random without Hypothesis."""
+    return int(pytestconfig.option.hypothesis_seed)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """Ctrl-C ends with 130, as in any shell; pytest's own 2 also stands for a collection that failed."""
+    INTERRUPTED.append(True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if INTERRUPTED:
+        session.exitstatus = 130
+
+
+INTERRUPTED: list[bool] = []

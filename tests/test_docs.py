@@ -1,0 +1,82 @@
+"""What the pages show is what happens."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pages import ROOT, Command, commands, examples, pages, prints, run_page
+
+WITH_EXAMPLES = [page for page in pages() if examples(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=[str(page.relative_to(ROOT)) for page in WITH_EXAMPLES])
+def test_the_examples_of_a_page_do_what_the_page_says(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    run_page(page.read_text(encoding="utf-8"), str(page), tmp_path)
+
+    assert examples(page.read_text(encoding="utf-8"))
+
+
+def test_the_readme_has_an_example() -> None:
+    assert ROOT / "README.md" in WITH_EXAMPLES
+
+
+def test_blocks_of_python_and_our_commands_are_examples_and_nothing_else_is() -> None:
+    page = (
+        fenced("python", "x = 1")
+        + fenced("console", "$ deskstore status", "$ git status")
+        + fenced("console", "$ git status")
+        + fenced("text", "y")
+    )
+
+    found = examples(page)
+
+    assert [(example.language, example.line) for example in found] == [("python", 1), ("console", 4)]
+    assert [command.line for command in commands(found[1].code)] == ["deskstore status"]
+
+
+def test_a_marked_block_is_not_run() -> None:
+    page = "<!-- not run -->\n" + fenced("python", "raise SystemExit") + fenced("python", "x = 1")
+
+    assert [example.code for example in examples(page)] == ["x = 1\n"]
+
+
+def test_a_command_may_follow_variables_and_has_its_output_below_it() -> None:
+    first, second = commands("$ DATA_PATH=here deskstore status\na\nb\n$ deskstore --version\n")
+
+    assert (first.line, first.shown) == ("DATA_PATH=here deskstore status", "a\nb")
+    assert (second.line, second.shown) == ("deskstore --version", "")
+
+
+def test_the_blocks_of_a_page_share_their_names_and_may_await(tmp_path: Path) -> None:
+    page = fenced("python", "import asyncio", "x = []") + fenced("python", "await asyncio.sleep(0)", "x.append(1)")
+
+    with pytest.raises(AssertionError, match="ran to the end"):
+        run_page(page + fenced("python", "assert x != [1], 'ran to the end'"), "page.md", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shown", "output", "same"),
+    [("", "a\n", True), ("a", "a\n", True), ("a ... c", "a b c\n", True), ("a", "b\n", False), ("a", "a\nb\n", False)],
+)
+def test_what_is_printed_is_compared_where_the_page_shows_something(shown: str, output: str, same: bool) -> None:
+    assert prints(Command(line="deskstore", shown=shown), output) is same
+
+
+def test_output_that_differs_from_the_page_is_found(tmp_path: Path) -> None:
+    page = fenced("console", "$ deskstore --version", "surely not this")
+
+    with pytest.raises(AssertionError, match="the page shows"):
+        run_page(page, "page.md", tmp_path)
+
+
+def test_a_command_that_ends_with_another_code_than_the_page_says_is_found(tmp_path: Path) -> None:
+    page = "<!-- exits 77 -->\n" + fenced("console", "$ deskstore --version")
+
+    with pytest.raises(AssertionError, match="ended with"):
+        run_page(page, "page.md", tmp_path)
+
+
+def fenced(language: str, *lines: str) -> str:
+    return "\n".join([f"```{language}", *lines, "```", ""])
