@@ -372,7 +372,7 @@ def without_addresses(text: str) -> str:
 def clean() -> int:
     """Remove what other commands made; what is not theirs stays."""
     for pattern in LITTER:
-        for path in ROOT.glob(pattern):
+        for path in sorted(ROOT.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path)
             else:

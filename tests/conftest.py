@@ -11,6 +11,8 @@ OURS = ("DATABASE_URL", "DATA_PATH", "HYBRID_USE_POSTGRES", "REDIS_URL", "STORAG
 for name in [name for name in os.environ if name in OURS or name.startswith("DESKSTORE_")]:
     del os.environ[name]
 
+INTERRUPTED: list[bool] = []  #: holds something once Ctrl-C was pressed
+
 # a busy machine is no bug, so no example has a deadline
 settings.register_profile("fast", deadline=None, print_blob=True, max_examples=50)
 settings.register_profile("full", deadline=None, print_blob=True, max_examples=2_000)
@@ -34,14 +36,17 @@ def seed(pytestconfig: pytest.Config) -> int:
     return int(pytestconfig.option.hypothesis_seed)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Name the seed once more where something failed: a quiet run has no header."""
+    if exitstatus:
+        terminalreporter.write_line(pytest_report_header(config))
+
+
 def pytest_keyboard_interrupt() -> None:
-    """Ctrl-C ends with 130, as in any shell; pytest's own 2 also stands for a collection that failed."""
     INTERRUPTED.append(True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with 130 after Ctrl-C, as in any shell; pytest's own 2 also stands for a collection that failed."""
     if INTERRUPTED:
         session.exitstatus = 130
-
-
-INTERRUPTED: list[bool] = []

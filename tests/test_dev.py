@@ -145,8 +145,15 @@ def test_ctrl_c_while_building_ends_with_130_and_no_traceback(checkout: Path) ->
     assert (started.returncode, rest) == (130, "")
 
 
-def test_a_debian_without_venv_is_told_what_to_install() -> None:
-    assert "sudo apt install python3.11-venv" in dev.venv_is_missing((3, 11, 2))
+def test_a_debian_without_venv_is_told_what_to_install(checkout: Path) -> None:
+    pretend(checkout / "bin" / "python3.12", 'case "$*" in *ensurepip*) exit 1;; *) echo 3 12 1;; esac')
+
+    ended = run(checkout, "--python", "3.12", "test", variables={"PATH": str(checkout / "bin")})
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(
+        "dev.py: this Python has no venv module: sudo apt install python3.12-venv (Debian, Ubuntu), or put uv on the path\n"
+    )
 
 
 def test_a_python_that_is_not_here_is_named() -> None:
