@@ -345,7 +345,7 @@ class _Contents:
 
 def states(run: Run, *, mode: Mode = "strict", every: int = 1, seed: int = 0, singles: int = 6, randoms: int = 4) -> Iterator[State]:
     """
-    The states the disk may hold when the power is lost after each `every`-th operation of a run that was recorded with its data.
+    The states the disk may hold when the power is lost after each `every`-th operation of a run that was recorded with its data, and the last.
 
     States of equal content at an equal number of acknowledged units come once.
 
@@ -356,7 +356,8 @@ def states(run: Run, *, mode: Mode = "strict", every: int = 1, seed: int = 0, si
     history = History(run, mode)
     contents = _Contents(history)
     seen: set[tuple[int, bytes]] = set()
-    for at in range(0, len(run.operations) + 1, every):
+    last = len(run.operations)
+    for at in [*range(0, last, every), last]:
         contents.forward(at)
         moment = _Moment(history, at, contents, seed)
         for what, fates in _fates(moment, mode, singles, randoms):

@@ -18,7 +18,8 @@ from typing import Literal, NoReturn
 from attrs import evolve, field, frozen
 
 from tests.crash import kernel
-from tests.crash.errors import ManyThreads, TracingRefused
+from tests.crash.errors import TracingRefused
+from tests.crash.interpreter import single_threaded
 from tests.crash.operations import Acknowledgement, Escape, Kind, Operation, StoppedThread, observed, read_call, shorten_to_half
 
 Workload = Callable[[Path, Callable[[int], None]], None]
@@ -79,11 +80,6 @@ class Run:
         return found
 
 
-def thread_count() -> int:
-    """How many threads this process has, those of C libraries included."""
-    return len(os.listdir("/proc/self/task"))
-
-
 def trace(
     run: Workload, folder: Path, *, kill: Kill | None = None, fail: Fail | None = None, data: bool = False, deadline_s: float = DEADLINE_S
 ) -> Run:
@@ -95,13 +91,17 @@ def trace(
         data: Record the bytes of each write, and what the folder held before: what a power cut is modelled from.
         deadline_s: After this many seconds the child is killed and its ending is "hung".
 
+    Where the calling process has threads, which a fork would lose, the child is that of a fresh interpreter.
+
     Raises:
         TracingRefused: This machine does not allow it.
-        ManyThreads: The calling process is not single-threaded.
+        ManyThreads: A fresh interpreter is needed, and the workload is not found by its name in a module.
     """
     kernel.machine()
-    if thread_count() > 1:
-        raise ManyThreads(f"this process has {thread_count()} threads; call from a process with one, or use a sweep, which sees to that")
+    return single_threaded(_trace, run, folder, kill, fail, data, deadline_s)
+
+
+def _trace(run: Workload, folder: Path, kill: Kill | None, fail: Fail | None, data: bool, deadline_s: float) -> Run:
     folder = folder.resolve()
     before = _entries(folder) if data else ()
     with _child(run, folder) as child:
