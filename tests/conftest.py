@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,10 @@ OURS = ("DATABASE_URL", "DATA_PATH", "HYBRID_USE_POSTGRES", "REDIS_URL", "STORAG
 
 for name in [name for name in os.environ if name in OURS or name.startswith("DESKSTORE_")]:
     del os.environ[name]
+
+# a shell starts what it runs in the background deaf to Ctrl-C, and every program that a test starts would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 INTERRUPTED: list[bool] = []  #: holds something once Ctrl-C was pressed
 
