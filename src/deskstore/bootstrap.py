@@ -1,0 +1,218 @@
+"""
+Settings from the environment, and the storage they ask for.
+
+The only module that knows every adapter. An adapter is imported when it was chosen and not before, so that files need no database driver.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import Attribute, field, fields, frozen
+
+from deskstore.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
+
+
+class StorageType(StrEnum):
+    """Where the records of all companies are kept."""
+
+    FILE = "file"
+    HYBRID = "hybrid"
+    POSTGRESQL = "postgresql"
+
+
+class LogLevel(StrEnum):
+    """What the command line logs: this, and all that matters more."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How the command line writes its log."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def masked(url: str | None) -> str | None:
+    """An address without its password."""
+    if url is None:
+        return None
+    return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^/@:]*):.*@", r"\1:***@", url))
+
+
+def _without_secrets(url: str | None) -> str:
+    return repr(masked(url))
+
+
+# -- what a variable may say -----------------------------------------------------------------------------------------------------------------
+
+
+def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    def read(text: str) -> StrEnum:
+        try:
+            return kind(text.strip().lower())
+        except ValueError as error:
+            raise ValueError(f"is {text!r}; choose one of: {', '.join(kind)}") from error
+
+    return read
+
+
+_ANSWERS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _yes_or_no(text: str) -> bool:
+    if (answer := _ANSWERS.get(text.strip().lower())) is None:
+        raise ValueError(f"is {text!r}; choose one of: true, false")
+    return answer
+
+
+def _url_of(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.partition("://")[0] not in schemes:  # the text may hold a password, so it is not shown
+            raise ValueError(f"is no address deskstore knows; write it as {schemes[0]}://user:password@host/name")
+        return text
+
+    return read
+
+
+def _setting(variable: str, read: Callable[[str], object], *, is_secret: bool = False) -> dict[str, object]:
+    return {"variable": variable, "read": read, "is_secret": is_secret}
+
+
+# -- settings --------------------------------------------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Layer:
+    """Values by their variables, and what to call them when somebody asks where a value came from."""
+
+    name: str  #: "environment", or "option"
+    values: Mapping[str, str]
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What deskstore is told before it opens anything."""
+
+    storage_type: StorageType = field(default=StorageType.FILE, metadata=_setting("STORAGE_TYPE", _one_of(StorageType)))
+    data_path: Path = field(default=Path("data"), metadata=_setting("DATA_PATH", Path))  #: of the files
+    database_url: str | None = field(
+        default=None,
+        repr=_without_secrets,
+        metadata=_setting("DATABASE_URL", _url_of("postgresql", "postgres", "postgresql+asyncpg"), is_secret=True),
+    )
+    redis_url: str | None = field(
+        default=None, repr=_without_secrets, metadata=_setting("REDIS_URL", _url_of("redis", "rediss", "unix"), is_secret=True)
+    )
+    hybrid_use_postgres: bool = field(default=False, metadata=_setting("HYBRID_USE_POSTGRES", _yes_or_no))
+    log_level: LogLevel = field(default=LogLevel.WARNING, metadata=_setting("DESKSTORE_LOG_LEVEL", _one_of(LogLevel)))
+    log_format: LogFormat = field(default=LogFormat.TEXT, metadata=_setting("DESKSTORE_LOG_FORMAT", _one_of(LogFormat)))
+    origins: Mapping[str, str] = field(factory=dict[str, str], repr=False, eq=False)  #: variable -> its layer; not there: the default
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """
+        The settings an environment asks for; a variable that is empty counts as missing.
+
+        Raises:
+            ConfigurationError: Values are not accepted; all of them are named, each with what to write instead.
+        """
+        return cls.from_layers([Layer(name="environment", values=os.environ if environ is None else environ)])
+
+    @classmethod
+    def from_layers(cls, layers: Sequence[Layer]) -> Settings:
+        """The settings of several layers, where the first one that has a value decides; raises ConfigurationError."""
+        values: dict[str, Any] = {}  # Any: each attribute has a type of its own, which its reader gives
+        origins: dict[str, str] = {}
+        faults = [*_unknown(layers)]
+        for setting in _settings():
+            variable = setting.metadata["variable"]
+            for layer in layers:
+                if text := layer.values.get(variable):
+                    try:
+                        values[setting.name] = setting.metadata["read"](text)
+                    except ValueError as error:
+                        faults.append(f"{variable} {error}")
+                    origins[variable] = layer.name
+                    break
+        if faults:
+            raise ConfigurationError("; ".join(faults))
+        return cls(**values, origins=origins)
+
+    def shown(self) -> Iterator[tuple[str, str, str]]:
+        """Each variable with its value, secrets masked, and where the value came from."""
+        for setting in _settings():
+            variable, value = setting.metadata["variable"], getattr(self, setting.name)
+            text = "" if value is None else masked(str(value).lower() if isinstance(value, bool) else str(value)) or ""
+            yield variable, text, self.origins.get(variable, "default")
+
+
+def _settings() -> Iterator[Attribute[Any]]:  # Any: each attribute has a type of its own
+    return (attribute for attribute in fields(Settings) if "variable" in attribute.metadata)
+
+
+def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
+    """What is misspelt: the names with our prefix that mean nothing."""
+    known = [setting.metadata["variable"] for setting in _settings()]
+    for variable in sorted({name for layer in layers for name in layer.values if name.startswith("DESKSTORE_")} - {*known}):
+        close = difflib.get_close_matches(variable, known, n=1)
+        ours = ", ".join(name for name in known if name.startswith("DESKSTORE_"))
+        yield f"{variable} means nothing to deskstore; {f'did you mean {close[0]}?' if close else f'remove it, or choose one of: {ours}'}"
+
+
+# -- storages --------------------------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings | None = None) -> AsyncIterator[Storage]:
+    """
+    The storage that the settings ask for (without any: those of the environment), closed when the block ends.
+
+    Raises:
+        ConfigurationError: The settings do not fit together, or ask for a storage that this release does not have.
+        StorageUnavailable: The storage cannot be reached or does not work.
+    """
+    storage = _chosen(settings or Settings.from_environment())
+    try:
+        yield storage
+    finally:
+        await storage.aclose()
+
+
+def _chosen(settings: Settings) -> Storage:
+    from dependency_injector import providers
+
+    storage: providers.Selector[Storage] = providers.Selector(
+        lambda: settings.storage_type.value,
+        file=providers.Singleton(_file_storage, settings),
+        hybrid=providers.Singleton(_not_in_this_release, settings),
+        postgresql=providers.Singleton(_not_in_this_release, settings),
+    )
+    return storage()
+
+
+def _file_storage(settings: Settings) -> Storage:
+    from deskstore.adapters.file import FileStorage
+
+    return FileStorage(settings.data_path)
+
+
+def _not_in_this_release(settings: Settings) -> Storage:
+    raise ConfigurationError(
+        f"STORAGE_TYPE is '{settings.storage_type}', which is not part of this release: set STORAGE_TYPE=file, which keeps everything "
+        "in files under DATA_PATH"
+    )

@@ -1,0 +1,1 @@
+"""Use cases: what an application does with a storage, one function each, the storage first."""

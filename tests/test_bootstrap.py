@@ -1,0 +1,105 @@
+"""Settings are read once, whole, and with every fault named; the storage they ask for is the only one that is loaded."""
+
+from pathlib import Path
+
+import pytest
+
+from deskstore.bootstrap import Layer, LogLevel, Settings, StorageType, masked, open_storage
+from deskstore.domain.errors import ConfigurationError
+
+HEAVY = ("alembic", "asyncpg", "greenlet", "hypothesis", "pydantic", "redis", "rich", "sqlalchemy")
+
+
+def test_nothing_said_means_files_below_data() -> None:
+    settings = Settings.from_environment({})
+
+    assert settings == Settings(storage_type=StorageType.FILE, data_path=Path("data"))
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_environment(
+        {
+            "STORAGE_TYPE": "Hybrid",
+            "DATA_PATH": "/srv/desk",
+            "DATABASE_URL": "postgres://app:secret@db/desk",
+            "REDIS_URL": "redis://cache",
+            "HYBRID_USE_POSTGRES": "Yes",
+            "DESKSTORE_LOG_LEVEL": "debug",
+            "HOME": "/root",
+        }
+    )
+
+    assert settings == Settings(
+        storage_type=StorageType.HYBRID,
+        data_path=Path("/srv/desk"),
+        database_url="postgres://app:secret@db/desk",
+        redis_url="redis://cache",
+        hybrid_use_postgres=True,
+        log_level=LogLevel.DEBUG,
+    )
+
+
+def test_an_empty_variable_counts_as_missing() -> None:
+    assert Settings.from_environment({"STORAGE_TYPE": "", "DATA_PATH": ""}) == Settings()
+
+
+def test_all_faults_are_named_at_once_with_what_to_write_instead() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_environment(
+            {
+                "STORAGE_TYPE": "postgres",
+                "DATABASE_URL": "mysql://app:secret@db",
+                "HYBRID_USE_POSTGRES": "perhaps",
+                "DESKSTORE_LOG_LEVLE": "info",
+            }
+        )
+
+    said = str(caught.value)
+    assert "STORAGE_TYPE is 'postgres'; choose one of: file, hybrid, postgresql" in said
+    assert "DATABASE_URL is no address deskstore knows; write it as postgresql://" in said
+    assert "HYBRID_USE_POSTGRES is 'perhaps'; choose one of: true, false" in said
+    assert "did you mean DESKSTORE_LOG_LEVEL?" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:secret@db/desk",
+        "postgresql://app:se:secret@cret@db/desk",
+        "redis://:secret@cache",
+        "postgresql://db/desk?user=app&password=secret&sslmode=require",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    settings = Settings(database_url=url, redis_url=url)
+
+    assert "secret" not in f"{settings!r} {masked(url)} {[*settings.shown()]}"
+    assert "***" in repr(settings)
+
+
+def test_the_first_layer_with_a_value_decides_and_is_named() -> None:
+    layers = [
+        Layer(name="option", values={"DATA_PATH": "here"}),
+        Layer(name="environment", values={"DATA_PATH": "there", "REDIS_URL": "unix://s"}),
+    ]
+
+    settings = Settings.from_layers(layers)
+
+    assert settings.data_path == Path("here")
+    assert {variable: origin for variable, _, origin in settings.shown()} == {
+        "STORAGE_TYPE": "default",
+        "DATA_PATH": "option",
+        "DATABASE_URL": "default",
+        "REDIS_URL": "environment",
+        "HYBRID_USE_POSTGRES": "default",
+        "DESKSTORE_LOG_LEVEL": "default",
+        "DESKSTORE_LOG_FORMAT": "default",
+    }
+
+
+@pytest.mark.parametrize("kind", [StorageType.HYBRID, StorageType.POSTGRESQL])
+async def test_a_storage_of_a_later_release_is_refused_naming_the_one_there_is(kind: StorageType) -> None:
+    with pytest.raises(ConfigurationError, match=f"STORAGE_TYPE is '{kind}', which is not part of this release: set STORAGE_TYPE=file"):
+        async with open_storage(Settings(storage_type=kind)):
+            pass
