@@ -14,7 +14,7 @@ from attrs import Factory, define
 from deskstore.domain import claims, identifiers, paging, summaries, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import Standing, decide
-from deskstore.domain.errors import StorageUnavailable
+from deskstore.domain.errors import CompanyErased, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
@@ -47,8 +47,15 @@ class _Company:
         record = self.record(key)
         if record is None:
             return Standing()
-        digest, last = record.fields.text_digest, self.summaries.get(key, 0)
-        return Standing(version=record.version, text_digest=digest, processing=self.processing(key), last_summary=last)
+        numbers = range(1, self.summaries.get(key, 0) + 1)
+        kept = [value.version for number in numbers if (value := self.values.get(Thing("summary", *key, number)))]
+        return Standing(
+            version=record.version,
+            text_digest=record.fields.text_digest,
+            processing=self.processing(key),
+            last_summary=len(numbers),
+            summary_version=max(kept, default=0),
+        )
 
     def record(self, key: Key) -> Ticket | Article | None:
         value = self.values.get(Thing(key.kind, *key))
@@ -160,9 +167,13 @@ class MemoryStorage:
         """The company, made if need be."""
         self._open()
         if company_id not in self._companies:
-            epoch = self._erased[company_id].epoch + 1 if company_id in self._erased else 1
+            epoch = self.erased_epoch(company_id) + 1
             self._companies[company_id] = _Company(state=CompanyState(primary=self.store_id, epoch=epoch))
         return self._companies[company_id]
+
+    def erased_epoch(self, company_id: str) -> int:
+        """The epoch in which a company of that name was erased last; 0 = never."""
+        return self._erased[company_id].epoch if company_id in self._erased else 0
 
     def keep(self, company: _Company, copies: Sequence[Copy], now: datetime) -> None:
         """Keep copies of this store's own making, and owe them to the mirror if there is one."""
@@ -180,6 +191,7 @@ class MemoryBackend:
 
     def __init__(self, storage: MemoryStorage, company_id: str) -> None:
         self._storage = storage
+        self._epoch = 0
         self.company_id: Final = company_id
         self.tickets: Final = MemoryTickets(self, TICKET, Ticket)
         self.articles: Final = MemoryArticles(self, ARTICLE, Article)
@@ -188,8 +200,12 @@ class MemoryBackend:
 
     @property
     def company(self) -> _Company:
-        """The company's records, or none at all before its first commit."""
-        return self._storage.known(self.company_id) or _Company(state=CompanyState(primary=self._storage.store_id))
+        """The company's records, or none at all before its first commit; raises CompanyErased when what was seen before is gone."""
+        if 0 < self._epoch <= self._storage.erased_epoch(self.company_id):
+            raise CompanyErased(f"company {self.company_id!r} was erased while it was in use: open another unit of work to begin anew")
+        found = self._storage.known(self.company_id)
+        self._epoch = found.state.epoch if found else self._epoch
+        return found or _Company(state=CompanyState(primary=self._storage.store_id))
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes, or raise and keep none."""

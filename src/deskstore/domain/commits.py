@@ -29,6 +29,12 @@ class Standing:
     text_digest: bytes = b""
     processing: Processing | None = None
     last_summary: int = 0  #: the highest number
+    summary_version: int = 0  #: the highest version of them
+
+    @property
+    def highest(self) -> int:
+        """The highest version of all that stands here."""
+        return max(self.version, self.summary_version, self.processing.version if self.processing else 0)
 
 
 NOTHING = Standing()
@@ -104,7 +110,8 @@ class _Desk:
 
     def delete(self, change: DeleteRecord) -> None:
         stood = self.of(change.key)
-        version = next_version(stood.version, self.floor, self.now)
+        # one version above them all: under a clock that went back, a summary may be newer than its record
+        version = next_version(stood.highest, self.floor, self.now)
         for thing in things_under(change.key, stood):
             self.written[thing] = Copy(thing, version, None)
 

@@ -11,10 +11,11 @@ from typing import Final, Generic, TypeVar
 
 from attrs import field, frozen
 
-from deskstore.domain import times
+from deskstore.domain import identifiers, times
 from deskstore.domain.errors import InvalidRecord
-from deskstore.domain.identifiers import Key, Kind
+from deskstore.domain.identifiers import Key, Kind, checked_key
 from deskstore.domain.processing import ProcessingStatus
+from deskstore.domain.records import clean
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -25,12 +26,21 @@ def _utc(value: datetime | None) -> datetime | None:
     return None if value is None else times.aware_utc(value)
 
 
+def _platform(value: str | None) -> str | None:
+    return None if value is None else identifiers.platform(value)
+
+
 @frozen(kw_only=True)
 class Filter:
-    """Which records are meant; what is None lets everything through, and all that is given must hold."""
+    """
+    Which records are meant; what is None lets everything through, and all that is given must hold.
 
-    platform: str | None = None
-    status: str | None = None  #: the platform's own text, exactly
+    Raises:
+        InvalidIdentifier: The platform's name breaks the rules for names.
+    """
+
+    platform: str | None = field(default=None, converter=_platform)
+    status: str | None = field(default=None, converter=clean)  #: the platform's own text, exactly; cleaned as the text it is compared with
     processing: ProcessingStatus | None = None  #: tickets only
     created_from: datetime | None = field(default=None, converter=_utc)  #: this moment or later
     created_to: datetime | None = field(default=None, converter=_utc)  #: earlier than this moment
@@ -73,11 +83,11 @@ def position(kind: Kind, cursor_text: str) -> Position:
     """
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor_text + "=" * (-len(cursor_text) % 4)))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise _not_a_cursor(cursor_text) from error
     match parts:
-        case [str(first), int(created_us), str(platform), str(identifier), str(locale)] if first == kind[0]:
-            return Position((created_us, platform, identifier, locale))
+        case [str(first), int(created_us), str(platform), str(identifier), str(locale)] if first == kind[0] and times.fits(created_us):
+            return Position((created_us, *checked_key(Key(kind, platform, identifier, locale))[1:]))
         case _:
             raise _not_a_cursor(cursor_text)
 

@@ -40,6 +40,10 @@ class SourceVersion(NamedTuple):
         return self.field == other.field and self.value < other.value
 
 
+def _comparable(version: SourceVersion | None) -> SourceVersion | None:
+    return version if version is not None and times.fits(version.value) else None
+
+
 @frozen(kw_only=True)
 class Fields:
     """
@@ -54,7 +58,7 @@ class Fields:
     requester: str | None = field(default=None, converter=clean)
     created_at: datetime | None = field(default=None, converter=_utc)
     updated_at: datetime | None = field(default=None, converter=_utc)
-    source_version: SourceVersion | None = None  #: None where the payload has no field that orders its versions
+    source_version: SourceVersion | None = field(default=None, converter=_comparable)  #: None where nothing of 64 bits orders its versions
     text_digest: bytes  #: sha256 of what counts as the record's text, 32 bytes
 
 

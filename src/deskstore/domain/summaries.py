@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 from attrs import field, frozen
 
 from deskstore.domain import payloads
 from deskstore.domain.identifiers import Key
+from deskstore.domain.records import clean
+
+NAME_LENGTH: Final = 255  #: code points of model and prompt_id
+
+
+def _name(text: str | None) -> str | None:
+    return clean(text, NAME_LENGTH)
 
 
 @frozen(kw_only=True)
@@ -18,8 +26,8 @@ class Summary:
     key: Key  #: the ticket's or the article's, in its locale
     number: int = 0  #: 1, 2, 3 … for a record; 0 = not saved yet, commit() gives the number
     content: bytes  #: a JSON object, exactly as it was given
-    model: str | None = None
-    prompt_id: str | None = None
+    model: str | None = field(default=None, converter=_name)
+    prompt_id: str | None = field(default=None, converter=_name)
     parameters: bytes = b"{}"  #: a JSON object: what the model was called with
     tokens: int | None = None
     cost: float | None = None  #: in the currency the caller counts in

@@ -7,6 +7,7 @@ from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_TIME_US: Final = -(2**63)  #: sorts behind every real time; for records without a usable one
+LAST_US: Final = 2**63 - 1  #: the largest number that every storage can keep
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -25,11 +26,19 @@ def moment(value: int) -> datetime:
     return EPOCH + timedelta(microseconds=value)
 
 
+def fits(value: int) -> bool:
+    """Whether a number has 64 bits at most, and so a place in every storage."""
+    return NO_TIME_US <= value <= LAST_US
+
+
 def aware_utc(value: datetime) -> datetime:
-    """The same moment in UTC; raises ValueError for a time without a zone."""
+    """The same moment in UTC; raises ValueError for a time without a zone, or beyond the years 1 to 9999 in UTC."""
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone: deskstore keeps aware times only")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{value.isoformat()} lies beyond the years 1 to 9999 in UTC: deskstore has no time for it") from error
 
 
 def now() -> datetime:

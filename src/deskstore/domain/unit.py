@@ -18,7 +18,7 @@ from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_limit, che
 from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
 from deskstore.domain.receiving import Head
-from deskstore.domain.records import Article, Ticket
+from deskstore.domain.records import Article, Ticket, clean
 from deskstore.domain.summaries import StaleSummary, Summary
 
 MOST_CHANGES: Final = 10_000  #: in one unit
@@ -188,7 +188,7 @@ class _Records(Generic[R]):
 
     async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         """All that is stored and passes the filter; the unit's own changes are not in it."""
-        records = aiter(self._reads.stream(where, after=after))
+        records = aiter(self._reads.stream(where, after=self._checked(after) if after else None))
         while True:
             with self._unit.alone():
                 try:
@@ -212,8 +212,11 @@ class _Records(Generic[R]):
         """Remove the record at the commit."""
         with self._unit.alone() as pending:
             self._checked(key)
+            saved = pending.records.get(key)
+            if version < 1 and (saved is None or saved.version):
+                raise InvalidRecord(f"{key} cannot be deleted at version {version}: pass the one it was read with")
             pending.admit(0)
-            saved = pending.records.pop(key, None)
+            pending.records.pop(key, None)
             pending.processing.pop(key, None)
             pending.summaries.pop(key, None)
             if saved is None or saved.version:
@@ -294,7 +297,7 @@ class BufferedSummaries:
 
     async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
         """Records whose current summary was written of another text; the unit's own changes are not seen."""
-        found = aiter(self._reads.stale(platform))
+        found = aiter(self._reads.stale(None if platform is None else identifiers.platform(platform)))
         while True:
             with self._unit.alone():
                 try:
@@ -369,5 +372,7 @@ class BufferedProgress:
         """Keep at the commit how far a stream has been read."""
         with self._unit.alone() as pending:
             named = (identifiers.platform(checkpoint.platform), identifiers.stream(checkpoint.stream))
+            if clean(checkpoint.cursor, len(checkpoint.cursor)) != checkpoint.cursor:
+                raise InvalidRecord(f"the cursor of stream {named[1]!r} holds NUL or a lone surrogate: no storage could keep it exactly")
             pending.admit(len(checkpoint.cursor))
             pending.checkpoints[named] = checkpoint

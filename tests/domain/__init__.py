@@ -1,0 +1,1 @@
+"""The rules themselves, without any storage."""

@@ -1,0 +1,72 @@
+"""Things have names, copies have versions, and equal content has equal digests."""
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, Value, copy_of, digest_of, newer, thing_of
+from deskstore.domain.processing import Checkpoint, fresh
+from deskstore.domain.records import Ticket
+from deskstore.testing import strategies
+from deskstore.testing.clock import MORNING
+from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, fields
+
+TICKET = a_ticket()
+EACH: list[Value] = [TICKET, an_article(locale="ko"), fresh(TICKET.key, now=MORNING), a_summary(TICKET.key), a_checkpoint()]
+
+
+@pytest.mark.parametrize(("value", "part"), list(zip(EACH, PARTS, strict=True)))
+def test_each_kind_of_value_has_a_name_of_its_own_part(value: Value, part: str) -> None:
+    assert thing_of(value).part == part
+    assert len({thing_of(other) for other in EACH}) == len(EACH)
+
+
+def test_a_name_leads_back_to_its_record() -> None:
+    for value in EACH:
+        if not isinstance(value, Checkpoint):
+            assert thing_of(value).key == value.key
+
+
+@given(strategies.tickets())
+def test_the_digest_is_of_the_content_and_not_of_the_version(ticket: Ticket) -> None:
+    digest = digest_of(ticket)
+
+    assert digest_of(evolve(ticket, version=7)).digest == digest.digest
+    assert digest_of(evolve(ticket, version=7)).version == 7
+    assert digest_of(evolve(ticket, sha256=bytes(32))).digest != digest.digest
+    assert digest_of(evolve(ticket, ticket_id=ticket.ticket_id[:-1] + "!?")).digest != digest.digest
+
+
+def test_every_field_of_a_record_counts_in_its_digest() -> None:
+    ticket = a_ticket(read=fields(status="open"))
+
+    others = [
+        evolve(ticket, fields=fields(status="closed")),
+        evolve(ticket, fields=fields(created_at=None)),
+        evolve(ticket, platform="jira"),
+    ]
+
+    assert len({digest_of(one).digest for one in [ticket, *others]}) == 4
+
+
+def test_the_digest_of_a_known_value_never_changes() -> None:
+    summary = a_summary(a_ticket().key)
+
+    assert digest_of(summary).digest.hex() == "09ac0882a67cfe32ebad8832028d1ef65c617ad86afb68fc2a288802e573e6ee"
+
+
+def test_only_newer_copies_are_taken_deletions_too() -> None:
+    things = [Thing("ticket", "ticket", "zendesk", str(number)) for number in range(4)]
+    copies = [Copy(thing, 5, None) for thing in things]
+
+    assert newer(copies, {things[0]: 4, things[1]: 5, things[2]: 6}) == [copies[0], copies[3]]
+
+
+def test_a_copy_stands_at_the_version_of_its_value() -> None:
+    assert copy_of(evolve(TICKET, version=9)) == Copy(thing_of(TICKET), 9, evolve(TICKET, version=9))
+
+
+def test_a_primary_owes_only_while_it_has_a_mirror() -> None:
+    assert CompanyState(primary="a", mirror="b").owes_from("a")
+    assert not CompanyState(primary="a", mirror="b").owes_from("b")
+    assert not CompanyState(primary="a").owes_from("a")
