@@ -424,6 +424,16 @@ def test_a_directory_that_was_removed_leaves_the_one_above_to_be_made_durable(ro
     assert disk.flushed == [root, root.parent]
 
 
+def test_a_missing_directory_makes_no_file_before_it_be_passed_over(root: Path) -> None:
+    disk = _Disk()
+    with Tree.open(root, flush=disk) as tree:
+        tree.replace_many({TICKET: b"{}"})
+
+        tree.make_durable([TICKET, "freshdesk/zero/removed.json"])
+
+    assert disk.flushed == [root / TICKET, root / "freshdesk/tickets", root / "freshdesk", root, root.parent]
+
+
 @pytest.mark.parametrize("place", [TICKET, "freshdesk/tickets", "freshdesk", ".", ".."])
 def test_a_disk_that_refuses_is_reported_with_the_path(root: Path, place: str) -> None:
     with Tree.open(root, flush=_Disk(refused=(root / place).resolve())) as tree:
