@@ -377,8 +377,7 @@ class MemoryReplica:
         self._storage = storage
         self._company_id = company_id
 
-    @property
-    def store_id(self) -> str:
+    async def store_id(self) -> str:
         """Which store this is."""
         return self._storage.store_id
 

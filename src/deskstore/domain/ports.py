@@ -255,9 +255,8 @@ class Backend(Protocol):
 class Replica(Protocol):
     """Raw copies of one company, versions kept: a side of hybrid, migration, verification or backup."""
 
-    @property
-    def store_id(self) -> str:
-        """Which store this is; a copy of its place is another store only if it was made anew."""
+    async def store_id(self) -> str:
+        """Which store this is; it is given its place if it has none yet. A copy of the place has the same id."""
         ...
 
     async def state(self) -> CompanyState | None:
@@ -285,7 +284,11 @@ class Replica(Protocol):
         ...
 
     async def apply(self, copies: Collection[Copy]) -> int:
-        """Keep those copies that are newer than what stands here, all in one commit, and say how many those were."""
+        """
+        Keep those copies that are newer than what stands here, all in one commit, and say how many those were.
+
+        A processing or a summary goes with its record: one whose record is neither here nor among the copies is not kept.
+        """
         ...
 
     def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:

@@ -1,1 +1,5 @@
-"""Keeps each record as a JSON file, and the journal, index and lock of a company in SQLite."""
+"""Records as plain JSON files, one each, with a small SQLite database beside them that makes their changes safe."""
+
+from deskstore.adapters.file.storage import FileStorage
+
+__all__ = ["FileStorage"]

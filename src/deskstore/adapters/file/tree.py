@@ -76,6 +76,15 @@ else:
         os.fsync(descriptor)
 
 
+def flush_directory(path: str | os.PathLike[str]) -> None:
+    """Bring the entries of a directory to the disk."""
+    descriptor = os.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    try:
+        flush(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class Tree:
     """A directory that was opened once and is meant ever after, whatever takes its path."""
 

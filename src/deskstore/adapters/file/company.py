@@ -1,0 +1,146 @@
+"""One company that is open: its directory, its connections, and the proof that both are still in place."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+from deskstore.adapters.file import database, layout
+from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.tree import StrangerInTree, Tree
+from deskstore.domain.errors import CompanyMoved, CorruptRecord
+from deskstore.domain.identifiers import Key
+
+
+class OpenCompany:
+    """
+    A company's directory and database, held open by this process.
+
+    One thread writes; any may read, each call on a connection of its own.
+    """
+
+    def __init__(self, company_id: str, path: Path, tree: Tree, lock: int, writer: sqlite3.Connection) -> None:
+        self.company_id: Final = company_id
+        self.path: Final = path
+        self.tree: Final = tree
+        self.writer = writer
+        self.index = Index(writer)
+        self.store_id: Final = str(self.index.meta("store_id"))
+        self._lock = lock
+        self._identity = _identity(self.database)
+        self._idle: list[sqlite3.Connection] = []
+        self._idle_guard: Final = threading.Lock()
+        self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
+        self.gathered_bytes = 0
+
+    @property
+    def database(self) -> str:
+        """Where the database lies."""
+        return str(self.path / layout.DATABASE)
+
+    def check_in_place(self) -> None:
+        """Raise CompanyMoved when another directory or database, or none, stands where this one was opened."""
+        if not self.tree.is_still_at(self.path) or _identity(self.database) != self._identity:
+            raise CompanyMoved(
+                f"the directory or database of company {self.company_id!r} was removed or replaced while it was in use: "
+                "nothing can be kept there; close this storage and open it again to work with what is there now"
+            )
+
+    @contextmanager
+    def reading(self) -> Iterator[Index]:
+        """The index over a connection of one's own, seeing one state throughout."""
+        with self._idle_guard:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = database.connect(self.database)
+        try:
+            with database.snapshot(connection):
+                yield Index(connection)
+        finally:
+            with self._idle_guard:
+                self._idle.append(connection)
+
+    def is_alone(self) -> bool:
+        """Whether no other process has the company open; if so, none can open it before this one closes it."""
+        return try_alone(self._lock)
+
+    def reconnect(self) -> None:
+        """Write over another connection from now on, since the present one failed in a commit."""
+        self.writer.close()
+        self.writer = database.connect(self.database)
+        self.index = Index(self.writer)
+
+    def close(self) -> None:
+        """Let go of everything; nobody may be using it any more."""
+        for connection in (*self._idle, self.writer):
+            connection.close()
+        self._idle.clear()
+        self.tree.close()
+        os.close(self._lock)
+
+
+def hold(path: str) -> int:
+    """An open lock file, made if need be, readable by its owner alone."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def try_alone(lock: int) -> bool:
+    """Whether this process is the only one that has the company open; it stays so until share()."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def share(lock: int) -> None:
+    """Hold the company open beside others; waits while somebody recovers it."""
+    fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+def checksum(body: bytes) -> int:
+    """The CRC-32 of a whole file."""
+    return crc32(body)
+
+
+def trusted(body: bytes | StrangerInTree | OSError | None, crc: int, key: Key, path: str) -> bytes:
+    """The bytes of a file that are the ones deskstore wrote; raises CorruptRecord for all else."""
+    reason = distrust(body, crc, path)
+    if reason is not None or not isinstance(body, bytes):
+        raise CorruptRecord(key, path, reason or "it cannot be read")
+    return body
+
+
+def distrust(body: bytes | StrangerInTree | OSError | None, crc: int, path: str) -> str | None:
+    """
+    Why what was read of a file is not what deskstore wrote; None when it is.
+
+    Raises:
+        StorageUnavailable: The disk or the permissions are at fault, and not the file.
+    """
+    match body:
+        case None:
+            return "the file is missing"
+        case StrangerInTree():
+            return str(body)
+        case OSError():
+            raise database.from_os(body, path) from body
+        case bytes():
+            return None if checksum(body) == crc else "the file is not the one deskstore wrote: it was edited or damaged"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,154 @@
+"""
+A company's SQLite database: redo journal, index, claims, checkpoints, outbox and the writer lock across processes.
+
+Write-ahead log. A commit that acknowledges runs at synchronous=FULL, bookkeeping at NORMAL; the log keeps their order, so a power cut
+can undo bookkeeping only together with all that came after it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from deskstore.adapters.file.tree import StrangerInTree
+from deskstore.domain.errors import CorruptRecord, StorageBusy, StorageUnavailable
+
+BUSY_S: Final = 5.0  #: how long a writer waits for another process
+_READ_ONLY_CODES: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+
+SCHEMA: Final = """
+create table meta (name text primary key, value) without rowid;
+create table record (
+    kind text, platform text, id text, locale text,
+    version integer not null, sha256 blob not null, text_digest blob not null, source_version text,
+    status text, created_us integer not null, saved_us integer not null, crc integer not null,
+    processing text, attempts integer, error text, worker text, token text, lease_us integer, claimed_digest blob,
+    claimable_us integer, changed_us integer, processing_version integer, settled blob,
+    primary key (kind, platform, id, locale)
+) without rowid;
+create index record_page on record (kind, created_us, platform, id, locale);
+create index record_platform on record (kind, platform, created_us, id, locale);
+create index record_status on record (kind, status, created_us, platform, id, locale);
+create index record_processing on record (kind, processing, created_us, platform, id, locale);
+create index record_claimable on record (platform, claimable_us, id) where claimable_us is not null;
+create table summary (
+    kind text, platform text, id text, locale text, number integer,
+    version integer not null, pinned integer not null, source_digest blob not null, crc integer not null,
+    primary key (kind, platform, id, locale, number)
+) without rowid;
+create table checkpoint (
+    platform text, stream text, cursor text not null, version integer not null, primary key (platform, stream)
+) without rowid;
+create table tally (
+    kind text, platform text, processing text, n integer not null, primary key (kind, platform, processing)
+) without rowid;
+create table platform (platform text primary key, changed_us integer not null) without rowid;
+create table outbox (
+    part text, kind text, platform text, id text, locale text, number integer, version integer not null,
+    primary key (part, kind, platform, id, locale, number)
+) without rowid;
+create table tombstone (
+    part text, kind text, platform text, id text, locale text, number integer, version integer not null,
+    primary key (part, kind, platform, id, locale, number)
+) without rowid;
+create table redo (seq integer primary key autoincrement, file text not null, body blob, crc integer, before integer);
+create index redo_file on redo (file, seq);
+create trigger record_came after insert on record begin
+    insert into tally values (new.kind, new.platform, coalesce(new.processing, ''), 1)
+        on conflict do update set n = n + 1;
+end;
+create trigger record_went after delete on record begin
+    update tally set n = n - 1 where kind = old.kind and platform = old.platform and processing = coalesce(old.processing, '');
+end;
+create trigger record_moved after update of processing on record when old.processing is not new.processing begin
+    update tally set n = n - 1 where kind = old.kind and platform = old.platform and processing = coalesce(old.processing, '');
+    insert into tally values (new.kind, new.platform, coalesce(new.processing, ''), 1)
+        on conflict do update set n = n + 1;
+end;
+"""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """
+    A connection in autocommit mode, on a database in write-ahead mode.
+
+    Raises:
+        StorageUnavailable: The file system has no shared memory or locks, as network file systems do.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256)
+    (mode,) = connection.execute("pragma journal_mode=wal").fetchone()
+    if mode != "wal":
+        connection.close()
+        raise StorageUnavailable(f"{path}: SQLite cannot keep a write-ahead log here: put DATA_PATH on a disk of this machine")
+    connection.execute("pragma wal_autocheckpoint=4000")
+    connection.execute("pragma journal_size_limit=67108864")
+    connection.execute("pragma trusted_schema=off")
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[None]:
+    """Hold the writer lock and commit at the end of the block, synced to disk if durable; an error inside rolls all of it back."""
+    connection.execute("pragma synchronous=full" if durable else "pragma synchronous=normal")
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all reads of the block see one state."""
+    connection.execute("begin")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("rollback")
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Turn what SQLite and the operating system raise in the block into our errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _from_sqlite(error, place) from error
+    except StrangerInTree as error:
+        raise CorruptRecord(None, str(error), "something stands there that deskstore did not put there: move it away") from error
+    except OSError as error:
+        raise from_os(error, place) from error
+
+
+def is_damaged(error: BaseException | None) -> bool:
+    """Whether SQLite found that the file is no sound database."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def from_os(error: OSError, place: str) -> StorageUnavailable:
+    """Our error for one of the operating system."""
+    if error.errno == errno.ENOSPC:
+        return StorageUnavailable(f"{place}: no space left (or no inodes: df -h, df -i): make room and try again; nothing was kept")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return StorageUnavailable(f"{error.filename or place}: {reason}; nothing was kept")
+
+
+def _from_sqlite(error: sqlite3.Error, place: str) -> StorageUnavailable:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StorageBusy(f"{place}: another process held the writer lock for {BUSY_S:g} s; nothing was written, try again")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageUnavailable(f"{place}: the database is damaged ({error}): close every process that uses it; the next one rebuilds it")
+    if code == sqlite3.SQLITE_FULL:
+        return StorageUnavailable(f"{place}: no space left: make room and try again; nothing was kept")
+    if code in _READ_ONLY_CODES:
+        return StorageUnavailable(f"{place}: this process may not write there: check the owner and the permissions")
+    return StorageUnavailable(f"{place}: {error}; nothing was kept")

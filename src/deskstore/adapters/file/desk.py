@@ -1,0 +1,198 @@
+"""Which companies a storage has open, who uses them, and what waits to be written to them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from deskstore.adapters.file import database, erasing, group, journal, opening, rebuilding, writing
+from deskstore.adapters.file.company import OpenCompany
+from deskstore.adapters.file.group import Job
+from deskstore.domain.errors import CompanyMoved, StorageError, StorageUnavailable
+
+logger: Final = logging.getLogger("deskstore")
+MOST_IDLE: Final = 64  #: companies kept open while nobody uses them
+
+
+class Desk:
+    """One company as this storage uses it: closed at first, opened when it is needed, closed when others need the room."""
+
+    def __init__(self, base: Path, company_id: str) -> None:
+        self.company_id: Final = company_id
+        self._base: Final = base
+        self._guard: Final = threading.Condition()
+        self._company: OpenCompany | None = None
+        self._users = 0
+        self._refusal: CompanyMoved | None = None
+        self._damaged = False
+        self._waiting: list[Job] = []
+
+    @property
+    def path(self) -> Path:
+        """Where the company lies."""
+        return opening.company_path(self._base, self.company_id)
+
+    @contextmanager
+    def using(self, *, make: bool) -> Iterator[OpenCompany | None]:
+        """
+        The company, opened if need be; None when there is none and it is not to be made.
+
+        Once it was found removed or replaced it stays refused, so that nothing is ever written into the void.
+        """
+        company = self._take(make=make)
+        try:
+            yield company
+        except CompanyMoved as refusal:
+            self._refusal = refusal
+            raise
+        except StorageUnavailable as error:
+            self._damaged = self._damaged or database.is_damaged(error.__cause__)
+            raise
+        finally:
+            self._give_back()
+
+    def put(self, job: Job) -> None:
+        """Let a job wait for the next commit."""
+        with self._guard:
+            self._waiting.append(job)
+
+    def flush(self, clock: Callable[[], datetime]) -> bool:
+        """Commit what waits, tell whoever waited, and write the files; says whether a checkpoint is due."""
+        with self._guard:
+            taken, self._waiting = self._waiting[: group.MOST_JOBS], self._waiting[group.MOST_JOBS :]
+        jobs = [job for job in taken if job.done.set_running_or_notify_cancel()]
+        if not jobs:
+            return False
+        try:
+            with self.using(make=True) as company:
+                if company is None:
+                    raise StorageUnavailable(f"{self.path} cannot be made")
+                group.commit_together(company, jobs, clock)
+                for job in jobs:
+                    job.deliver()
+                return self._write_files(company)
+        except BaseException as error:
+            for job in jobs:
+                if not job.done.done():
+                    job.done.set_exception(error)
+            if isinstance(error, StorageError):
+                return False
+            raise
+
+    def checkpoint(self) -> None:
+        """Make the files durable; what goes wrong is logged, since nothing that was acknowledged depends on it."""
+        try:
+            with self.using(make=False) as company:
+                if company is not None:
+                    with database.translated(str(company.path)):
+                        journal.checkpoint(company)
+        except StorageError as error:
+            logger.warning("checkpoint of %s failed: %s", self.path, error, extra={"company_id": self.company_id})
+
+    def erase(self) -> None:
+        """Delete the company once nobody in this storage uses it any more."""
+        if not opening.exists(self._base, self.company_id):
+            return
+        with self.using(make=True) as company:
+            if company is not None:
+                with database.translated(str(company.path)), database.transaction(company.writer, durable=True):
+                    company.check_in_place()
+                    writing.forbid(company)
+        with self._guard:
+            self._guard.wait_for(lambda: not self._users)
+            self._close()
+            with database.translated(str(self.path)):
+                erasing.remove(self._base, self.path)
+
+    def close_if_idle(self) -> bool:
+        """Close the company unless somebody uses it or has something to write; says whether it is closed now."""
+        with self._guard:
+            if self._users or self._waiting:
+                return False
+            self._close()
+            return True
+
+    def finish(self) -> None:
+        """Make everything durable and close."""
+        if self._company is not None and self._refusal is None:
+            self.checkpoint()
+        with self._guard:
+            self._guard.wait_for(lambda: not self._users)
+            self._close()
+
+    def _take(self, *, make: bool) -> OpenCompany | None:
+        with self._guard:
+            if self._refusal is not None:
+                raise self._refusal
+            if self._damaged and not self._users:
+                self._set_database_aside()
+            if self._company is None and (make or opening.exists(self._base, self.company_id)):
+                self._company = opening.open_company(self._base, self.company_id)
+            self._users += 1
+            return self._company
+
+    def _give_back(self) -> None:
+        with self._guard:
+            self._users -= 1
+            self._guard.notify_all()
+
+    def _close(self) -> None:
+        if self._company is not None:
+            self._company.close()
+            self._company = None
+
+    def _set_database_aside(self) -> None:
+        company, self._damaged = self._company, False
+        if company is not None and company.is_alone():
+            with database.translated(str(company.path)):
+                rebuilding.set_aside(company.tree)
+        self._close()
+
+    def _write_files(self, company: OpenCompany) -> bool:
+        try:
+            with database.translated(str(company.path)):
+                journal.write_files(company)
+        except StorageError as error:
+            # acknowledged all the same: the journal holds it, reads see it there, and the next writer or opener tries again
+            logger.warning("%s: files not written yet: %s", company.path, error, extra={"company_id": self.company_id})
+        return journal.is_due(company)
+
+
+class Desks:
+    """Every company this storage has to do with, the longest unused first."""
+
+    def __init__(self, base: Path) -> None:
+        self._base: Final = base
+        self._guard: Final = threading.Lock()
+        self._desks: OrderedDict[str, Desk] = OrderedDict()
+        self._process: Final = os.getpid()
+
+    def of(self, company_id: str) -> Desk:
+        """The desk of one company."""
+        if os.getpid() != self._process:
+            raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
+        with self._guard:
+            desk = self._desks.get(company_id) or Desk(self._base, company_id)
+            self._desks[company_id] = desk
+            self._desks.move_to_end(company_id)
+            return desk
+
+    def all(self) -> list[Desk]:
+        """Every desk there is."""
+        with self._guard:
+            return list(self._desks.values())
+
+    def make_room(self) -> None:
+        """Close companies that nobody uses, the longest unused first, until few enough are open."""
+        with self._guard:
+            surplus = len(self._desks) - MOST_IDLE
+            for company_id in list(self._desks)[: max(surplus, 0)]:
+                if self._desks[company_id].close_if_idle():
+                    del self._desks[company_id]

@@ -1,0 +1,281 @@
+"""
+The file of a record: one JSON object, our envelope first, the exact bytes of the payload embedded last.
+
+A quotation mark inside a JSON string is always escaped, so the first `,"payload":` of a file is the one that ends the envelope. The
+envelope also tells how many bytes follow and their sha256, so that a file vouches for itself when the database is lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Final, TypeVar
+
+import cattrs
+import orjson
+from attrs import frozen
+from cattrs.errors import ForbiddenExtraKeysError
+
+from deskstore.adapters.file.layout import LAYOUT
+from deskstore.domain import payloads, times
+from deskstore.domain.identifiers import TICKET, Key, Kind
+from deskstore.domain.processing import Processing, ProcessingStatus
+from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
+from deskstore.domain.summaries import Summary
+
+_PAYLOAD: Final = b',"payload":'
+_CONTENT: Final = b',"content":'
+_PROCESSING: Final = b',"processing":'  # the last key before the payload
+
+E = TypeVar("E")
+
+
+class NotOurs(Exception):
+    """A file that deskstore did not write, or not in this form; says why."""
+
+
+@frozen(kw_only=True)
+class Settled:
+    """The processing of a ticket as it stands in the ticket's file: without the claim, which only the database knows."""
+
+    status: ProcessingStatus
+    attempts: int
+    error: str | None
+    claimable_at: datetime | None
+    changed_at: datetime
+    version: int
+
+    @classmethod
+    def of(cls, processing: Processing) -> Settled:
+        """What the file says of it."""
+        return cls(
+            status=processing.status,
+            attempts=processing.attempts,
+            error=processing.error,
+            claimable_at=processing.claimable_at,
+            changed_at=processing.changed_at,
+            version=processing.version,
+        )
+
+    def processing(self, key: Key) -> Processing:
+        """The processing that the file speaks of."""
+        return Processing(
+            key=key,
+            status=self.status,
+            attempts=self.attempts,
+            error=self.error,
+            claimable_at=self.claimable_at,
+            changed_at=self.changed_at,
+            version=self.version,
+        )
+
+
+@frozen(kw_only=True)
+class RecordEnvelope:
+    """What stands before the payload in a record's file."""
+
+    deskstore: int  #: the layout's version
+    company: str
+    kind: Kind
+    platform: str
+    id: str
+    locale: str
+    version: int
+    saved_at: datetime
+    sha256: bytes  #: of the payload
+    payload_bytes: int
+    fields: Fields
+    processing: Settled | None  #: None for an article
+
+    @property
+    def key(self) -> Key:
+        """The record's key."""
+        return Key(self.kind, self.platform, self.id, self.locale)
+
+    def record(self, payload: bytes) -> Ticket | Article:
+        """The record itself."""
+        if self.kind == TICKET:
+            return Ticket(
+                platform=self.platform,
+                ticket_id=self.id,
+                payload=payload,
+                sha256=self.sha256,
+                fields=self.fields,
+                saved_at=self.saved_at,
+                version=self.version,
+            )
+        return Article(
+            platform=self.platform,
+            article_id=self.id,
+            locale=self.locale,
+            payload=payload,
+            sha256=self.sha256,
+            fields=self.fields,
+            saved_at=self.saved_at,
+            version=self.version,
+        )
+
+
+@frozen(kw_only=True)
+class SummaryEnvelope:
+    """What stands before the content in a summary's file."""
+
+    deskstore: int
+    company: str
+    kind: Kind
+    platform: str
+    id: str
+    locale: str
+    number: int
+    version: int
+    created_at: datetime
+    model: str | None
+    prompt_id: str | None
+    parameters: str  #: the exact JSON text
+    tokens: int | None
+    cost: float | None
+    source_digest: bytes
+    pinned: bool
+    sha256: bytes  #: of the content
+    content_bytes: int
+
+    @property
+    def key(self) -> Key:
+        """The key of the record it is a summary of."""
+        return Key(self.kind, self.platform, self.id, self.locale)
+
+
+def record_file(company_id: str, record: Ticket | Article, settled: bytes | None) -> bytes:
+    """The bytes of a record's file; settled is the processing as settled_json() gives it, None for an article."""
+    kind, platform, identifier, locale = record.key
+    envelope = RecordEnvelope(
+        deskstore=LAYOUT,
+        company=company_id,
+        kind=kind,
+        platform=platform,
+        id=identifier,
+        locale=locale,
+        version=record.version,
+        saved_at=record.saved_at,
+        sha256=record.sha256,
+        payload_bytes=len(record.payload),
+        fields=record.fields,
+        processing=None,
+    )
+    return _joined(envelope, _PAYLOAD, record.payload, settled)
+
+
+def summary_file(company_id: str, summary: Summary) -> bytes:
+    """The bytes of a summary's file."""
+    kind, platform, identifier, locale = summary.key
+    envelope = SummaryEnvelope(
+        deskstore=LAYOUT,
+        company=company_id,
+        kind=kind,
+        platform=platform,
+        id=identifier,
+        locale=locale,
+        number=summary.number,
+        version=summary.version,
+        created_at=summary.created_at,
+        model=summary.model,
+        prompt_id=summary.prompt_id,
+        parameters=summary.parameters.decode(),
+        tokens=summary.tokens,
+        cost=summary.cost,
+        source_digest=summary.source_digest,
+        pinned=summary.pinned,
+        sha256=payloads.digest(summary.content),
+        content_bytes=len(summary.content),
+    )
+    return _joined(envelope, _CONTENT, summary.content)
+
+
+def read_record(body: bytes) -> tuple[RecordEnvelope, Ticket | Article]:
+    """The envelope and the record of a file; raises NotOurs."""
+    head, payload = _parted(body, _PAYLOAD)
+    envelope = _structured(head, RecordEnvelope)
+    if envelope.payload_bytes != len(payload):
+        raise NotOurs(f"the payload has {len(payload)} bytes and should have {envelope.payload_bytes}")
+    return envelope, envelope.record(payload)
+
+
+def read_summary(body: bytes) -> tuple[SummaryEnvelope, Summary]:
+    """The envelope and the summary of a file; raises NotOurs."""
+    head, content = _parted(body, _CONTENT)
+    envelope = _structured(head, SummaryEnvelope)
+    if envelope.content_bytes != len(content):
+        raise NotOurs(f"the content has {len(content)} bytes and should have {envelope.content_bytes}")
+    summary = Summary(
+        key=envelope.key,
+        number=envelope.number,
+        content=content,
+        model=envelope.model,
+        prompt_id=envelope.prompt_id,
+        parameters=envelope.parameters.encode(),
+        tokens=envelope.tokens,
+        cost=envelope.cost,
+        source_digest=envelope.source_digest,
+        pinned=envelope.pinned,
+        created_at=envelope.created_at,
+        version=envelope.version,
+    )
+    return envelope, summary
+
+
+def with_settled(body: bytes, settled: bytes) -> bytes:
+    """The same ticket's file, which must be one of ours, with another processing."""
+    start = body.index(_PROCESSING) + len(_PROCESSING)
+    return b"".join((body[:start], settled, body[body.index(_PAYLOAD) :]))
+
+
+def settled_json(settled: Settled) -> bytes:
+    """The processing as a ticket's file tells it."""
+    return orjson.dumps(_converter().unstructure(settled))
+
+
+def settled_from(text: bytes) -> Settled:
+    """The processing that settled_json() wrote."""
+    return _converter().structure(orjson.loads(text), Settled)
+
+
+def _joined(envelope: RecordEnvelope | SummaryEnvelope, last_key: bytes, last: bytes, settled: bytes | None = None) -> bytes:
+    value = _converter().unstructure(envelope)
+    if settled is not None:
+        value["processing"] = orjson.Fragment(settled)
+    return b"".join((orjson.dumps(value)[:-1], last_key, last, b"}\n"))
+
+
+def _parted(body: bytes, last_key: bytes) -> tuple[bytes, bytes]:
+    end = body.find(last_key)
+    if end < 0 or not body.endswith(b"}\n"):
+        raise NotOurs("it is not a whole record of deskstore")
+    return body[:end] + b"}", body[end + len(last_key) : -2]
+
+
+def _structured(head: bytes, type_: type[E]) -> E:
+    try:
+        value = orjson.loads(head)
+        if isinstance(value, dict) and value.get("deskstore", 0) > LAYOUT:
+            raise NotOurs(f"it has layout {value['deskstore']}: a newer deskstore reads it")
+        return _converter().structure(value, type_)
+    except (ValueError, KeyError, TypeError, AttributeError, ForbiddenExtraKeysError) as error:
+        raise NotOurs("its envelope is not one of deskstore's") from error
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    """Bytes are hexadecimal, times ISO 8601 in UTC, a source version "field=value"; unknown keys are refused."""
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+    converter.register_unstructure_hook(bytes, bytes.hex)
+    converter.register_structure_hook(bytes, lambda value, _: bytes.fromhex(value))
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, lambda value, _: times.aware_utc(datetime.fromisoformat(value)))
+    converter.register_unstructure_hook(SourceVersion, lambda source: f"{source.field}={source.value}")
+    converter.register_structure_hook(SourceVersion, _source_version)
+    return converter
+
+
+def _source_version(value: str, _: object) -> SourceVersion:
+    field, _, number = value.rpartition("=")
+    return SourceVersion(field, int(number))

@@ -1,0 +1,96 @@
+"""Group commit: all units of a company that wait are one transaction and one sync, each of them whole or absent by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, Final
+
+from attrs import Factory, define
+
+from deskstore.adapters.file import database
+from deskstore.adapters.file.company import OpenCompany
+from deskstore.domain.errors import CommitOutcomeUnknown, StorageError, StorageUnavailable
+
+MOST_JOBS: Final = 256  #: in one transaction
+
+
+@define(eq=False)
+class Job:
+    """Something to write, and where its outcome goes."""
+
+    run: Callable[[OpenCompany, datetime], Any]  # Any: each job has a result of its own kind
+    done: Future[Any] = Factory(Future[Any])
+    result: Any = None
+    error: StorageError | None = None
+
+    def carry_out(self, company: OpenCompany, now: datetime) -> bool:
+        """Run inside the transaction; undo it and keep the error if it has one."""
+        company.writer.execute("savepoint job")
+        try:
+            self.result = self.run(company, now)
+        except StorageError as error:
+            self.error = error
+            company.writer.execute("rollback to job")
+        company.writer.execute("release job")
+        return self.error is None
+
+    def deliver(self) -> None:
+        """Tell whoever waits."""
+        if self.error is not None:
+            self.done.set_exception(self.error)
+        else:
+            self.done.set_result(self.result)
+
+
+def commit_together(company: OpenCompany, jobs: Sequence[Job], clock: Callable[[], datetime]) -> None:
+    """
+    Carry out jobs in one durable transaction; what goes wrong with one of them stays with that one.
+
+    Raises:
+        CompanyMoved: The directory or database is not the one that was opened; nothing is acknowledged.
+        StorageUnavailable: None of the jobs was kept.
+        CommitOutcomeUnknown: The disk failed at the commit and again when it was asked to void it.
+    """
+    with database.translated(str(company.path)):
+        company.writer.execute("pragma synchronous=full")
+        company.writer.execute("begin immediate")
+        try:
+            company.check_in_place()
+            succeeded = [job.carry_out(company, clock()) for job in jobs]
+        except BaseException:
+            company.writer.execute("rollback")
+            raise
+        if not any(succeeded):
+            company.writer.execute("rollback")
+            return
+        _commit(company)
+        company.check_in_place()
+
+
+def _commit(company: OpenCompany) -> None:
+    try:
+        company.writer.execute("commit")
+    except sqlite3.Error as error:
+        _void(company, error)
+        raise
+
+
+def _void(company: OpenCompany, error: sqlite3.Error) -> None:
+    """
+    Make sure that a commit which failed is none after a crash either.
+
+    Its frames may stand in the log already, and a crash would find them whole: a small durable commit writes over their beginning.
+    """
+    try:
+        company.reconnect()
+        with database.transaction(company.writer, durable=True):
+            company.index.set_meta("voided", str(uuid.uuid4()))
+    except (sqlite3.Error, OSError, StorageUnavailable) as again:
+        raise CommitOutcomeUnknown(
+            f"{company.path}: the disk failed at the commit ({error}) and again when it was to be voided ({again}): "
+            "once the disk works, read what is there before you write again"
+        ) from again

@@ -1,0 +1,493 @@
+"""What the database knows of a company's records: SQL in, domain values out."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+import orjson
+from attrs import asdict, frozen
+
+from deskstore.domain import times
+from deskstore.domain.commits import Standing
+from deskstore.domain.identifiers import TICKET, Key, Kind
+from deskstore.domain.mirror import CompanyState, Debt, MirrorStatus, Thing
+from deskstore.domain.paging import Filter, Position
+from deskstore.domain.processing import (
+    COMPLETED,
+    FAILED,
+    PENDING,
+    PROCESSING,
+    Checkpoint,
+    Claim,
+    Processing,
+    ProcessingStatus,
+    Progress,
+    Stats,
+)
+from deskstore.domain.receiving import Head
+from deskstore.domain.records import Article, SourceVersion, Ticket
+from deskstore.domain.summaries import Summary
+
+_ROW: Final = """
+    select version, text_digest, crc, settled,
+        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
+    from record where kind = ? and platform = ? and id = ? and locale = ?
+"""
+_HEAD: Final = """
+    select sha256, text_digest, source_version, version,
+        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
+    from record where kind = ? and platform = ? and id = ? and locale = ?
+"""
+_GET_PROCESSING: Final = """
+    select processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
+    from record where kind = ? and platform = ? and id = ? and locale = ?
+"""
+_CLAIMABLE: Final = """
+    select id, text_digest,
+        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
+    from record where platform = ? and claimable_us <= ? order by claimable_us, id limit ?
+"""
+_NEWEST_BODY: Final = "select file, body from redo where file = ? and seq > ? order by seq desc limit 1"
+_PUT_RECORD: Final = """
+    insert into record (kind, platform, id, locale, version, sha256, text_digest, source_version, status, created_us, saved_us, crc)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict do update set version = excluded.version, sha256 = excluded.sha256, text_digest = excluded.text_digest,
+        source_version = excluded.source_version, status = excluded.status, created_us = excluded.created_us,
+        saved_us = excluded.saved_us, crc = excluded.crc
+"""
+_PUT_PROCESSING: Final = """
+    update record set
+        processing = ?, attempts = ?, error = ?, worker = ?, token = ?, lease_us = ?, claimed_digest = ?,
+        claimable_us = ?, changed_us = ?, processing_version = ?
+    where kind = ? and platform = ? and id = ? and locale = ?
+"""
+_PUT_SUMMARY: Final = """
+    insert into summary (kind, platform, id, locale, number, version, pinned, source_digest, crc) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict do update set version = excluded.version, pinned = excluded.pinned, source_digest = excluded.source_digest, crc = excluded.crc
+"""
+_STALE: Final = """
+    with current as (
+        select *, row_number() over (partition by kind, platform, id, locale order by pinned desc, number desc) as place from summary
+    )
+    select kind, platform, id, locale, number, record.text_digest
+    from current join record using (kind, platform, id, locale)
+    where place = 1 and source_digest <> record.text_digest and (? is null or platform = ?)
+        and (kind, platform, id, locale) > (?, ?, ?, ?)
+    order by kind, platform, id, locale limit ?
+"""
+
+
+@frozen(kw_only=True)
+class Row:
+    """What the index knows of one record."""
+
+    key: Key
+    version: int
+    text_digest: bytes
+    crc: int  #: CRC-32 of the whole file
+    processing: Processing | None
+    settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
+
+
+class Index:
+    """The index tables of one company over one connection; runs inside the caller's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._sql: Final = connection.execute
+
+    # -- meta ------------------------------------------------------------------------------------------------------------------------------
+
+    def meta(self, name: str) -> str | int | None:
+        """One fact about the database itself, or None."""
+        row = self._sql("select value from meta where name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def number(self, name: str) -> int:
+        """One fact that is a number, 0 when there is none."""
+        value = self.meta(name)
+        return value if isinstance(value, int) else 0
+
+    def set_meta(self, name: str, value: str | int) -> None:
+        """Keep one fact about the database itself."""
+        self._sql("insert into meta values (?, ?) on conflict do update set value = excluded.value", (name, value))
+
+    def state(self) -> CompanyState:
+        """Where the company lives, as this store knows it."""
+        return state_from(str(self.meta("state")))
+
+    def set_state(self, state: CompanyState) -> None:
+        """Keep where the company lives."""
+        self.set_meta("state", json.dumps(asdict(state)))
+
+    # -- records ---------------------------------------------------------------------------------------------------------------------------
+
+    def row(self, key: Key) -> Row | None:
+        """What is known of a record, or None when there is none."""
+        found = self._sql(_ROW, key).fetchone()
+        if found is None:
+            return None
+        version, text_digest, crc, settled, *processing = found
+        return Row(
+            key=key, version=version, text_digest=text_digest, crc=crc, settled=settled, processing=_processing(key, tuple(processing))
+        )
+
+    def standing(self, key: Key, row: Row | None) -> Standing:
+        """What a commit decides by."""
+        if row is None:
+            return Standing()
+        (last,) = self._sql(
+            "select coalesce(max(number), 0) from summary where kind = ? and platform = ? and id = ? and locale = ?", key
+        ).fetchone()
+        return Standing(version=row.version, text_digest=row.text_digest, processing=row.processing, last_summary=last)
+
+    def head(self, key: Key) -> Head | None:
+        """A record without its payload, or None."""
+        found = self._sql(_HEAD, key).fetchone()
+        if found is None:
+            return None
+        sha256, text_digest, source, version, *processing = found
+        return Head(
+            key=key,
+            sha256=sha256,
+            text_digest=text_digest,
+            source_version=_source(source),
+            version=version,
+            processing=_processing(key, tuple(processing)),
+        )
+
+    def record_crc(self, key: Key) -> int | None:
+        """The CRC-32 of a record's file, or None when there is no such record."""
+        found = self._sql("select crc from record where kind = ? and platform = ? and id = ? and locale = ?", key).fetchone()
+        return found[0] if found else None
+
+    def pending_bodies(self, files: Sequence[str]) -> dict[str, bytes | None]:
+        """What those files are to hold that were committed and may not be written yet; None for a file that is to go."""
+        mark = self.number("applied")
+        (last,) = self._sql("select max(seq) from redo").fetchone()
+        if last is None or last <= mark:
+            return {}
+        found = (self._sql(_NEWEST_BODY, (file, mark)).fetchone() for file in files)
+        return {row[0]: row[1] for row in found if row is not None}
+
+    def is_in_motion(self, file: str) -> bool:
+        """Whether the journal still has to do with a file."""
+        return self._sql("select 1 from redo where file = ? limit 1", (file,)).fetchone() is not None
+
+    def put_record(self, record: Ticket | Article, crc: int) -> None:
+        """Keep what the index needs of a record; its processing stays as it is."""
+        fields, source = record.fields, record.fields.source_version
+        self._sql(
+            _PUT_RECORD,
+            (
+                *record.key,
+                record.version,
+                record.sha256,
+                fields.text_digest,
+                f"{source.field}={source.value}" if source else None,
+                fields.status,
+                times.microseconds(fields.created_at),
+                times.microseconds(record.saved_at),
+                crc,
+            ),
+        )
+
+    def put_processing(self, processing: Processing) -> None:
+        """Keep how far a ticket that is there has come."""
+        claim = processing.claim
+        self._sql(
+            _PUT_PROCESSING,
+            (
+                processing.status.value,
+                processing.attempts,
+                processing.error,
+                claim and claim.worker,
+                claim and claim.token,
+                claim and times.microseconds(claim.lease_until),
+                claim and claim.text_digest,
+                None if processing.claimable_at is None else times.microseconds(processing.claimable_at),
+                times.microseconds(processing.changed_at),
+                processing.version,
+                *processing.key,
+            ),
+        )
+
+    def put_settled(self, key: Key, settled: bytes | None, crc: int) -> None:
+        """Keep the CRC-32 of a record's file, and what it says of the processing."""
+        self._sql("update record set settled = ?, crc = ? where kind = ? and platform = ? and id = ? and locale = ?", (settled, crc, *key))
+
+    def delete_record(self, key: Key) -> None:
+        """Forget a record and its processing."""
+        self._sql("delete from record where kind = ? and platform = ? and id = ? and locale = ?", key)
+
+    def processing(self, key: Key) -> Processing | None:
+        """How far a ticket has come, or None."""
+        found = self._sql(_GET_PROCESSING, key).fetchone()
+        return _processing(key, found) if found else None
+
+    def places(self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0) -> list[tuple[Position, Key]]:
+        """Positions and keys that pass a filter, in the order of a page."""
+        conditions, values = _conditions(kind, where)
+        if below is not None:
+            conditions.append("(created_us, platform, id, locale) < (?, ?, ?, ?)")
+            values.extend(below)
+        statement = (
+            "select created_us, platform, id, locale from record where",
+            " and ".join(conditions),
+            "order by created_us desc, platform desc, id desc, locale desc limit ? offset ?",
+        )
+        rows = self._sql(" ".join(statement), (*values, limit, offset))
+        return [(Position(row), Key(kind, *row[1:])) for row in rows]
+
+    def keys(self, kind: Kind, where: Filter, *, after: Key | None, limit: int) -> list[Key]:
+        """Keys that pass a filter, ascending."""
+        conditions, values = _conditions(kind, where)
+        if where.changed_since is not None:
+            conditions.append("saved_us >= ?")
+            values.append(times.microseconds(where.changed_since))
+        if after is not None:
+            conditions.append("(platform, id, locale) > (?, ?, ?)")
+            values.extend(after[1:])
+        statement = (
+            "select platform, id, locale from record not indexed where",
+            " and ".join(conditions),
+            "order by platform, id, locale limit ?",
+        )
+        rows = self._sql(" ".join(statement), (*values, limit))
+        return [Key(kind, *row) for row in rows]
+
+    def locales(self, platform: str, article_id: str) -> list[str]:
+        """The locales an article exists in, ascending."""
+        rows = self._sql(
+            "select locale from record where kind = 'article' and platform = ? and id = ? order by locale", (platform, article_id)
+        )
+        return [locale for (locale,) in rows]
+
+    def claimable(self, platform: str, now_us: int, limit: int) -> list[tuple[Processing, bytes]]:
+        """Tickets that a worker may take, with their text digests, smallest claimable_at first."""
+        rows = self._sql(_CLAIMABLE, (platform, now_us, limit))
+        found = ((Key(TICKET, platform, row[0]), row[1], row[2:]) for row in rows.fetchall())
+        return [(processing, digest) for key, digest, row in found if (processing := _processing(key, row))]
+
+    def highest_version(self) -> int:
+        """The highest version of anything that is kept."""
+        (highest,) = self._sql(
+            "select max(coalesce((select max(max(version, coalesce(processing_version, 0))) from record), 0), "
+            "coalesce((select max(version) from summary), 0))"
+        ).fetchone()
+        return int(highest)
+
+    # -- summaries -------------------------------------------------------------------------------------------------------------------------
+
+    def put_summary(self, summary: Summary, crc: int) -> None:
+        """Keep what the index needs of a summary."""
+        self._sql(_PUT_SUMMARY, (*summary.key, summary.number, summary.version, summary.pinned, summary.source_digest, crc))
+
+    def delete_summary(self, key: Key, number: int) -> None:
+        """Forget a summary."""
+        self._sql("delete from summary where kind = ? and platform = ? and id = ? and locale = ? and number = ?", (*key, number))
+
+    def summary_crc(self, key: Key, number: int) -> int | None:
+        """The CRC-32 of a summary's file, or None when there is none."""
+        found = self.summary(key, number)
+        return found[1] if found else None
+
+    def summary(self, key: Key, number: int) -> tuple[int, int] | None:
+        """Version and CRC-32 of a summary's file, or None."""
+        found: tuple[int, int] | None = self._sql(
+            "select version, crc from summary where kind = ? and platform = ? and id = ? and locale = ? and number = ?",
+            (*key, number),
+        ).fetchone()
+        return found
+
+    def summary_numbers(self, key: Key) -> list[int]:
+        """The numbers of a record's summaries, ascending."""
+        return [
+            number
+            for (number,) in self._sql(
+                "select number from summary where kind = ? and platform = ? and id = ? and locale = ? order by number", key
+            )
+        ]
+
+    def current_summary(self, key: Key) -> int | None:
+        """The number of a record's current summary, or None."""
+        found = self._sql(
+            "select number from summary where kind = ? and platform = ? and id = ? and locale = ? order by pinned desc, number desc limit 1",
+            key,
+        ).fetchone()
+        return found[0] if found else None
+
+    def stale(self, platform: str | None, *, after: Key | None, limit: int) -> list[tuple[Key, int, bytes]]:
+        """Records whose current summary is of another text, with its number and the digest of the text now, ascending."""
+        rows = self._sql(_STALE, (platform, platform, *(after or ("", "", "", "")), limit))
+        return [(Key(*row[:4]), row[4], row[5]) for row in rows]
+
+    # -- progress --------------------------------------------------------------------------------------------------------------------------
+
+    def progress(self, platform: str) -> Progress:
+        """How many tickets of a platform are in which status."""
+        rows = self._sql("select processing, n from tally where kind = 'ticket' and platform = ?", (platform,))
+        counts = {ProcessingStatus(status): n for status, n in rows if status}
+        changed = self._sql("select changed_us from platform where platform = ?", (platform,)).fetchone()
+        return Progress(
+            platform=platform,
+            pending=counts.get(PENDING, 0),
+            processing=counts.get(PROCESSING, 0),
+            completed=counts.get(COMPLETED, 0),
+            failed=counts.get(FAILED, 0),
+            last_updated=times.moment(changed[0]) if changed else None,
+        )
+
+    def touch_platforms(self, platforms: Iterable[str], now_us: int) -> None:
+        """Keep when the tickets of these platforms last changed."""
+        for platform in platforms:
+            self._sql("insert into platform values (?, ?) on conflict do update set changed_us = excluded.changed_us", (platform, now_us))
+
+    def stats(self) -> list[Stats]:
+        """How many tickets and articles there are, a platform each."""
+        rows = self._sql(
+            "select platform, sum(n) filter (where kind = 'ticket'), sum(n) filter (where kind = 'article') "
+            "from tally group by platform having sum(n) > 0 order by platform"
+        )
+        return [Stats(platform=platform, tickets=tickets or 0, articles=articles or 0) for platform, tickets, articles in rows]
+
+    def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
+        """How far a stream has been read, or None."""
+        found = self._sql("select cursor, version from checkpoint where platform = ? and stream = ?", (platform, stream)).fetchone()
+        return Checkpoint(platform=platform, stream=stream, cursor=found[0], version=found[1]) if found else None
+
+    def put_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Keep how far a stream has been read."""
+        self._sql(
+            "insert into checkpoint values (?, ?, ?, ?) on conflict do update set cursor = excluded.cursor, version = excluded.version",
+            (checkpoint.platform, checkpoint.stream, checkpoint.cursor, checkpoint.version),
+        )
+
+    def delete_checkpoint(self, platform: str, stream: str) -> None:
+        """Forget how far a stream has been read."""
+        self._sql("delete from checkpoint where platform = ? and stream = ?", (platform, stream))
+
+    def checkpoints(self, *, after: Thing | None, limit: int) -> list[Thing]:
+        """The names of checkpoints, ascending."""
+        rows = self._sql(
+            "select platform, stream from checkpoint where (platform, stream) > (?, ?) order by platform, stream limit ?",
+            (after.platform if after else "", after.id if after else "", limit),
+        )
+        return [Thing("checkpoint", "", *row) for row in rows]
+
+    # -- the mirror ------------------------------------------------------------------------------------------------------------------------
+
+    def owe(self, thing: Thing, version: int) -> None:
+        """Remember that the mirror has to be told."""
+        self._sql(
+            "insert into outbox values (?, ?, ?, ?, ?, ?, ?) on conflict do update set version = excluded.version",
+            (*_named(thing), version),
+        )
+
+    def debts(self, limit: int) -> list[Debt]:
+        """Any at most limit things the mirror has yet to be told of."""
+        rows = self._sql("select part, kind, platform, id, locale, number, version from outbox limit ?", (limit,))
+        return [Debt(Thing(*row[:6]), row[6]) for row in rows]
+
+    def forget_debts(self, debts: Collection[Debt]) -> None:
+        """Forget debts up to their versions."""
+        for debt in debts:
+            self._sql(
+                "delete from outbox where (part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?) and version <= ?",
+                (*_named(debt.thing), debt.version),
+            )
+
+    def bury(self, thing: Thing, version: int) -> None:
+        """Remember at which version a thing was deleted."""
+        self._sql(
+            "insert into tombstone values (?, ?, ?, ?, ?, ?, ?) on conflict do update set version = max(version, excluded.version)",
+            (*_named(thing), version),
+        )
+
+    def unbury(self, thing: Thing) -> None:
+        """Forget that a thing was deleted, since it is there again."""
+        self._sql("delete from tombstone where (part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?)", _named(thing))
+
+    def buried(self, thing: Thing) -> int:
+        """The version at which a thing was deleted, 0 when nothing is known of it."""
+        found = self._sql(
+            "select version from tombstone where (part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?)", _named(thing)
+        ).fetchone()
+        return found[0] if found else 0
+
+    def version(self, thing: Thing) -> int:
+        """The version a thing has here, 0 when it is not there."""
+        match thing.part:
+            case "ticket" | "article":
+                row = self.row(thing.key)
+                return row.version if row else 0
+            case "processing":
+                processing = self.processing(thing.key)
+                return processing.version if processing else 0
+            case "summary":
+                summary = self.summary(thing.key, thing.number)
+                return summary[0] if summary else 0
+            case "checkpoint":
+                checkpoint = self.checkpoint(thing.platform, thing.id)
+                return checkpoint.version if checkpoint else 0
+
+    def summaries(self, *, after: Thing | None, limit: int) -> list[Thing]:
+        """The names of summaries, ascending."""
+        rows = self._sql(
+            "select kind, platform, id, locale, number from summary where (kind, platform, id, locale, number) > (?, ?, ?, ?, ?) "
+            "order by kind, platform, id, locale, number limit ?",
+            (*(after[1:] if after else ("", "", "", "", 0)), limit),
+        )
+        return [Thing("summary", *row) for row in rows]
+
+
+def state_from(text: str) -> CompanyState:
+    """The state that a text of set_state() stands for."""
+    value = orjson.loads(text)
+    return CompanyState(**{**value, "mirror_status": MirrorStatus(value["mirror_status"])})
+
+
+def _named(thing: Thing) -> tuple[str, str, str, str, str, int]:
+    return (thing.part, thing.kind, thing.platform, thing.id, thing.locale, thing.number)
+
+
+def _source(text: str | None) -> SourceVersion | None:
+    if text is None:
+        return None
+    field, _, value = text.rpartition("=")
+    return SourceVersion(field, int(value))
+
+
+def _processing(key: Key, row: tuple[Any, ...]) -> Processing | None:
+    # Any: SQLite tells no types
+    status, attempts, error, worker, token, lease_us, digest, claimable_us, changed_us, version = row
+    if status is None:
+        return None
+    claim = Claim(worker=worker, token=token, lease_until=times.moment(lease_us), text_digest=digest) if token else None
+    return Processing(
+        key=key,
+        status=ProcessingStatus(status),
+        attempts=attempts,
+        error=error,
+        claim=claim,
+        claimable_at=None if claimable_us is None else times.moment(claimable_us),
+        changed_at=times.moment(changed_us),
+        version=version,
+    )
+
+
+def _conditions(kind: Kind, where: Filter) -> tuple[list[str], list[str | int]]:
+    wanted: tuple[tuple[str, str | int | None], ...] = (
+        ("kind = ?", kind),
+        ("platform = ?", where.platform),
+        ("status = ?", where.status),
+        ("processing = ?", where.processing.value if where.processing else None),
+        ("created_us >= ?", None if where.created_from is None else times.microseconds(where.created_from)),
+        ("created_us < ?", None if where.created_to is None else times.microseconds(where.created_to)),
+    )
+    given = [(condition, value) for condition, value in wanted if value is not None]
+    if where.created_to is not None and where.created_from is None:
+        given.append(("created_us > ?", times.NO_TIME_US))
+    return [condition for condition, _ in given], [value for _, value in given]

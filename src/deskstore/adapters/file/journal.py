@@ -1,0 +1,109 @@
+"""
+The redo journal: what was acknowledged, on its way into the files.
+
+A unit's file bodies are rows of the database, so its COMMIT keeps them all or none. Afterwards they are written to the files without a
+sync, and a checkpoint makes many files durable at once before it drops their rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from fcntl import LOCK_EX, flock
+from os import close
+from typing import Final
+
+from deskstore.adapters.file import database, layout
+from deskstore.adapters.file.company import OpenCompany, checksum, hold, trusted
+from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.tree import StrangerInTree
+from deskstore.domain.identifiers import Key
+
+logger: Final = logging.getLogger("deskstore")
+
+MOST_ROWS: Final = 2_000  #: redo rows that call for a checkpoint
+MOST_BYTES: Final = 8 * 1024 * 1024  #: of redo bodies that call for a checkpoint
+_PENDING: Final = """
+    select file, body, seq from redo as newest
+    where seq > ? and seq = (select max(seq) from redo where file = newest.file) order by seq
+"""
+
+
+def append(company: OpenCompany, file: str, body: bytes | None, before: int | None) -> None:
+    """Record what a file is to hold, None for nothing, and the CRC-32 of what it held before; inside the unit's transaction."""
+    crc = None if body is None else checksum(body)
+    company.writer.execute("insert into redo (file, body, crc, before) values (?, ?, ?, ?)", (file, body, crc, before))
+    company.gathered_rows += 1
+    company.gathered_bytes += len(body or b"")
+
+
+def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:
+    """The bytes a file holds, or is about to hold; raises CorruptRecord."""
+    row = company.writer.execute("select body from redo where file = ? and crc = ? order by seq desc limit 1", (file, crc)).fetchone()
+    return row[0] if row else trusted(_read(company, file), crc, key, file)
+
+
+def write_files(company: OpenCompany) -> None:
+    """Bring what was committed into the files, without a sync; holds the writer lock, so that an older body never follows a newer one."""
+    with database.transaction(company.writer, durable=False):
+        rows = company.writer.execute(_PENDING, (company.index.number("applied"),)).fetchall()
+        if not rows:
+            return
+        _replace(company, {file: body for file, body, _ in rows})
+        company.index.set_meta("applied", rows[-1][2])
+
+
+def is_due(company: OpenCompany) -> bool:
+    """Whether enough has gathered for a checkpoint to pay."""
+    return company.gathered_rows >= MOST_ROWS or company.gathered_bytes >= MOST_BYTES
+
+
+def checkpoint(company: OpenCompany) -> None:
+    """
+    Make all written files durable, then drop their redo rows; the writer lock is free while the disk works.
+
+    Raises:
+        OSError, StrangerInTree: The disk refused, or something stands in the way; the rows stay, and those files will be written anew.
+    """
+    with closing(database.connect(company.database)) as connection, _checkpoint_lock(company):
+        company.gathered_rows = company.gathered_bytes = 0
+        index = Index(connection)
+        mark = index.number("applied")
+        files = [file for (file,) in connection.execute("select distinct file from redo where seq <= ?", (mark,))]
+        if not files:
+            return
+        try:
+            company.tree.make_durable(files)
+        except (OSError, StrangerInTree):
+            # the kernel reports a failed sync once: whoever holds the lock next must not take these files for durable
+            with database.transaction(connection, durable=False):
+                index.set_meta("applied", 0)
+            raise
+        with database.transaction(connection, durable=False):
+            connection.execute("delete from redo where seq <= ?", (mark,))
+        connection.execute("pragma wal_checkpoint(passive)")
+
+
+def _read(company: OpenCompany, file: str) -> bytes | StrangerInTree | OSError | None:
+    (body,) = company.tree.read_many([file])
+    return body
+
+
+def _replace(company: OpenCompany, bodies: dict[str, bytes | None]) -> None:
+    while True:
+        try:
+            return company.tree.replace_many(bodies)
+        except StrangerInTree as stranger:
+            place = company.tree.move(stranger.path, f"{layout.EDITED}/{stranger.path}")
+            logger.error("%s: %s; it was moved to %s", company.path, stranger, place, extra={"company_id": company.company_id})
+
+
+@contextmanager
+def _checkpoint_lock(company: OpenCompany) -> Iterator[None]:
+    descriptor = hold(str(company.path / layout.CHECKPOINT_LOCK))
+    try:
+        flock(descriptor, LOCK_EX)
+        yield
+    finally:
+        close(descriptor)

@@ -1,0 +1,41 @@
+"""Where each thing of a company lies, relative to the company's directory."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deskstore.adapters.file import names
+from deskstore.domain.identifiers import TICKET, Key
+from deskstore.domain.mirror import Thing
+
+LAYOUT: Final = 1  #: the version of the layout that this release reads and writes
+OWN: Final = ".deskstore"  #: what belongs to deskstore alone
+DATABASE: Final = f"{OWN}/state.sqlite3"
+COMPANY_FILE: Final = f"{OWN}/company.json"
+LOCK: Final = f"{OWN}/lock"
+CHECKPOINT_LOCK: Final = f"{OWN}/checkpoint.lock"
+EDITED: Final = f"{OWN}/edited"  #: files that no history explains, moved here and never deleted
+DAMAGED: Final = f"{OWN}/damaged"  #: databases that SQLite could not read
+
+
+def record_path(key: Key) -> str:
+    """Where the file of a ticket or an article lies."""
+    folder = "tickets" if key.kind == TICKET else f"articles/{names.encode_locale(key.locale)}"
+    return f"{names.encode(key.platform)}/{folder}/{names.encode(key.id)}.json"
+
+
+def summary_path(key: Key, number: int) -> str:
+    """Where the file of a summary lies."""
+    folder = "tickets" if key.kind == TICKET else f"articles/{names.encode_locale(key.locale)}"
+    return f"{names.encode(key.platform)}/summaries/{folder}/{names.encode(key.id)}/{number}.json"
+
+
+def path_of(thing: Thing) -> str | None:
+    """Where the file of a thing lies; None for what is kept in the database, or in its ticket's file."""
+    match thing.part:
+        case "ticket" | "article":
+            return record_path(thing.key)
+        case "summary":
+            return summary_path(thing.key, thing.number)
+        case "processing" | "checkpoint":
+            return None

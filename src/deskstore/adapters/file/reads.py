@@ -1,0 +1,215 @@
+"""The reads of one company on files: each call is one job of a reading thread, and sees one state of the index."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Final, Generic, Protocol, TypeVar
+
+from deskstore.adapters.file import envelope
+from deskstore.adapters.file.company import OpenCompany
+from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.loading import Want, load
+from deskstore.domain import paging
+from deskstore.domain.errors import CorruptRecord
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
+from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
+from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
+from deskstore.domain.receiving import Head
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import StaleSummary, Summary
+
+R = TypeVar("R", bound=Ticket | Article)
+V = TypeVar("V")
+BATCH: Final = 500  #: records that a stream reads at once
+
+
+class Reader(Protocol):
+    """Runs a look at one company in a reading thread."""
+
+    async def read(self, look: Callable[[OpenCompany, Index], V]) -> V | None:
+        """What the look returns; None when the company does not exist."""
+        ...
+
+
+class _FileRecords(Generic[R]):
+    def __init__(self, reader: Reader, kind: Kind, type_: type[R]) -> None:
+        self._reader = reader
+        self._kind: Final = kind
+        self._type: Final = type_
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R]:
+        """The records that exist among these keys."""
+        wanted = list(keys)
+        found = await self._reader.read(lambda company, index: self._load(company, index, wanted)) or []
+        return {record.key: record for record in map(_trusted, found) if record is not None}
+
+    async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
+        """Digests, versions and processing of the records that exist among these keys."""
+
+        def look(_: OpenCompany, index: Index) -> dict[Key, Head]:
+            return {key: head for key in keys if (head := index.head(key))}
+
+        return await self._reader.read(look) or {}
+
+    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
+        """Records that pass the filter, newest first."""
+        below = None if after is None else paging.position(self._kind, after)
+        return await self._page(where, below=below, limit=limit)
+
+    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
+        """The same, found by leaving out the first offset records."""
+        return await self._page(where, offset=offset, limit=limit)
+
+    async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
+        """All records that pass the filter, ascending."""
+        while True:
+            keys, found = await self._reader.read(self._batch(where, after)) or ([], [])
+            for record in map(_trusted, found):
+                if record is not None:
+                    yield record
+            if len(keys) < BATCH:
+                return
+            after = keys[-1]
+
+    async def _page(self, where: Filter, *, limit: int, below: Position | None = None, offset: int = 0) -> Page[R]:
+        def look(company: OpenCompany, index: Index) -> list[tuple[Position, R | CorruptRecord | None]]:
+            places = index.places(self._kind, where, below=below, limit=limit + 1, offset=offset)
+            records = self._load(company, index, [key for _, key in places[:limit]])
+            # the one beyond the page only tells that there is more
+            return list(zip([place for place, _ in places], [*records, *[None] * (len(places) - len(records))], strict=True))
+
+        found = await self._reader.read(look) or []
+        page = paging.page_of(self._kind, found, limit)
+        return Page(items=tuple(record for record in map(_trusted, page.items) if record is not None), next=page.next)
+
+    def _batch(self, where: Filter, after: Key | None) -> Callable[[OpenCompany, Index], tuple[list[Key], list[R | CorruptRecord | None]]]:
+        def look(company: OpenCompany, index: Index) -> tuple[list[Key], list[R | CorruptRecord | None]]:
+            keys = index.keys(self._kind, where, after=after, limit=BATCH)
+            return keys, self._load(company, index, keys)
+
+        return look
+
+    def _load(self, company: OpenCompany, index: Index, keys: Sequence[Key]) -> list[R | CorruptRecord | None]:
+        return [self._record(body) for body in load(company, index, [Want(key) for key in keys])]
+
+    def _record(self, body: bytes | CorruptRecord | None) -> R | CorruptRecord | None:
+        if not isinstance(body, bytes):
+            return body
+        record = envelope.read_record(body)[1]
+        return record if isinstance(record, self._type) else None
+
+
+class FileTickets(_FileRecords[Ticket]):
+    """The tickets of one company on files."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader, TICKET, Ticket)
+
+    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
+        """The ticket, or None."""
+        key = ticket_key(platform, ticket_id)
+        return (await self.find_many([key])).get(key)
+
+
+class FileArticles(_FileRecords[Article]):
+    """The knowledge-base articles of one company on files."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader, ARTICLE, Article)
+
+    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
+        """The article in that locale, or None."""
+        key = article_key(platform, article_id, locale)
+        return (await self.find_many([key])).get(key)
+
+    async def locales(self, platform: str, article_id: str) -> Sequence[str]:
+        """The locales the article exists in, ascending."""
+        return await self._reader.read(lambda _, index: index.locales(platform, article_id)) or []
+
+
+class FileSummaries:
+    """The summaries of one company on files."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def find(self, key: Key, number: int) -> Summary | None:
+        """One summary, or None."""
+        found = await self._reader.read(lambda company, index: load_summaries(company, index, [(key, number)])) or []
+        return next(iter(found), None)
+
+    async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
+        """The current summaries of those records that have any."""
+
+        def look(company: OpenCompany, index: Index) -> list[Summary]:
+            return load_summaries(company, index, [(key, number) for key in keys if (number := index.current_summary(key))])
+
+        return {summary.key: summary for summary in await self._reader.read(look) or ()}
+
+    async def history(self, key: Key) -> Sequence[Summary]:
+        """All summaries of a record, ascending by number."""
+
+        def look(company: OpenCompany, index: Index) -> list[Summary]:
+            return load_summaries(company, index, [(key, number) for number in index.summary_numbers(key)])
+
+        return await self._reader.read(look) or []
+
+    async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
+        """Records whose current summary was written of another text, ascending by key."""
+        after: Key | None = None
+        while found := await self._reader.read(self._stale_batch(platform, after)):
+            for one in found:
+                yield one
+            after = found[-1].key
+
+    @staticmethod
+    def _stale_batch(platform: str | None, after: Key | None) -> Callable[[OpenCompany, Index], list[StaleSummary]]:
+        def look(company: OpenCompany, index: Index) -> list[StaleSummary]:
+            rows = {key: (number, digest) for key, number, digest in index.stale(platform, after=after, limit=BATCH)}
+            summaries = load_summaries(company, index, [(key, number) for key, (number, _) in rows.items()])
+            return [StaleSummary(key=one.key, summary=one, text_digest=rows[one.key][1]) for one in summaries]
+
+        return look
+
+
+class FileProgress:
+    """How far the processing of one company has come, on files."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def find(self, platform: str, ticket_id: str) -> Processing | None:
+        """The processing of a ticket, or None."""
+        return await self._reader.read(lambda _, index: index.processing(ticket_key(platform, ticket_id)))
+
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
+        """The processing of those tickets that exist."""
+
+        def look(_: OpenCompany, index: Index) -> dict[Key, Processing]:
+            return {key: processing for key in keys if (processing := index.processing(key))}
+
+        return await self._reader.read(look) or {}
+
+    async def progress(self, platform: str) -> Progress:
+        """How many tickets of a platform are in which status."""
+        return await self._reader.read(lambda _, index: index.progress(platform)) or Progress(platform=platform)
+
+    async def stats(self) -> Sequence[Stats]:
+        """How many tickets and articles there are, a platform each."""
+        return await self._reader.read(lambda _, index: index.stats()) or []
+
+    async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
+        """How far a stream has been read, or None."""
+        return await self._reader.read(lambda _, index: index.checkpoint(platform, stream))
+
+
+def load_summaries(company: OpenCompany, index: Index, names: Sequence[tuple[Key, int]]) -> list[Summary]:
+    """The summaries with these names that exist; raises CorruptRecord."""
+    bodies = map(_trusted, load(company, index, [Want(key, number) for key, number in names]))
+    return [envelope.read_summary(body)[1] for body in bodies if body is not None]
+
+
+def _trusted(found: V | CorruptRecord | None) -> V | None:
+    if isinstance(found, CorruptRecord):
+        raise found
+    return found

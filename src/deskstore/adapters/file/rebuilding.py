@@ -1,0 +1,90 @@
+"""A lost or damaged database, made anew from the files that vouch for themselves."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import suppress
+from typing import Final
+
+from deskstore.adapters.file import layout
+from deskstore.adapters.file.company import checksum
+from deskstore.adapters.file.envelope import NotOurs, read_record, read_summary, settled_json
+from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.tree import StrangerInTree, Tree
+from deskstore.domain import payloads, times
+from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE
+
+logger: Final = logging.getLogger("deskstore")
+
+
+def set_aside(tree: Tree) -> None:
+    """Move a damaged database out of the way; it is never deleted."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            tree.move(layout.DATABASE + suffix, f"{layout.DAMAGED}/state.sqlite3{suffix}")
+
+
+def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost: bool) -> None:
+    """
+    Fill a new database from the files, inside the caller's transaction.
+
+    What the files do not hold is lost with the database: units after the last checkpoint, live claims, checkpoints. So nothing is handed
+    out until the longest lease has passed, in case a worker still holds a claim.
+    """
+    index = Index(connection)
+    count = sum(_take(tree, index, company_id, file) for file in sorted(tree.walk(), key=_summaries_last))
+    if not (lost or count):
+        return
+    index.set_meta("floor", max(index.highest_version(), times.microseconds(times.now())))
+    index.set_meta("claims_from_us", times.microseconds(times.now() + LONGEST_LEASE + CLOCK_SKEW))
+    logger.warning(
+        "%s: the database was lost and is rebuilt from %d files; units after the last checkpoint may be missing, "
+        "and no ticket is handed out for %s",
+        tree.path,
+        count,
+        LONGEST_LEASE,
+        extra={"company_id": company_id},
+    )
+
+
+def _summaries_last(file: str) -> tuple[bool, str]:
+    return "/summaries/" in file, file
+
+
+def _take(tree: Tree, index: Index, company_id: str, file: str) -> bool:
+    try:
+        body = tree.read(file) or b""
+        if "/summaries/" in file:
+            _take_summary(index, company_id, file, body)
+        else:
+            _take_record(index, company_id, file, body)
+    except (NotOurs, StrangerInTree, OSError) as error:
+        logger.error("%s/%s is left out: %s", tree.path, file, error, extra={"company_id": company_id})
+        return False
+    return True
+
+
+def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:
+    envelope, record = read_record(body)
+    if envelope.company != company_id or layout.record_path(record.key) != file:
+        raise NotOurs("it names another record or company than its place does")
+    if payloads.digest(record.payload) != record.sha256:
+        raise NotOurs("its payload is not the one that was received")
+    index.put_record(record, checksum(body))
+    if envelope.processing is not None:
+        processing = envelope.processing.processing(record.key)
+        index.put_processing(processing)
+        index.put_settled(record.key, settled_json(envelope.processing), checksum(body))
+        index.touch_platforms([record.platform], times.microseconds(processing.changed_at))
+
+
+def _take_summary(index: Index, company_id: str, file: str, body: bytes) -> None:
+    envelope, summary = read_summary(body)
+    if envelope.company != company_id or layout.summary_path(summary.key, summary.number) != file:
+        raise NotOurs("it names another summary or company than its place does")
+    if payloads.digest(summary.content) != envelope.sha256:
+        raise NotOurs("its content is not the one that was kept")
+    if index.row(summary.key) is None:
+        raise NotOurs("its record is missing")
+    index.put_summary(summary, checksum(body))

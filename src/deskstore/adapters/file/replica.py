@@ -1,0 +1,138 @@
+"""One company on files as raw copies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from deskstore.adapters.file import writing
+from deskstore.adapters.file.company import OpenCompany
+from deskstore.adapters.file.envelope import read_record, read_summary
+from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.loading import Want, load
+from deskstore.adapters.file.reads import BATCH, Reader
+from deskstore.domain.errors import CorruptRecord
+from deskstore.domain.identifiers import ARTICLE, TICKET, Kind
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of
+from deskstore.domain.paging import EVERYTHING
+
+V = TypeVar("V")
+
+
+class Access(Reader, Protocol):
+    """Runs reads and writes of one company in their threads."""
+
+    async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
+        """What the job returns, given the company and the present moment, once it is committed; the company is made if need be."""
+        ...
+
+
+class FileReplica:
+    """A company on files as a side of hybrid, migration, verification or backup."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def store_id(self) -> str:
+        """Which store this is; makes the company's place if need be."""
+        return await self._access.write(lambda company, _: company.store_id)
+
+    async def state(self) -> CompanyState | None:
+        """Where the company lives, or None when it is unknown here."""
+        return await self._access.read(lambda _, index: index.state())
+
+    async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+        """Set the state durably if it is as expected."""
+        if expected is None:
+            if await self.state() is not None:
+                return False
+            expected = CompanyState(primary=await self.store_id())
+        known = expected
+        return await self._access.write(lambda company, _: writing.compare_and_set_state(company, known, wanted))
+
+    async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+        """All things of one part as they stand, ascending."""
+        while True:
+            things, values = await self._access.read(_batch(part, after)) or ([], [])
+            for value in values:
+                if isinstance(value, CorruptRecord):
+                    raise value
+                if value is not None:
+                    yield copy_of(value)
+            if len(things) < BATCH:
+                return
+            after = things[-1]
+
+    async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+        """These things as they stand, ascending."""
+        wanted = sorted(things)
+
+        def look(company: OpenCompany, index: Index) -> list[Copy]:
+            values = zip(wanted, _values(company, index, wanted), strict=True)
+            return [_as_it_stands(index, thing, value) for thing, value in values]
+
+        return await self._access.read(look) or [Copy(thing, 0, None) for thing in wanted]
+
+    async def outbox(self, limit: int) -> Sequence[Debt]:
+        """Any at most limit debts."""
+        return await self._access.read(lambda _, index: index.debts(limit)) or []
+
+    async def acknowledge(self, debts: Collection[Debt]) -> None:
+        """Forget these debts, each only up to its version."""
+        await self._access.write(lambda company, _: company.index.forget_debts(debts))
+
+    async def apply(self, copies: Collection[Copy]) -> int:
+        """Keep those copies that are newer than what stands here."""
+        return await self._access.write(lambda company, now: writing.apply_copies(company, copies, now))
+
+    async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+        """Name, version and digest of all things of one part."""
+        async for copy in self.copies(part, after=after):
+            if copy.value is not None:
+                yield digest_of(copy.value)
+
+
+def _batch(part: Part, after: Thing | None) -> Callable[[OpenCompany, Index], tuple[list[Thing], Sequence[Value | CorruptRecord | None]]]:
+    def look(company: OpenCompany, index: Index) -> tuple[list[Thing], Sequence[Value | CorruptRecord | None]]:
+        things = _things(index, part, after)
+        return things, _values(company, index, things)
+
+    return look
+
+
+def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
+    match part:
+        case "ticket" | "article" | "processing":
+            kind: Kind = ARTICLE if part == "article" else TICKET
+            keys = index.keys(kind, EVERYTHING, after=after.key if after else None, limit=BATCH)
+            return [Thing(part, *key) for key in keys]
+        case "summary":
+            return index.summaries(after=after, limit=BATCH)
+        case "checkpoint":
+            return index.checkpoints(after=after, limit=BATCH)
+
+
+def _values(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
+    """What the things hold; those with a file are read together."""
+    in_files = [thing for thing in things if thing.part in ("ticket", "article", "summary")]
+    bodies = dict(zip(in_files, load(company, index, [Want(thing.key, thing.number) for thing in in_files]), strict=True))
+    return [_value(index, thing, bodies.get(thing)) for thing in things]
+
+
+def _value(index: Index, thing: Thing, body: bytes | CorruptRecord | None) -> Value | CorruptRecord | None:
+    match thing.part:
+        case "processing":
+            return index.processing(thing.key)
+        case "checkpoint":
+            return index.checkpoint(thing.platform, thing.id)
+        case "summary":
+            return read_summary(body)[1] if isinstance(body, bytes) else body
+        case "ticket" | "article":
+            return read_record(body)[1] if isinstance(body, bytes) else body
+
+
+def _as_it_stands(index: Index, thing: Thing, value: Value | CorruptRecord | None) -> Copy:
+    if isinstance(value, CorruptRecord):
+        raise value
+    return Copy(thing, index.buried(thing), None) if value is None else copy_of(value)

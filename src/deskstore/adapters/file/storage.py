@@ -1,0 +1,191 @@
+"""The file storage: readable JSON files, one a record, that survive whatever happens to the process or the machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Final, TypeVar
+from zlib import crc32
+
+from deskstore.adapters.file import database, opening, writing
+from deskstore.adapters.file.company import OpenCompany
+from deskstore.adapters.file.desk import Desk, Desks
+from deskstore.adapters.file.group import Job
+from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
+from deskstore.adapters.file.replica import FileReplica
+from deskstore.domain import claims, identifiers, times
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.errors import StorageUnavailable
+from deskstore.domain.ports import BeforeCommit, Health
+from deskstore.domain.processing import Processing
+from deskstore.domain.unit import BufferedUnit
+
+V = TypeVar("V")
+WRITERS: Final = 8  #: writing threads; a company is always served by the same one
+READERS: Final = 4  #: reading threads
+_HOOK_S: Final = 60.0  #: how long a unit's before_commit may take
+
+
+class FileStorage:
+    """
+    Companies on plain files below one directory, which any number of processes of one machine may share.
+
+    Args:
+        path: The directory; it is made at the first commit.
+        clock: Gives the present moment, aware and UTC.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = times.now) -> None:
+        self.path: Final = path
+        self.clock: Final = clock
+        self._desks: Final = Desks(path)
+        self._closed = False
+        self._readers: Final = ThreadPoolExecutor(READERS, "deskstore-read")
+        self._writers: Final = [ThreadPoolExecutor(1, f"deskstore-write-{number}") for number in range(WRITERS)]
+        self._checkpointer: Final = ThreadPoolExecutor(1, "deskstore-checkpoint")
+
+    def unit_of_work(self, company_id: str) -> BufferedUnit:
+        """A unit of work of one company."""
+        return BufferedUnit(self.backend(company_id))
+
+    def backend(self, company_id: str) -> FileBackend:
+        """What the company's units of work stand on."""
+        return FileBackend(self, identifiers.company_id(company_id))
+
+    def replica(self, company_id: str) -> FileReplica:
+        """The company as raw copies."""
+        return FileReplica(self.backend(company_id))
+
+    async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
+        """Take up to n tickets for a worker, smallest claimable_at first."""
+        backend = self.backend(company_id)
+        wanted = claims.request(platform, n, worker, lease)
+        if not await self.call(lambda: opening.exists(self.path, backend.company_id)):
+            return []
+        return await backend.write(lambda company, now: writing.claim(company, wanted, now))
+
+    async def companies(self) -> Sequence[str]:
+        """Every registered company, ascending."""
+        return await self.call(lambda: opening.companies(self.path))
+
+    async def erase(self, company_id: str) -> None:
+        """Delete a company with all that is kept of it."""
+        desk = self._desk(identifiers.company_id(company_id))
+        await asyncio.wrap_future(self._writer(desk).submit(desk.erase))
+
+    async def health(self) -> Health:
+        """How the storage is doing."""
+        return Health(adapter="file", place=str(self.path), companies=len(await self.companies()))
+
+    async def aclose(self) -> None:
+        """Finish what is under way, make it durable, and close every company."""
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._finish)
+
+    async def read(self, company_id: str, look: Callable[[OpenCompany, Index], V]) -> V | None:
+        """What a look at a company returns; None when it does not exist."""
+        desk = self._desk(company_id)
+        return await self.call(lambda: _look(desk, look))
+
+    async def write(self, company_id: str, run: Callable[[OpenCompany, datetime], V]) -> V:
+        """What a job returns once it is committed together with all that waits beside it."""
+        desk, job = self._desk(company_id), Job(run)
+        desk.put(job)
+        self._writer(desk).submit(self._flush, desk)
+        result: V = await asyncio.wrap_future(job.done)
+        return result
+
+    async def call(self, look: Callable[[], V]) -> V:
+        """What a call returns that a reading thread makes."""
+        self._open()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
+
+    def _flush(self, desk: Desk) -> None:
+        if desk.flush(self.clock):
+            self._checkpointer.submit(desk.checkpoint)
+        self._desks.make_room()
+
+    def _desk(self, company_id: str) -> Desk:
+        self._open()
+        return self._desks.of(company_id)
+
+    def _writer(self, desk: Desk) -> ThreadPoolExecutor:
+        return self._writers[crc32(desk.company_id.encode()) % WRITERS]
+
+    def _open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable("this storage is closed: open another one with open_storage()")
+
+    def _finish(self) -> None:
+        for executor in (self._readers, *self._writers, self._checkpointer):
+            executor.shutdown()
+        for desk in self._desks.all():
+            desk.finish()
+
+
+class FileBackend:
+    """One company on files."""
+
+    def __init__(self, storage: FileStorage, company_id: str) -> None:
+        self._storage = storage
+        self.company_id: Final = company_id
+
+    @cached_property
+    def tickets(self) -> FileTickets:
+        """The company's tickets."""
+        return FileTickets(self)
+
+    @cached_property
+    def articles(self) -> FileArticles:
+        """The company's articles."""
+        return FileArticles(self)
+
+    @cached_property
+    def summaries(self) -> FileSummaries:
+        """The company's summaries."""
+        return FileSummaries(self)
+
+    @cached_property
+    def progress(self) -> FileProgress:
+        """How far the company's processing has come."""
+        return FileProgress(self)
+
+    async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        """Check every guard and keep all changes, or raise and keep none."""
+        loop = asyncio.get_running_loop()
+
+        def run(company: OpenCompany, now: datetime) -> Committed:
+            committed = writing.commit(company, changes, now)
+            if before_commit is not None:
+                asyncio.run_coroutine_threadsafe(_awaited(before_commit, changes), loop).result(_HOOK_S)
+            return committed
+
+        return await self.write(run)
+
+    async def read(self, look: Callable[[OpenCompany, Index], V]) -> V | None:
+        """What a look at the company returns; None when it does not exist."""
+        return await self._storage.read(self.company_id, look)
+
+    async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
+        """What a job returns once it is committed."""
+        return await self._storage.write(self.company_id, job)
+
+
+def _look(desk: Desk, look: Callable[[OpenCompany, Index], V]) -> V | None:
+    with desk.using(make=False) as company:
+        if company is None:
+            return None
+        with database.translated(str(company.path)):
+            company.check_in_place()
+            with company.reading() as index:
+                return look(company, index)
+
+
+async def _awaited(before_commit: BeforeCommit, changes: Changes) -> None:
+    await before_commit(changes)

@@ -1,0 +1,210 @@
+"""What a commit does to a company that is open: decide, then write rows and redo bodies, all inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import Factory, define, evolve
+
+from deskstore.adapters.file import envelope, journal, layout
+from deskstore.adapters.file.company import OpenCompany, checksum
+from deskstore.adapters.file.envelope import Settled
+from deskstore.adapters.file.index import Row
+from deskstore.adapters.file.opening import CompanyFile, write_company_file
+from deskstore.domain import claims, times
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.commits import decide
+from deskstore.domain.errors import CompanyErased, CompanyMoved
+from deskstore.domain.identifiers import Key
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, newer
+from deskstore.domain.processing import Checkpoint, Processing
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import Summary
+
+_CLAIMS_FROM: Final = "claims_from_us"
+
+
+def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
+    """Carry out a unit's changes; raises what UnitOfWork.commit() raises."""
+    state = _writable(company)
+    index = company.index
+    rows = {key: index.row(key) for key in changes.keys}
+    standing = {key: index.standing(key, row) for key, row in rows.items()}
+    named = ((change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints)
+    known = {name: found.version for name in named if (found := index.checkpoint(*name))}
+    decision = decide(changes, standing, checkpoints=known, floor=index.number("floor"), now=now)
+    _keep(company, state, decision.copies, rows, now)
+    return decision.committed
+
+
+def claim(company: OpenCompany, wanted: claims.Request, now: datetime) -> Sequence[Processing]:
+    """Take tickets for a worker; none while claims from before a lost database may still live."""
+    state = _writable(company)
+    now_us = times.microseconds(now)
+    if now_us < company.index.number(_CLAIMS_FROM):
+        return []
+    taken = claims.take(company.index.claimable(wanted.platform, now_us, wanted.n), wanted, now=now)
+    copies = [copy_of(processing) for processing in taken]
+    _keep(company, state, copies, {}, now)
+    return taken
+
+
+def apply_copies(company: OpenCompany, copies: Collection[Copy], now: datetime) -> int:
+    """Keep those copies of another store that are newer than what stands here, and say how many those were."""
+    index = company.index
+    known = {copy.thing: max(index.version(copy.thing), index.buried(copy.thing)) for copy in copies}
+    ordered = sorted(newer(copies, known), key=lambda copy: (PARTS.index(copy.thing.part), copy.thing))
+    rows = {copy.thing.key: index.row(copy.thing.key) for copy in ordered if copy.thing.part != "checkpoint"}
+    arriving = {copy.thing.key for copy in ordered if isinstance(copy.value, Ticket | Article)}
+    kept = [copy for copy in ordered if not _is_orphan(copy, rows, arriving)]
+    _keep(company, index.state(), kept, rows, now)
+    return len(kept)
+
+
+def compare_and_set_state(company: OpenCompany, expected: CompanyState, wanted: CompanyState) -> bool:
+    """Set the state if it is as expected; the company's file first, so that a lost database never knows an older one."""
+    if company.index.state() != expected:
+        return False
+    set_state(company, wanted)
+    return True
+
+
+def forbid(company: OpenCompany) -> None:
+    """Refuse every commit from now on, in all processes, since the company is being erased."""
+    state = company.index.state()
+    set_state(company, evolve(state, erased=True, epoch=state.epoch + 1))
+
+
+def set_state(company: OpenCompany, state: CompanyState) -> None:
+    """Keep where the company lives: durably in its file, then in the caller's transaction."""
+    write_company_file(company.tree, CompanyFile(company_id=company.company_id, store_id=company.store_id, state=state))
+    company.index.set_state(state)
+
+
+def _writable(company: OpenCompany) -> CompanyState:
+    state = company.index.state()
+    if state.erased:
+        raise CompanyErased(f"company {company.company_id!r} was erased: nothing can be kept in it any more")
+    if state.primary != company.store_id:
+        raise CompanyMoved(
+            f"company {company.company_id!r} lives in another store ({state.primary}) since epoch {state.epoch}: "
+            "set STORAGE_TYPE as `deskstore status` says"
+        )
+    return state
+
+
+def _is_orphan(copy: Copy, rows: dict[Key, Row | None], arriving: set[Key]) -> bool:
+    """Whether a processing or a summary comes without its record."""
+    if copy.thing.part not in ("processing", "summary") or copy.value is None:
+        return False
+    return copy.thing.key not in arriving and rows[copy.thing.key] is None
+
+
+def _keep(company: OpenCompany, state: CompanyState, copies: Iterable[Copy], rows: dict[Key, Row | None], now: datetime) -> None:
+    desk = _Desk(company=company, rows=rows)
+    for copy in copies:
+        desk.take(copy)
+        if state.owes_from(company.store_id):
+            company.index.owe(copy.thing, copy.version)
+        if state.mirror is not None:
+            desk.remember_grave(copy)
+    desk.write_records()
+    company.index.touch_platforms(sorted(desk.platforms), times.microseconds(now))
+
+
+@define(kw_only=True)
+class _Desk:
+    """The files that follow from the copies of one commit, one a record, however many of its parts changed."""
+
+    company: OpenCompany
+    rows: dict[Key, Row | None]
+    records: dict[Key, Ticket | Article] = Factory(dict[Key, Ticket | Article])
+    settled: dict[Key, Settled] = Factory(dict[Key, Settled])
+    platforms: set[str] = Factory(set[str])
+    deleted: set[Key] = Factory(set[Key])
+
+    def take(self, copy: Copy) -> None:
+        if copy.thing.part in ("ticket", "processing"):
+            self.platforms.add(copy.thing.platform)
+        match copy.value:
+            case None:
+                self._remove(copy.thing, copy.version)
+            case Ticket() | Article() as record:
+                self.records[record.key] = record
+                self.company.index.put_record(record, 0)
+            case Processing() as processing:
+                self.company.index.put_processing(processing)
+                if processing.claim is None:
+                    self.settled[processing.key] = Settled.of(processing)
+            case Summary() as summary:
+                self._write_summary(summary)
+            case Checkpoint() as checkpoint:
+                self.company.index.put_checkpoint(checkpoint)
+
+    def write_records(self) -> None:
+        for key in sorted(self.records.keys() | self.settled.keys()):
+            settled = self._settled_text(key)
+            file, before = layout.record_path(key), self._before(key)
+            body = self._body(key, file, settled)
+            journal.append(self.company, file, body, before)
+            self.company.index.put_settled(key, settled, checksum(body))
+
+    def remember_grave(self, copy: Copy) -> None:
+        if copy.value is None:
+            self.company.index.bury(copy.thing, copy.version)
+        else:
+            self.company.index.unbury(copy.thing)
+
+    def _body(self, key: Key, file: str, settled: bytes | None) -> bytes:
+        record = self.records.get(key)
+        if record is not None:
+            return envelope.record_file(self.company.company_id, record, settled)
+        row = self._row(key)
+        if row is None or settled is None:
+            raise LookupError(f"{key} has a processing and no record")
+        return envelope.with_settled(journal.newest(self.company, file, row.crc, key), settled)
+
+    def _settled_text(self, key: Key) -> bytes | None:
+        if key in self.settled:
+            return envelope.settled_json(self.settled[key])
+        row = self._row(key)
+        return row.settled if row else None
+
+    def _before(self, key: Key) -> int | None:
+        row = self._row(key)
+        return row.crc if row else None
+
+    def _row(self, key: Key) -> Row | None:
+        if key not in self.rows:
+            self.rows[key] = self.company.index.row(key)
+        return self.rows[key]
+
+    def _write_summary(self, summary: Summary) -> None:
+        body = envelope.summary_file(self.company.company_id, summary)
+        known = self.company.index.summary(summary.key, summary.number)
+        file = layout.summary_path(summary.key, summary.number)
+        journal.append(self.company, file, body, known[1] if known else None)
+        self.company.index.put_summary(summary, checksum(body))
+
+    def _remove(self, thing: Thing, version: int) -> None:
+        index = self.company.index
+        match thing.part:
+            case "ticket" | "article":
+                self._remove_file(thing, self._before(thing.key))
+                index.delete_record(thing.key)
+            case "summary":
+                known = index.summary(thing.key, thing.number)
+                self._remove_file(thing, known[1] if known else None)
+                index.delete_summary(thing.key, thing.number)
+            case "checkpoint":
+                index.delete_checkpoint(thing.platform, thing.id)
+            case "processing":
+                pass  # goes with its ticket
+        index.set_meta("floor", max(index.number("floor"), version))
+
+    def _remove_file(self, thing: Thing, before: int | None) -> None:
+        file = layout.path_of(thing)
+        if file is not None and before is not None:
+            journal.append(self.company, file, None, before)
