@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Final, NamedTuple, Self
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
@@ -62,6 +62,10 @@ class Fields:
     text_digest: bytes  #: sha256 of what counts as the record's text, 32 bytes
 
 
+def _payload_digest(incoming: Incoming) -> bytes:
+    return payloads.digest(incoming.payload)
+
+
 @frozen(kw_only=True)
 class Incoming:
     """A payload on its way in, with what the platform's mapping read from it."""
@@ -69,11 +73,7 @@ class Incoming:
     key: Key
     payload: bytes  #: exactly as the platform sent it
     fields: Fields
-    sha256: bytes = field()  #: of the payload, 32 bytes
-
-    @sha256.default
-    def _digest(self) -> bytes:
-        return payloads.digest(self.payload)
+    sha256: bytes = field(default=Factory(_payload_digest, takes_self=True))  #: of the payload, 32 bytes
 
 
 @frozen(kw_only=True)

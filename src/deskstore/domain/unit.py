@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
@@ -71,7 +71,7 @@ class BufferedUnit:
             self._outcome = UnitOutcome.DISCARDED
 
     @contextmanager
-    def alone(self) -> Iterator[_Pending]:
+    def alone(self) -> Generator[_Pending, None, None]:
         """Hold the unit for one call; raises UnitOfWorkMisuse when another task holds it, or after its end."""
         if self._in_use:
             raise UnitOfWorkMisuse(

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -54,7 +54,7 @@ class OpenCompany:
             )
 
     @contextmanager
-    def reading(self) -> Iterator[Index]:
+    def reading(self) -> Generator[Index, None, None]:
         """The index over a connection of one's own, seeing one state throughout."""
         with self._idle_guard:
             connection = self._idle.pop() if self._idle else None

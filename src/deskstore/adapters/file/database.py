@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -91,7 +91,7 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection, *, durable: bool) -> Generator[None, None, None]:
     """Hold the writer lock and commit at the end of the block, synced to disk if durable; an error inside rolls all of it back."""
     connection.execute("pragma synchronous=full" if durable else "pragma synchronous=normal")
     connection.execute("begin immediate")
@@ -104,7 +104,7 @@ def transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[No
 
 
 @contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+def snapshot(connection: sqlite3.Connection) -> Generator[None, None, None]:
     """Let all reads of the block see one state."""
     connection.execute("begin")
     try:
@@ -115,7 +115,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def translated(place: str) -> Iterator[None]:
+def translated(place: str) -> Generator[None, None, None]:
     """Turn what SQLite and the operating system raise in the block into our errors."""
     try:
         yield

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class Desk:
         return opening.company_path(self._base, self.company_id)
 
     @contextmanager
-    def using(self, *, make: bool) -> Iterator[OpenCompany | None]:
+    def using(self, *, make: bool) -> Generator[OpenCompany | None, None, None]:
         """
         The company, opened if need be; None when there is none and it is not to be made.
 

@@ -256,7 +256,7 @@ def _parted(body: bytes, last_key: bytes) -> tuple[bytes, bytes]:
 def _structured(head: bytes, type_: type[E]) -> E:
     try:
         value = orjson.loads(head)
-        if isinstance(value, dict) and value.get("deskstore", 0) > LAYOUT:
+        if value["deskstore"] > LAYOUT:
             raise NotOurs(f"it has layout {value['deskstore']}: a newer deskstore reads it")
         return _converter().structure(value, type_)
     except (ValueError, KeyError, TypeError, AttributeError, ForbiddenExtraKeysError) as error:

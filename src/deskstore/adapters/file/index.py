@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import orjson
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from deskstore.domain import times
 from deskstore.domain.commits import Standing
@@ -446,7 +446,7 @@ class Index:
 def state_from(text: str) -> CompanyState:
     """The state that a text of set_state() stands for."""
     value = orjson.loads(text)
-    return CompanyState(**{**value, "mirror_status": MirrorStatus(value["mirror_status"])})
+    return evolve(CompanyState(**value), mirror_status=MirrorStatus(value["mirror_status"]))
 
 
 def _named(thing: Thing) -> tuple[str, str, str, str, str, int]:

@@ -8,7 +8,7 @@ sync, and a checkpoint makes many files durable at once before it drops their ro
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from fcntl import LOCK_EX, flock
 from os import close
@@ -100,7 +100,7 @@ def _replace(company: OpenCompany, bodies: dict[str, bytes | None]) -> None:
 
 
 @contextmanager
-def _checkpoint_lock(company: OpenCompany) -> Iterator[None]:
+def _checkpoint_lock(company: OpenCompany) -> Generator[None, None, None]:
     descriptor = hold(str(company.path / layout.CHECKPOINT_LOCK))
     try:
         flock(descriptor, LOCK_EX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from deskstore.adapters.file import envelope
@@ -41,7 +41,7 @@ class _FileRecords(Generic[R]):
         """The records that exist among these keys."""
         wanted = list(keys)
         found = await self._reader.read(lambda company, index: self._load(company, index, wanted)) or []
-        return {record.key: record for record in map(_trusted, found) if record is not None}
+        return {record.key: record for record in _whole(found)}
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         """Digests, versions and processing of the records that exist among these keys."""
@@ -64,9 +64,8 @@ class _FileRecords(Generic[R]):
         """All records that pass the filter, ascending."""
         while True:
             keys, found = await self._reader.read(self._batch(where, after)) or ([], [])
-            for record in map(_trusted, found):
-                if record is not None:
-                    yield record
+            for record in _whole(found):
+                yield record
             if len(keys) < BATCH:
                 return
             after = keys[-1]
@@ -80,7 +79,7 @@ class _FileRecords(Generic[R]):
 
         found = await self._reader.read(look) or []
         page = paging.page_of(self._kind, found, limit)
-        return Page(items=tuple(record for record in map(_trusted, page.items) if record is not None), next=page.next)
+        return Page(items=tuple(_whole(page.items)), next=page.next)
 
     def _batch(self, where: Filter, after: Key | None) -> Callable[[OpenCompany, Index], tuple[list[Key], list[R | CorruptRecord | None]]]:
         def look(company: OpenCompany, index: Index) -> tuple[list[Key], list[R | CorruptRecord | None]]:
@@ -205,11 +204,14 @@ class FileProgress:
 
 def load_summaries(company: OpenCompany, index: Index, names: Sequence[tuple[Key, int]]) -> list[Summary]:
     """The summaries with these names that exist; raises CorruptRecord."""
-    bodies = map(_trusted, load(company, index, [Want(key, number) for key, number in names]))
-    return [envelope.read_summary(body)[1] for body in bodies if body is not None]
+    bodies = load(company, index, [Want(key, number) for key, number in names])
+    return [envelope.read_summary(body)[1] for body in _whole(bodies)]
 
 
-def _trusted(found: V | CorruptRecord | None) -> V | None:
-    if isinstance(found, CorruptRecord):
-        raise found
-    return found
+def _whole(found: Iterable[V | CorruptRecord | None]) -> Iterator[V]:
+    """What is there, in order, up to the first that cannot be trusted: that one is raised."""
+    for one in found:
+        if isinstance(one, CorruptRecord):
+            raise one
+        if one is not None:
+            yield one

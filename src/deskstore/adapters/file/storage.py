@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Final, TypeVar
 from zlib import crc32
@@ -135,26 +134,10 @@ class FileBackend:
     def __init__(self, storage: FileStorage, company_id: str) -> None:
         self._storage = storage
         self.company_id: Final = company_id
-
-    @cached_property
-    def tickets(self) -> FileTickets:
-        """The company's tickets."""
-        return FileTickets(self)
-
-    @cached_property
-    def articles(self) -> FileArticles:
-        """The company's articles."""
-        return FileArticles(self)
-
-    @cached_property
-    def summaries(self) -> FileSummaries:
-        """The company's summaries."""
-        return FileSummaries(self)
-
-    @cached_property
-    def progress(self) -> FileProgress:
-        """How far the company's processing has come."""
-        return FileProgress(self)
+        self.tickets: Final = FileTickets(self)
+        self.articles: Final = FileArticles(self)
+        self.summaries: Final = FileSummaries(self)
+        self.progress: Final = FileProgress(self)
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes, or raise and keep none."""
