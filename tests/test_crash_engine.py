@@ -205,6 +205,8 @@ def stopped_by_job_control(folder: Path, acknowledge: Acknowledge) -> None:
         Path(folder, "woken").write_text("woken")
         os._exit(0)
     os.waitpid(child, os.WUNTRACED)
+    time.sleep(0.1)
+    assert not Path(folder, "woken").exists()
     os.kill(child, signal.SIGCONT)
     os.waitpid(child, 0)
     acknowledge(1)
@@ -416,13 +418,16 @@ def other_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("other_thread")
 def test_a_caller_with_threads_gets_its_answer_from_a_fresh_interpreter(tmp_path: Path) -> None:
+    def nowhere_to_be_found(folder: Path, acknowledge: Acknowledge) -> None:
+        three_writes(folder, acknowledge)
+
     run = trace(three_writes, tmp_path, data=True)
     report = kill_sweep(ToyWorkload(record_by_record, 1), ToyJudge(record_by_record, 1), every=6)
 
     assert (len(run.operations), run.acked) == (6, 3)
     assert report.states == 4
     with pytest.raises(ManyThreads, match="must be functions of a module"):
-        trace(lambda *_: None, tmp_path)
+        trace(nowhere_to_be_found, tmp_path)
 
 
 # -- what a disk may hold

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tests.crash.errors import TracingRefused
 
@@ -32,12 +32,7 @@ class Machine:
     result: int  #: index of the register that holds what the call returned
     arguments: tuple[int, ...]
     calls: Mapping[str, int]
-    names: Mapping[int, str] = field(init=False)
     skips_by_regset: bool  #: a call is skipped through a register set of its own
-
-    @names.default
-    def _names_by_number(self) -> Mapping[int, str]:
-        return {number: name for name, number in self.calls.items()}
 
 
 _X86_64 = Machine(
@@ -144,6 +139,11 @@ def machine() -> Machine:
 
 
 @cache
+def _call_names() -> Mapping[int, str]:
+    return {number: name for name, number in machine().calls.items()}
+
+
+@cache
 def _libc() -> ctypes.CDLL:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_size_t, ctypes.c_size_t]
@@ -205,7 +205,7 @@ class Registers:
     def call(self) -> str:
         """The name of the system call the thread stands before, or its number where we have no name for it."""
         number = self._values[self._machine.number]
-        return self._machine.names.get(number, str(number))
+        return _call_names().get(number, str(number))
 
     @property
     def result(self) -> int:

@@ -73,7 +73,7 @@ class _Thing:
     """A file, directory or symbolic link, and how far it has come while all effects are taken as kept."""
 
     content: Content  #: as it was when it appeared
-    names: dict[str, int] = field(factory=dict)
+    names: dict[str, int] = field(factory=dict[str, int])
     size: int = 0
     touched: int = 0  #: the last operation that changed it or its name
     resized: int = 0  #: the last one that changed its size, or made it
@@ -244,7 +244,7 @@ def _cuts(effect: Effect) -> range:
     return range(SECTOR - effect.offset % SECTOR, len(effect.data or b""), SECTOR)
 
 
-Fates = dict[Effect, Fate]
+Fates = Mapping[Effect, Fate]
 
 
 class _Moment:
@@ -378,11 +378,11 @@ def _fates(moment: _Moment, mode: Mode, singles: int, randoms: int) -> Iterator[
     yield "all lost", {}
     yield "names without their data", _all(moment.names)
     yield "data without names", _all(moment.data)
-    yield "zeros for data", _all(moment.names) | _all(moment.data, "zeros")
+    yield "zeros for data", {**_all(moment.names), **_all(moment.data, "zeros")}
     yield from _single_fates(moment, mode, singles)
     if mode == "ordered":
         for count in _sample(moment, range(1, len(moment.names)), singles):
-            yield f"the first {count} names with all data", _all(moment.names[:count]) | _all(moment.data)
+            yield f"the first {count} names with all data", {**_all(moment.names[:count]), **_all(moment.data)}
             yield f"the first {count} names without data", _all(moment.names[:count])
     for number in range(randoms):
         yield f"random {number}", _random_fates(moment, mode)
@@ -396,14 +396,14 @@ def _single_fates(moment: _Moment, mode: Mode, singles: int) -> Iterator[tuple[s
     kept = _all(moment.loose)
     for effect in _sample(moment, moment.loose if mode == "strict" else moment.data, singles):
         name = f"the effect of operation {effect.at}"
-        yield f"all kept but {name}", kept | {effect: "lost"}
+        yield f"all kept but {name}", {**kept, effect: "lost"}
         yield f"all lost but {name}", {effect: "kept"}
         if effect.names:
             continue
-        yield f"all names, all data lost but {name}", _all(moment.names) | {effect: "kept"}
+        yield f"all names, all data lost but {name}", {**_all(moment.names), effect: "kept"}
         if _cuts(effect):
-            yield f"{name} torn, its head there", kept | {effect: "head"}
-            yield f"{name} torn, its tail there", kept | {effect: "tail"}
+            yield f"{name} torn, its head there", {**kept, effect: "head"}
+            yield f"{name} torn, its tail there", {**kept, effect: "tail"}
 
 
 def _random_fates(moment: _Moment, mode: Mode) -> Fates:
@@ -413,7 +413,7 @@ def _random_fates(moment: _Moment, mode: Mode) -> Fates:
     else:
         fates = _all(moment.names[: draw.randint(0, len(moment.names))])
     choices: tuple[Fate, ...] = ("kept", "kept", "kept", "lost", "lost", "zeros", "head", "tail")
-    return fates | {effect: draw.choice(choices) for effect in moment.data}
+    return {**fates, **{effect: draw.choice(choices) for effect in moment.data}}
 
 
 def materialise(tree: Tree, folder: Path) -> None:

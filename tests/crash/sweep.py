@@ -4,13 +4,13 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from errno import errorcode
 from functools import partial
 from pathlib import Path
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from tests.crash.errors import WorkloadBroken
 from tests.crash.interpreter import single_threaded
@@ -48,7 +48,7 @@ class Report:
     failures: tuple[Failure, ...]
     operations: int  #: of the undisturbed workload
     units: int  #: that it acknowledges
-    endings: dict[str, int] = field(factory=dict)  #: how the hurt runs ended
+    endings: dict[str, int] = field(factory=dict[str, int])  #: how the hurt runs ended
     seconds: float
 
     @property
@@ -78,8 +78,8 @@ class _Sweep:
     deadline_s: float
     place: Path
     judged: int = 0
-    failures: list[Failure] = field(factory=list)
-    endings: Counter[str] = field(factory=Counter)
+    failures: list[Failure] = field(factory=list[Failure])
+    endings: Counter[str] = field(factory=Counter[str])
     began: float = field(factory=time.monotonic)
 
     def look(self, folder: Path, what: str, at: int, acked: int) -> None:
@@ -97,7 +97,7 @@ class _Sweep:
             self.failures.append(Failure(what=what, at=at, acked=run.acked, message=f"the workload {run.ending} {run.error}"))
         self.look(folder, what, at, run.acked)
 
-    def undisturbed(self, run: Workload, *, data: bool = False) -> Run:
+    def undisturbed(self, run: Workload) -> Run:
         """
         The workload when nobody hurts it.
 
@@ -113,10 +113,10 @@ class _Sweep:
             message = judged(self.judge, folder, found.acked, self.upto, deadline_s=self.deadline_s)
         if message is not None:
             raise WorkloadBroken(f"the judge refuses what the workload leaves without any fault: {message}")
-        return found if data else evolve(found, before=())
+        return found
 
     @contextmanager
-    def folder(self, template: Path | None = None) -> Iterator[Path]:
+    def folder(self, template: Path | None = None) -> Generator[Path]:
         """A fresh folder, empty or a copy of another one."""
         folder = Path(tempfile.mkdtemp(dir=self.place))
         try:
@@ -139,7 +139,7 @@ class _Sweep:
 
 
 @contextmanager
-def _sweep(name: str, judge: Judge, upto: int, deadline_s: float) -> Iterator[_Sweep]:
+def _sweep(name: str, judge: Judge, upto: int, deadline_s: float) -> Generator[_Sweep]:
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it; syncs cost nothing there
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="crash-") as place:
         yield _Sweep(name=name, judge=judge, upto=upto, deadline_s=deadline_s, place=Path(place).resolve())
@@ -235,7 +235,7 @@ def _power_sweep(
 ) -> Report:
     name = f"power {mode} every={every} seed={seed} singles={singles} randoms={randoms}"
     with _sweep(name, judge, upto, deadline_s) as sweep:
-        whole = sweep.undisturbed(run, data=True)
+        whole = sweep.undisturbed(run)
         for state in states(whole, mode=mode, every=every, seed=seed, singles=singles, randoms=randoms):
             with sweep.folder() as folder:
                 materialise(state.tree, folder)

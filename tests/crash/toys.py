@@ -13,7 +13,7 @@ Each commits units of several records, like the storage they stand for; one work
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -141,13 +141,13 @@ class _Database:
 
 
 @contextmanager
-def in_place(folder: Path) -> Iterator[Store]:
+def in_place(folder: Path) -> Generator[Store]:
     """Overwrites each record where it stands."""
     yield _InPlace(folder)
 
 
 @contextmanager
-def record_by_record(folder: Path) -> Iterator[Store]:
+def record_by_record(folder: Path) -> Generator[Store]:
     """Replaces each record as carefully as can be: which makes it a whole record, and not a whole unit."""
     yield _RecordByRecord(folder)
 
@@ -160,7 +160,7 @@ class Sqlite:
     parent_synced: bool = True  #: make the name of that folder durable
 
     @contextmanager
-    def __call__(self, folder: Path) -> Iterator[Store]:
+    def __call__(self, folder: Path) -> Generator[Store]:
         home = folder / "store"
         home.mkdir(exist_ok=True)
         if self.parent_synced:

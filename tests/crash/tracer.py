@@ -10,7 +10,7 @@ import signal
 import stat
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -133,7 +133,7 @@ class _Child:
 
 
 @contextmanager
-def _child(run: Workload, folder: Path) -> Iterator[_Child]:
+def _child(run: Workload, folder: Path) -> Generator[_Child]:
     """A forked child that is being traced and about to start the workload. SIGCHLD is held back meanwhile, to be waited for."""
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     processors = os.sched_getaffinity(0)
