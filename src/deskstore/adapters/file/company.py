@@ -29,6 +29,7 @@ class OpenCompany:
     def __init__(self, company_id: str, path: Path, tree: Tree, lock: int, writer: sqlite3.Connection) -> None:
         self.company_id: Final = company_id
         self.path: Final = path
+        self.database: Final = str(path / layout.DATABASE)
         self.tree: Final = tree
         self.writer = writer
         self.index = Index(writer)
@@ -39,11 +40,6 @@ class OpenCompany:
         self._idle_guard: Final = threading.Lock()
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0
-
-    @property
-    def database(self) -> str:
-        """Where the database lies."""
-        return str(self.path / layout.DATABASE)
 
     def check_in_place(self) -> None:
         """Raise CompanyMoved when another directory or database, or none, stands where this one was opened."""
