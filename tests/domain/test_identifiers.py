@@ -76,3 +76,9 @@ def test_keys_sort_by_code_points(keys: list[Key]) -> None:
         return [[ord(character) for character in part] for part in key]
 
     assert [code_points(key) for key in sorted(keys)] == sorted(code_points(key) for key in keys)
+
+
+@pytest.mark.parametrize("key", [Key(TICKET, "zendesk", "1", "ko"), Key(TICKET, "zendesk", "1", " "), Key("tickets", "zendesk", "1")])  # type: ignore[arg-type]  # the fault under test
+def test_a_key_is_of_a_ticket_without_locale_or_of_an_article(key: Key) -> None:
+    with pytest.raises(InvalidIdentifier, match="is no key"):
+        checked_key(key)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 
 from deskstore.domain import times
+from deskstore.domain.processing import fresh
 from deskstore.testing import strategies
+from deskstore.testing.makers import a_summary, a_ticket
 
 
 @given(strategies.moments())
@@ -43,3 +45,14 @@ def test_a_time_that_utc_cannot_express_is_refused_with_one_kind_of_error(year: 
 @pytest.mark.parametrize(("value", "fits"), [(2**63 - 1, True), (2**63, False), (-(2**63), True), (-(2**63) - 1, False)])
 def test_numbers_fit_into_64_bits(value: int, fits: bool) -> None:
     assert times.fits(value) is fits
+
+
+def test_every_time_of_a_record_is_kept_in_utc() -> None:
+    seoul = datetime(2026, 3, 2, 18, 0, tzinfo=timezone(timedelta(hours=9)))
+
+    ticket, summary = a_ticket(now=seoul), a_summary(a_ticket().key, now=seoul)
+    processing = fresh(ticket.key, now=seoul)
+
+    for moment in (ticket.saved_at, summary.created_at, processing.changed_at, processing.claimable_at):
+        assert moment is not None
+        assert (moment, moment.utcoffset()) == (seoul, timedelta(0))

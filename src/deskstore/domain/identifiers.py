@@ -83,7 +83,11 @@ def article_key(of_platform: str, article_id: str, in_locale: str = "") -> Key:
 
 def checked_key(key: Key) -> Key:
     """The same key, once every part of it passed its rule; raises InvalidIdentifier."""
-    return ticket_key(key.platform, key.id) if key.kind == TICKET else article_key(key.platform, key.id, key.locale)
+    if key.kind == ARTICLE:
+        return article_key(key.platform, key.id, key.locale)
+    if key.kind == TICKET and key.locale == "":
+        return ticket_key(key.platform, key.id)
+    raise InvalidIdentifier(f"{_shown(tuple(key))} is no key: it is of a ticket, which has no locale, or of an article")
 
 
 def record_id(value: object, field: str) -> str:

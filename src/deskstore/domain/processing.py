@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from attrs import evolve, field, frozen
 
+from deskstore.domain import times
 from deskstore.domain.errors import InvalidTransition
 from deskstore.domain.identifiers import Key
 from deskstore.domain.records import clean
@@ -45,8 +46,12 @@ class Claim:
 
     worker: str
     token: str  #: random; whoever holds it may renew, complete, fail or release
-    lease_until: datetime
+    lease_until: datetime = field(converter=times.aware_utc)
     text_digest: bytes  #: of the ticket when it was claimed: a completion of another text is none
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    return None if value is None else times.aware_utc(value)
 
 
 def _error(text: str | None) -> str | None:
@@ -62,8 +67,8 @@ class Processing:
     attempts: int = 0  #: how often a worker took it since its text last changed
     error: str | None = field(default=None, converter=_error)  #: why it failed last
     claim: Claim | None = None  #: who holds it now
-    claimable_at: datetime | None = None  #: from when on a worker may take it; None = never
-    changed_at: datetime  #: when the status last changed
+    claimable_at: datetime | None = field(default=None, converter=_utc)  #: from when on a worker may take it; None = never
+    changed_at: datetime = field(converter=times.aware_utc)  #: when the status last changed
     version: int = 0  #: 0 = never saved
 
     def is_claimed(self, now: datetime) -> bool:

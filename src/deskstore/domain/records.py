@@ -83,7 +83,7 @@ class Record:
     payload: bytes = field(repr=False)  #: exactly as the platform sent it
     sha256: bytes = field(repr=False)  #: of the payload, 32 bytes
     fields: Fields
-    saved_at: datetime  #: when this payload was received
+    saved_at: datetime = field(converter=times.aware_utc)  #: when this payload was received
     version: int = 0  #: 0 = never saved; the storage assigns it, and it never repeats for a key
 
     def receive(self, incoming: Incoming, *, now: datetime) -> Self:

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from deskstore.domain import payloads
+from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import Key
 from deskstore.domain.records import clean
 
@@ -33,7 +33,7 @@ class Summary:
     cost: float | None = None  #: in the currency the caller counts in
     source_digest: bytes  #: text_digest of the text it was written of: another one makes it stale
     pinned: bool = False  #: written by a person: stays current whatever comes after it
-    created_at: datetime
+    created_at: datetime = field(converter=times.aware_utc)
     version: int = 0  #: 0 = never saved
 
     @property

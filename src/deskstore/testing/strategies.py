@@ -198,7 +198,7 @@ def bad_identifiers(longest: int = COMPANY_ID_LENGTH) -> SearchStrategy[str]:
 
 def ticket_keys() -> SearchStrategy[Key]:
     """Keys of tickets."""
-    return st.builds(Key, st.just(TICKET), platforms(), record_ids())
+    return st.builds(Key, st.just(TICKET), platforms(), record_ids(), st.just(""))
 
 
 def article_keys() -> SearchStrategy[Key]:
