@@ -16,7 +16,7 @@ from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import Standing, decide
 from deskstore.domain.errors import CompanyErased, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
-from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, Processing, Progress, Stats
@@ -77,14 +77,31 @@ class _Company:
             if copy.thing.part in ("ticket", "processing"):
                 self.changed_at[copy.thing.platform] = now
 
+    def versions(self, copies: Iterable[Copy]) -> dict[Thing, int]:
+        """The version at which each thing stands here, or was deleted."""
+        found = ((copy.thing, self.values.get(copy.thing)) for copy in copies)
+        return {thing: value.version if value else self.deleted.get(thing, 0) for thing, value in found}
+
+    def is_orphan(self, copy: Copy, arriving: Collection[Key]) -> bool:
+        """Whether it is part of a record that is neither here nor on its way."""
+        belongs = copy.value is not None and copy.thing.part in ("processing", "summary")
+        return belongs and copy.thing.key not in arriving and self.record(copy.thing.key) is None
+
     def owe(self, copies: Iterable[Copy]) -> None:
         self.debts |= {copy.thing: copy.version for copy in copies}
 
     def _forget(self, copy: Copy) -> None:
         self.values.pop(copy.thing, None)
+        if copy.thing.part in ("ticket", "article"):
+            self._forget_parts(copy.thing.key)
         self.floor = max(self.floor, copy.version)
         if self.state.mirror is not None:
             self.deleted[copy.thing] = copy.version
+
+    def _forget_parts(self, key: Key) -> None:
+        self.values.pop(Thing("processing", *key), None)
+        for number in range(1, self.summaries.pop(key, 0) + 1):
+            self.values.pop(Thing("summary", *key, number), None)
 
     def _renumber(self, copy: Copy) -> None:
         key = copy.thing.key
@@ -420,10 +437,11 @@ class MemoryReplica:
     async def apply(self, copies: Collection[Copy]) -> int:
         """Keep those copies that are newer than what stands here."""
         company = self._storage.registered(self._company_id)
-        known = {thing: value.version for thing, value in company.values.items()} | company.deleted
-        fresh = newer(copies, known)
-        company.keep(fresh, self._storage.clock())
-        return len(fresh)
+        fresh = sorted(newer(copies, company.versions(copies)), key=lambda copy: PARTS.index(copy.thing.part))
+        arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
+        kept = [copy for copy in fresh if not company.is_orphan(copy, arriving)]
+        self._storage.keep(company, kept, self._storage.clock())
+        return len(kept)
 
     async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
         """Name, version and digest of all things of one part."""
@@ -451,9 +469,14 @@ def _passes(record: Ticket | Article, processing: Processing | None, where: Filt
     fields = record.fields
     return (
         where.platform in (None, record.platform)
-        and where.status in (None, fields.status)
+        and (where.status is None or any(_names(status, record) for status in where.statuses))
         and where.processing in (None, processing.status if processing else None)
         and (where.created_from is None or (fields.created_at is not None and fields.created_at >= where.created_from))
         and (where.created_to is None or (fields.created_at is not None and fields.created_at < where.created_to))
         and (where.changed_since is None or record.saved_at >= where.changed_since)
     )
+
+
+def _names(status: tuple[str | None, str], record: Ticket | Article) -> bool:
+    platform, text = status
+    return platform in (None, record.platform) and text == record.fields.status

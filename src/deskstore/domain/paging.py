@@ -41,10 +41,19 @@ class Filter:
 
     platform: str | None = field(default=None, converter=_platform)
     status: str | None = field(default=None, converter=clean)  #: the platform's own text, exactly; cleaned as the text it is compared with
+    status_aliases: tuple[tuple[str, str], ...] = ()  #: platforms with another text that means the status; of no effect without one
     processing: ProcessingStatus | None = None  #: tickets only
     created_from: datetime | None = field(default=None, converter=_utc)  #: this moment or later
     created_to: datetime | None = field(default=None, converter=_utc)  #: earlier than this moment
     changed_since: datetime | None = field(default=None, converter=_utc)  #: received at this moment or later; streams only
+
+    @property
+    def statuses(self) -> tuple[tuple[str | None, str], ...]:
+        """Every (platform, text) that passes as the status, each ticket at most by one of them; empty when any status will do."""
+        if self.status is None:
+            return ()
+        others = tuple((platform, text) for platform, text in self.status_aliases if text != self.status)
+        return ((None, self.status), *others)
 
 
 EVERYTHING: Final = Filter()

@@ -133,7 +133,7 @@ class ProgressReads(Protocol):
 class TicketRepo(TicketReads, Protocol):
     """The tickets of a unit of work."""
 
-    def save(self, ticket: Ticket) -> Ticket:
+    def save(self, ticket: Ticket, /) -> Ticket:
         """Keep the ticket at the commit, if it still has the version it was read with; version 0 must not exist yet."""
         ...
 
@@ -145,7 +145,7 @@ class TicketRepo(TicketReads, Protocol):
 class KBRepo(ArticleReads, Protocol):
     """The knowledge-base articles of a unit of work."""
 
-    def save(self, article: Article) -> Article:
+    def save(self, article: Article, /) -> Article:
         """Keep the article at the commit, if it still has the version it was read with; version 0 must not exist yet."""
         ...
 

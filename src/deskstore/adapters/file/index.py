@@ -51,6 +51,7 @@ _CLAIMABLE: Final = """
     from record where platform = ? and claimable_us <= ? order by claimable_us, id limit ?
 """
 _NEWEST_BODY: Final = "select file, body from redo where file = ? and seq > ? order by seq desc limit 1"
+_KEY_ORDER: Final = ("id, locale", "platform, id, locale")  # within one platform, and over all
 _PUT_RECORD: Final = """
     insert into record (kind, platform, id, locale, version, sha256, text_digest, source_version, status, created_us, saved_us, crc)
     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -229,33 +230,15 @@ class Index:
 
     def places(self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0) -> list[tuple[Position, Key]]:
         """Positions and keys that pass a filter, in the order of a page."""
-        conditions, values = _conditions(kind, where)
-        if below is not None:
-            conditions.append("(created_us, platform, id, locale) < (?, ?, ?, ?)")
-            values.extend(below)
-        statement = (
-            "select created_us, platform, id, locale from record where",
-            " and ".join(conditions),
-            "order by created_us desc, platform desc, id desc, locale desc limit ? offset ?",
-        )
-        rows = self._sql(" ".join(statement), (*values, limit, offset))
+        statement, values = _select("created_us, platform, id, locale", kind, where, _below(below))
+        order = "order by created_us desc, platform desc, id desc, locale desc limit ? offset ?"
+        rows = self._sql(f"{statement} {order}", (*values, limit, offset))
         return [(Position(row), Key(kind, *row[1:])) for row in rows]
 
     def keys(self, kind: Kind, where: Filter, *, after: Key | None, limit: int) -> list[Key]:
         """Keys that pass a filter, ascending."""
-        conditions, values = _conditions(kind, where)
-        if where.changed_since is not None:
-            conditions.append("saved_us >= ?")
-            values.append(times.microseconds(where.changed_since))
-        if after is not None:
-            conditions.append("(platform, id, locale) > (?, ?, ?)")
-            values.extend(after[1:])
-        statement = (
-            "select platform, id, locale from record not indexed where",
-            " and ".join(conditions),
-            "order by platform, id, locale limit ?",
-        )
-        rows = self._sql(" ".join(statement), (*values, limit))
+        statement, values = _select("platform, id, locale", kind, where, [*_changed(where), *_behind(after, where)], in_key_order=True)
+        rows = self._sql(f"{statement} order by {_KEY_ORDER[where.platform is None]} limit ?", (*values, limit))
         return [Key(kind, *row) for row in rows]
 
     def locales(self, platform: str, article_id: str) -> list[str]:
@@ -478,16 +461,60 @@ def _processing(key: Key, row: tuple[Any, ...]) -> Processing | None:
     )
 
 
-def _conditions(kind: Kind, where: Filter) -> tuple[list[str], list[str | int]]:
-    wanted: tuple[tuple[str, str | int | None], ...] = (
-        ("kind = ?", kind),
-        ("platform = ?", where.platform),
-        ("status = ?", where.status),
-        ("processing = ?", where.processing.value if where.processing else None),
-        ("created_us >= ?", None if where.created_from is None else times.microseconds(where.created_from)),
-        ("created_us < ?", None if where.created_to is None else times.microseconds(where.created_to)),
-    )
-    given = [(condition, value) for condition, value in wanted if value is not None]
-    if where.created_to is not None and where.created_from is None:
-        given.append(("created_us > ?", times.NO_TIME_US))
-    return [condition for condition, _ in given], [value for _, value in given]
+_Condition = tuple[str, tuple[str | int, ...]]
+
+
+def _select(
+    columns: str, kind: Kind, where: Filter, more: Iterable[_Condition], *, in_key_order: bool = False
+) -> tuple[str, list[str | int]]:
+    """A statement for every set of filters present: one select a status, since each then reads an index in the order asked for."""
+    source = "from record not indexed where" if in_key_order else "from record where"
+    conditions = [("kind = ?", (kind,)), *_filters(where, in_key_order=in_key_order), *more]
+    statements: list[str] = []
+    values: list[str | int] = []
+    for status in where.statuses or (None,):
+        wanted = [*conditions, *_status(status)]
+        statements.append(" ".join(("select", columns, source, " and ".join(text for text, _ in wanted))))
+        values.extend(value for _, given in wanted for value in given)
+    return " union all ".join(statements), values
+
+
+def _filters(where: Filter, *, in_key_order: bool) -> list[_Condition]:
+    wanted: list[_Condition] = []
+    if where.platform is not None:
+        # an index of a status tells the platform, too: the plus keeps SQLite from taking the platform's, which tells no status
+        by_status = not in_key_order and (where.status is not None or where.processing is not None)
+        wanted.append(("+platform = ?" if by_status else "platform = ?", (where.platform,)))
+    if where.processing is not None:
+        wanted.append(("processing = ?", (where.processing.value,)))
+    if where.created_from is not None:
+        wanted.append(("created_us >= ?", (times.microseconds(where.created_from),)))
+    if where.created_to is not None:
+        wanted.append(("created_us < ? and created_us > ?", (times.microseconds(where.created_to), times.NO_TIME_US)))
+    return wanted
+
+
+def _status(status: tuple[str | None, str] | None) -> list[_Condition]:
+    if status is None:
+        return []
+    platform, text = status
+    return [("status = ?", (text,))] if platform is None else [("status = ? and +platform = ?", (text, platform))]
+
+
+def _below(position: Position | None) -> list[_Condition]:
+    return [] if position is None else [("(created_us, platform, id, locale) < (?, ?, ?, ?)", position)]
+
+
+def _behind(key: Key | None, where: Filter) -> list[_Condition]:
+    """What comes after a key; within one platform its id and locale decide, so that the order is the primary key's."""
+    if key is None or (where.platform is not None and key.platform < where.platform):
+        return []
+    if where.platform is None:
+        return [("(platform, id, locale) > (?, ?, ?)", (key.platform, key.id, key.locale))]
+    if key.platform > where.platform:
+        return [("false", ())]
+    return [("(id, locale) > (?, ?)", (key.id, key.locale))]
+
+
+def _changed(where: Filter) -> list[_Condition]:
+    return [] if where.changed_since is None else [("saved_us >= ?", (times.microseconds(where.changed_since),))]
