@@ -1,0 +1,367 @@
+"""
+A company as raw copies, versions kept: what a side of hybrid, migration, verification or backup promises.
+
+Not part of `from deskstore.testing.contract import *`: a storage without Replica is a storage all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deskstore.adapters.memory import MemoryStorage
+from deskstore.domain.errors import VersionConflict
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, Value, copy_of, digest_of, thing_of
+from deskstore.domain.paging import EVERYTHING, Filter
+from deskstore.domain.ports import Replica
+from deskstore.domain.processing import COMPLETED
+from deskstore.testing.clock import ManualClock
+from deskstore.testing.contract.fixtures import PROPERTY
+from deskstore.testing.desk import Desk
+from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article
+
+_KEY = a_ticket().key
+
+
+async def _copies(desk: Desk, part: Part, after: Thing | None = None) -> Sequence[Copy]:
+    return [copy async for copy in desk.replica().copies(part, after=after)]
+
+
+async def _all_copies(desk: Desk) -> Sequence[Copy]:
+    return [copy for part in PARTS for copy in await _copies(desk, part)]
+
+
+async def _debts(desk: Desk) -> dict[Thing, int]:
+    return {debt.thing: debt.version for debt in await desk.replica().outbox(1_000)}
+
+
+async def _versions(replica: Replica, things: Collection[Thing]) -> dict[Thing, int]:
+    return {copy.thing: copy.version for copy in await replica.read(things)}
+
+
+async def test_a_company_lives_in_the_store_that_kept_it_first(desk: Desk) -> None:
+    unknown = await desk.replica().state()
+
+    await desk.keep(a_ticket())
+
+    state = await desk.replica().state()
+    assert unknown is None
+    assert state is not None
+    assert state == CompanyState(primary=await desk.replica().store_id(), epoch=state.epoch)
+    assert state.epoch >= 1
+
+
+async def test_the_state_is_set_only_if_it_is_as_expected(desk: Desk) -> None:
+    replica = desk.replica()
+    await desk.keep(a_ticket())
+    first = await replica.state()
+    assert first is not None
+    wanted = evolve(first, mirror="another store", mirror_status=MirrorStatus.VERIFIED, epoch=first.epoch + 6)
+
+    assert not await replica.compare_and_set_state(None, wanted)
+    assert not await replica.compare_and_set_state(evolve(first, epoch=99), wanted)
+    assert await replica.state() == first
+    assert await replica.compare_and_set_state(first, wanted)
+    assert not await replica.compare_and_set_state(first, wanted)
+    assert await desk.replica().state() == wanted
+
+
+async def test_the_state_of_a_company_without_records_may_be_set(desk: Desk) -> None:
+    replica = desk.replica()
+    wanted = CompanyState(primary="another store", mirror=await replica.store_id(), epoch=3)
+    before = await replica.state()
+
+    assert not await replica.compare_and_set_state(wanted, wanted)
+    assert await replica.compare_and_set_state(before, wanted)
+
+    assert await desk.replica().state() == wanted
+    assert desk.company_id in await desk.storage.companies()
+
+
+async def test_copies_are_the_values_that_reads_give_ascending_by_name(desk: Desk) -> None:
+    await desk.fill("text")
+    await desk.keep(a_ticket("0", platform="Jira"), an_article("1", "ko"))
+    await desk.claim()
+    found = await desk.everything()
+    assert found.checkpoint is not None
+
+    values: list[Value] = [*found.tickets, *found.articles, *found.processing, *found.summaries, found.checkpoint]
+    copies = sorted((copy_of(one) for one in values), key=lambda copy: copy.thing)
+    for part in PARTS:
+        assert await _copies(desk, part) == [copy for copy in copies if copy.thing.part == part]
+
+
+async def test_copies_go_on_behind_a_name(desk: Desk) -> None:
+    await desk.fill("text")
+
+    for part in PARTS:
+        copies = await _copies(desk, part)
+        for place, copy in enumerate(copies, 1):
+            assert await _copies(desk, part, copy.thing) == copies[place:]
+
+
+async def test_reading_names_gives_things_as_they_stand_ascending(desk: Desk) -> None:
+    await desk.fill("text")
+    copies = sorted(await _all_copies(desk), key=lambda copy: copy.thing)
+    missing = Thing("ticket", "ticket", PLATFORM, "none such")
+
+    found = await desk.replica().read([missing, *(copy.thing for copy in reversed(copies))])
+
+    assert list(found) == sorted([*copies, Copy(missing, 0, None)], key=lambda copy: copy.thing)
+
+
+async def test_without_a_mirror_nothing_is_owed(desk: Desk) -> None:
+    await desk.fill("text")
+
+    assert await _debts(desk) == {}
+
+
+async def test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(a_ticket("before"))
+    await desk.attach_mirror()
+
+    stored = await desk.kept(a_ticket())
+    await desk.keep(an_article(locale="ko"))
+    await desk.summarise(a_summary(_KEY))
+    await desk.settle((await desk.processing(_KEY)).completed(now=clock()))
+    await desk.keep_checkpoint(a_checkpoint())
+    await desk.received(stored, "new text")
+
+    changed = [copy for copy in await _all_copies(desk) if copy.thing.id != "before"]
+    assert await _debts(desk) == {copy.thing: copy.version for copy in changed}
+
+
+async def test_a_claim_is_owed_to_the_mirror(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await desk.attach_mirror()
+
+    taken, _ = await desk.claimed()
+
+    assert await _debts(desk) == {thing_of(taken): taken.version}
+
+
+async def test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along(desk: Desk, clock: ManualClock) -> None:
+    stored = await desk.kept(a_ticket())
+    await desk.attach_mirror()
+    clock.move(timedelta(hours=1))
+    await desk.summarise(a_summary(_KEY), a_summary(_KEY))
+    await desk.settle(await desk.processing(_KEY))
+    before = {copy.thing: copy.version for copy in await _all_copies(desk)}
+
+    clock.move(timedelta(hours=-1))
+    await desk.delete(stored)
+
+    tombstones = await desk.replica().read(list(before))
+    assert {copy.thing for copy in tombstones} == set(before)
+    for copy in tombstones:
+        assert copy.value is None
+        assert copy.version > before[copy.thing]
+    assert await _debts(desk) == {copy.thing: copy.version for copy in tombstones}
+
+
+async def test_a_unit_that_fails_owes_nothing(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await desk.kept(stored)
+    await desk.attach_mirror()
+
+    with pytest.raises(VersionConflict):
+        await desk.keep(a_ticket("other"), stored)
+
+    assert await _debts(desk) == {}
+
+
+async def test_the_outbox_gives_no_more_than_was_asked_for(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await desk.attach_mirror()
+    await desk.keep(*(a_ticket(str(number)) for number in range(5)))
+
+    assert len(await desk.replica().outbox(3)) == 3
+    assert len(await desk.replica().outbox(100)) == 10
+
+
+async def test_acknowledging_forgets_a_debt_up_to_its_version_only(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await desk.attach_mirror()
+    thing = thing_of(stored)
+    first = await desk.kept(stored)
+    second = await desk.kept(first)
+
+    await desk.replica().acknowledge([Debt(thing, first.version)])
+    still_owed = await _debts(desk)
+    await desk.replica().acknowledge([Debt(thing, second.version), Debt(thing_of(an_article()), 7)])
+
+    assert still_owed == {thing: second.version}
+    assert await _debts(desk) == {}
+
+
+async def test_applied_copies_keep_their_versions_and_are_found_by_every_read(desk: Desk, other_desk: Desk, clock: ManualClock) -> None:
+    await desk.fill("text")
+    await desk.keep(an_article("1", "ko", text="text"))
+    await desk.settle((await desk.processing(a_ticket("1").key)).completed(now=clock()))
+    await desk.claim()
+    copies = await _all_copies(desk)
+
+    applied = await other_desk.replica().apply(copies)
+
+    ours, theirs = await desk.everything(), await other_desk.everything()
+    assert applied == len(copies)
+    assert (theirs.tickets, theirs.articles, theirs.summaries) == (ours.tickets, ours.articles, ours.summaries)
+    assert (theirs.processing, theirs.checkpoint, theirs.stats) == (ours.processing, ours.checkpoint, ours.stats)
+    assert [evolve(one, last_updated=None) for one in theirs.progress] == [evolve(one, last_updated=None) for one in ours.progress]
+    async with other_desk.unit() as uow:
+        assert [one.ticket_id for one in (await uow.tickets.page(Filter(processing=COMPLETED))).items] == ["1"]
+        assert list(await uow.articles.locales(PLATFORM, "1")) == ["", "ko"]
+        assert len((await uow.articles.page(EVERYTHING)).items) == 4
+    assert [one.key for one in await other_desk.claim(10)] == [a_ticket("3").key]
+
+
+async def test_only_copies_that_are_newer_are_applied(desk: Desk, other_desk: Desk) -> None:
+    first = await desk.kept(a_ticket(text="first"))
+    second = await desk.received(first, "second")
+    await other_desk.replica().apply([copy_of(second)])
+
+    assert await other_desk.replica().apply([copy_of(first)]) == 0
+    assert await other_desk.replica().apply([copy_of(second)]) == 0
+
+    assert await other_desk.find(_KEY) == second
+    assert await other_desk.replica().apply([copy_of(evolve(first, version=second.version + 1))]) == 1
+
+
+async def test_what_is_saved_after_copies_were_applied_is_newer_than_they_are(desk: Desk) -> None:
+    far_ahead = evolve(a_ticket(), version=2**60)
+    await desk.replica().apply([copy_of(far_ahead)])
+
+    stored = await desk.kept(far_ahead)
+
+    assert stored.version > far_ahead.version
+
+
+async def test_an_applied_deletion_removes_and_stays_newer_than_older_copies(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await desk.attach_mirror()
+    ticket, processing = copy_of(stored), copy_of(await desk.processing(_KEY))
+
+    gone = [evolve(ticket, version=ticket.version + 9, value=None), evolve(processing, version=processing.version + 9, value=None)]
+    assert await desk.replica().apply(gone) == 2
+    assert await desk.replica().apply([ticket, processing]) == 0
+
+    assert await desk.find(_KEY) is None
+    assert (await desk.progress()).total == 0
+    assert await _versions(desk.replica(), [ticket.thing]) == {ticket.thing: ticket.version + 9}
+    assert (await desk.kept(a_ticket())).version > ticket.version + 9
+
+
+async def test_applying_nothing_changes_nothing(desk: Desk) -> None:
+    before = await (await desk.fill("text")).everything()
+
+    assert await desk.replica().apply([]) == 0
+
+    assert await desk.everything() == before
+
+
+async def test_copies_applied_to_a_primary_are_owed_to_its_mirror(desk: Desk, other_desk: Desk) -> None:
+    await other_desk.keep(a_ticket())
+    await desk.keep(a_ticket("here"))
+    await desk.attach_mirror()
+    copies = await _all_copies(other_desk)
+
+    await desk.replica().apply(copies)
+
+    assert await _debts(desk) == {copy.thing: copy.version for copy in copies}
+
+
+async def test_copies_applied_to_a_mirror_are_owed_to_nobody(desk: Desk, other_desk: Desk) -> None:
+    await other_desk.keep(a_ticket())
+    await _follow_another_store(desk)
+
+    await desk.replica().apply(await _all_copies(other_desk))
+
+    assert await desk.find(_KEY) is not None
+    assert await _debts(desk) == {}
+
+
+async def test_a_processing_or_a_summary_without_its_record_is_not_applied(desk: Desk, other_desk: Desk) -> None:
+    await desk.fill("text")
+    copies = await _all_copies(desk)
+    parts = [copy for copy in copies if copy.thing.part in ("processing", "summary")]
+
+    assert await other_desk.replica().apply(parts) == 0
+    assert await other_desk.replica().apply(copies[::-1]) == len(copies)
+
+    assert await _all_copies(other_desk) == copies
+
+
+async def test_an_applied_deletion_of_a_record_takes_all_that_is_its_along(desk: Desk) -> None:
+    await desk.fill("text")
+    await _follow_another_store(desk)
+    gone = Thing("ticket", *a_ticket("1").key)
+
+    assert await desk.replica().apply([Copy(gone, 2**60, None)]) == 1
+
+    found = await desk.everything()
+    assert {one.key for one in found.processing} == {a_ticket("2").key, a_ticket("3").key}
+    assert (await desk.progress()).total == 2
+    assert await desk.history(a_ticket("1").key) == []
+
+
+async def _follow_another_store(desk: Desk) -> None:
+    replica = desk.replica()
+    wanted = CompanyState(primary="another store", mirror=await replica.store_id(), epoch=5)
+    assert await replica.compare_and_set_state(await replica.state(), wanted)
+
+
+@PROPERTY
+@given(order=st.permutations(range(6)), repeats=st.lists(st.integers(0, 5), max_size=4))
+async def test_copies_applied_in_any_order_and_repeatedly_end_in_the_same(
+    new_desk: Callable[[], Desk], order: list[int], repeats: list[int]
+) -> None:
+    target = new_desk()
+    history = [copy_of(evolve(a_ticket(text=f"text {version}"), version=version)) for version in range(1, 6)]
+    history.append(Copy(history[0].thing, 6, None))
+    await _follow_another_store(target)
+
+    for place in [*order, *repeats]:
+        await target.replica().apply([history[place]])
+
+    assert await target.replica().read([history[0].thing]) == [history[5]]
+    assert await target.find(_KEY) is None
+
+
+async def test_digests_are_those_of_the_copies(desk: Desk) -> None:
+    await desk.fill("text")
+    await desk.claim()
+
+    for part in PARTS:
+        copies = await _copies(desk, part)
+        digests = [one async for one in desk.replica().digests(part)]
+        assert digests == [digest_of(copy.value) for copy in copies if copy.value is not None]
+        assert [one async for one in desk.replica().digests(part, after=copies[0].thing)] == digests[1:]
+
+
+async def test_a_company_copied_to_memory_and_back_is_the_same(desk: Desk, other_desk: Desk) -> None:
+    await desk.fill("안녕 🙂")
+    await desk.claim()
+    memory = Desk(MemoryStorage(), "acme")
+
+    await memory.replica().apply(await _all_copies(desk))
+    await other_desk.replica().apply(await _all_copies(memory))
+
+    assert await _all_copies(other_desk) == await _all_copies(memory) == await _all_copies(desk)
+
+
+async def test_copies_of_one_company_are_not_seen_in_another(desk: Desk, other_desk: Desk) -> None:
+    await desk.fill("ours")
+    before = await (await other_desk.fill("theirs")).everything()
+    await other_desk.attach_mirror()
+    things = [copy.thing for copy in await _all_copies(desk)]
+
+    await desk.replica().apply([Copy(thing, 2**60, None) for thing in things])
+
+    assert await _all_copies(desk) == []
+    assert await other_desk.everything() == before
+    assert await _debts(other_desk) == {}

@@ -1,0 +1,1 @@
+"""The contract kit against each storage of our own, and against saboteurs."""
