@@ -67,6 +67,10 @@ class OpenCompany:
         """Whether no other process has the company open; if so, none can open it before this one closes it."""
         return try_alone(self._lock)
 
+    def share(self) -> None:
+        """Let other processes open the company, after this one was alone."""
+        share(self._lock)
+
     def reconnect(self) -> None:
         """Write over another connection from now on, since the present one failed in a commit."""
         self.writer.close()

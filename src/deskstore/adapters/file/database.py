@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import quote
 
 from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain.errors import CorruptRecord, StorageBusy, StorageUnavailable
@@ -72,16 +73,23 @@ end;
 """
 
 
-def connect(path: str) -> sqlite3.Connection:
+def connect(path: str, *, must_exist: bool = False) -> sqlite3.Connection:
     """
-    A connection in autocommit mode, on a database in write-ahead mode.
+    A connection in autocommit mode, on a database in write-ahead mode, which is made if it may be missing.
 
     Raises:
         StorageUnavailable: The file system has no shared memory or locks, as network file systems do.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256)
-    (mode,) = connection.execute("pragma journal_mode=wal").fetchone()
-    if mode != "wal":
+    mode = "rw" if must_exist else "rwc"
+    connection = sqlite3.connect(
+        f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        (journal,) = connection.execute("pragma journal_mode=wal").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    if journal != "wal":
         connection.close()
         raise StorageUnavailable(f"{path}: SQLite cannot keep a write-ahead log here: put DATA_PATH on a disk of this machine")
     connection.execute("pragma wal_autocheckpoint=4000")
@@ -131,6 +139,11 @@ def is_damaged(error: BaseException | None) -> bool:
     """Whether SQLite found that the file is no sound database."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_missing(error: BaseException | None) -> bool:
+    """Whether SQLite found no file to open."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN
 
 
 def from_os(error: OSError, place: str) -> StorageUnavailable:

@@ -87,7 +87,9 @@ class Desk:
             raise
 
     def checkpoint(self) -> None:
-        """Make the files durable; what goes wrong is logged, since nothing that was acknowledged depends on it."""
+        """Make the files durable if the company is open; what goes wrong is logged: nothing acknowledged depends on it."""
+        if self._company is None or self._refusal is not None:
+            return
         try:
             with self.using(make=False) as company:
                 if company is not None:
@@ -121,8 +123,7 @@ class Desk:
 
     def finish(self) -> None:
         """Make everything durable and close."""
-        if self._company is not None and self._refusal is None:
-            self.checkpoint()
+        self.checkpoint()
         with self._guard:
             self._guard.wait_for(lambda: not self._users)
             self._close()
@@ -166,22 +167,23 @@ class Desk:
 
 
 class Desks:
-    """Every company this storage has to do with, the longest unused first."""
+    """Every company this storage has to do with, and which of them may be open, the longest unused first."""
 
     def __init__(self, base: Path) -> None:
         self._base: Final = base
         self._guard: Final = threading.Lock()
-        self._desks: OrderedDict[str, Desk] = OrderedDict()
+        self._desks: dict[str, Desk] = {}
+        self._recent: OrderedDict[str, Desk] = OrderedDict()
         self._process: Final = os.getpid()
 
     def of(self, company_id: str) -> Desk:
-        """The desk of one company."""
+        """The desk of one company, always the same one."""
         if os.getpid() != self._process:
             raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
         with self._guard:
-            desk = self._desks.get(company_id) or Desk(self._base, company_id)
-            self._desks[company_id] = desk
-            self._desks.move_to_end(company_id)
+            desk = self._desks.setdefault(company_id, Desk(self._base, company_id))
+            self._recent[company_id] = desk
+            self._recent.move_to_end(company_id)
             return desk
 
     def all(self) -> list[Desk]:
@@ -191,8 +193,12 @@ class Desks:
 
     def make_room(self) -> None:
         """Close companies that nobody uses, the longest unused first, until few enough are open."""
+        for desk in self._surplus():
+            desk.checkpoint()
+            if not desk.close_if_idle():
+                with self._guard:
+                    self._recent.setdefault(desk.company_id, desk)
+
+    def _surplus(self) -> list[Desk]:
         with self._guard:
-            surplus = len(self._desks) - MOST_IDLE
-            for company_id in list(self._desks)[: max(surplus, 0)]:
-                if self._desks[company_id].close_if_idle():
-                    del self._desks[company_id]
+            return [self._recent.popitem(last=False)[1] for _ in range(len(self._recent) - MOST_IDLE)]

@@ -47,6 +47,7 @@ def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:
 def write_files(company: OpenCompany) -> None:
     """Bring what was committed into the files, without a sync; holds the writer lock, so that an older body never follows a newer one."""
     with database.transaction(company.writer, durable=False):
+        company.check_in_place()
         rows = company.writer.execute(_PENDING, (company.index.number("applied"),)).fetchall()
         if not rows:
             return

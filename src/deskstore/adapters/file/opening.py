@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import orjson
@@ -132,33 +132,40 @@ def _open(tree: Tree, path: Path, company_id: str, lock: int) -> OpenCompany:
     if said is not None and said.company_id != company_id:
         raise StorageUnavailable(f"{path} says that it is another company: restore {layout.COMPANY_FILE} or move the directory away")
     writer = _connect(tree, path, company_id, said, alone=alone)
-    company = OpenCompany(company_id, path, tree, lock, writer)
+    try:
+        return _opened(OpenCompany(company_id, path, tree, lock, writer), said, alone=alone)
+    except BaseException:
+        writer.close()
+        raise
+
+
+def _opened(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> OpenCompany:
     state = company.index.state()
     if state.erased:
-        company.writer.close()
         raise _ErasureUnderWay
     if said is None:
-        flush_directory(path.parent.parent)  # the directory of all companies may be as new as this one
-        write_company_file(tree, CompanyFile(company_id=company_id, store_id=company.store_id, state=state))
+        flush_directory(company.path.parent.parent)  # the directory of all companies may be as new as this one
+        write_company_file(company.tree, CompanyFile(company_id=company.company_id, store_id=company.store_id, state=state))
     if alone:
         recovery.recover(company)
-        share(lock)
+        company.share()
     return company
 
 
 def _connect(tree: Tree, path: Path, company_id: str, said: CompanyFile | None, *, alone: bool) -> sqlite3.Connection:
     place = str(path / layout.DATABASE)
     try:
-        connection = database.connect(place)
+        connection = database.connect(place, must_exist=True)
         if _has_schema(connection):
             return connection
         connection.close()
     except sqlite3.DatabaseError as error:
-        if not database.is_damaged(error):
+        if not (database.is_damaged(error) or database.is_missing(error)):
             raise
-        if not alone:
-            raise StorageUnavailable(f"{place} is damaged: close every process that uses it; the next one rebuilds it") from error
-        rebuilding.set_aside(tree)
+        if alone and database.is_damaged(error):
+            rebuilding.set_aside(tree)
+    if said is not None and not alone:
+        raise StorageUnavailable(f"{place} is lost or damaged: close every process that uses it; the next one rebuilds it")
     return _new_database(tree, place, company_id, said)
 
 
@@ -170,8 +177,10 @@ def _has_schema(connection: sqlite3.Connection) -> bool:
 def _new_database(tree: Tree, place: str, company_id: str, said: CompanyFile | None) -> sqlite3.Connection:
     store_id = said.store_id if said else f"file-{uuid.uuid4()}"
     state = said.state if said else CompanyState(primary=store_id)
+    with suppress(FileExistsError):  # SQLite gives its other files the mode of this one
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.chmod(place, 0o600)
     connection = database.connect(place)
-    os.chmod(place, 0o600)
     with database.transaction(connection, durable=True):
         if _has_schema(connection):
             return connection

@@ -90,7 +90,13 @@ class FileStorage:
     async def read(self, company_id: str, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at a company returns; None when it does not exist."""
         desk = self._desk(company_id)
-        return await self.call(lambda: _look(desk, look))
+
+        def job() -> V | None:
+            found = _look(desk, look)
+            self._desks.make_room()
+            return found
+
+        return await self.call(job)
 
     async def write(self, company_id: str, run: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed together with all that waits beside it."""
