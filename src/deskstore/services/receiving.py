@@ -22,7 +22,7 @@ from deskstore.domain.processing import Checkpoint
 from deskstore.domain.receiving import CREATED, UPDATED, Head, Outcome, Received, judge
 from deskstore.domain.records import Article, Incoming, Record, Ticket, new_article, new_ticket
 from deskstore.formats import json
-from deskstore.services.attempts import MOST_ATTEMPTS
+from deskstore.services.attempts import MOST_ATTEMPTS, pause
 
 BATCH_RECORDS: Final = 1_000
 BATCH_BYTES: Final = 8 * 2**20
@@ -180,6 +180,7 @@ async def keep(
                 if attempt == MOST_ATTEMPTS - 1:
                     raise
                 unsure = set(conflict.keys)
+        await pause(attempt)
     raise AssertionError("the last attempt returns or raises")
 
 
