@@ -172,6 +172,14 @@ def test_every_field_can_be_named_by_an_option() -> None:
     assert received("zendesk", made.zendesk_ticket(external_id="E-9"), Options(id_field="external_id")).key.id == "E-9"
 
 
+@pytest.mark.parametrize("platform", [*PLATFORMS, "my helpdesk"])
+def test_a_record_without_its_platforms_id_may_say_it_in_our_words(platform: str) -> None:
+    assert received(platform, {"ticket_id": 7}).key.id == "7"
+    assert received(platform, {"ticket_id": "ours", "id": "own"}).key.id == "own"
+    assert article(platform, dump({"article_id": 7})).key.id == "7"
+    assert article(platform, dump({"article_id": "ours", "id": "own"})).key.id == "own"
+
+
 def test_a_dot_in_a_fields_own_name_is_read_before_a_path() -> None:
     incoming = received("crm", {"a.b": "own", "a": {"b": "path"}}, Options(id_field="a.b"))
 

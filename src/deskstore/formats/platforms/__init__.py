@@ -2,7 +2,8 @@
 What each helpdesk platform calls the things deskstore keeps beside a payload.
 
 The mapping is chosen by the platform's name: freshdesk, zendesk, intercom and jira have tables of their own, every other name is
-`generic`. Older and newer shapes of one platform are told apart by their keys.
+`generic`. Older and newer shapes of one platform are told apart by their keys. A record without the platform's own id may say it under
+`ticket_id` or `article_id`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ LABELS: Final = MappingProxyType(
 _MESSAGE = (paths("body_text", "body", "body_html"),)
 
 TICKET: Final = FieldMap(
-    id=paths("display_id", "id"),
+    id=paths("display_id", "id", "ticket_id"),
     subject=paths("subject"),
     status=paths("status"),
     priority=paths("priority"),
@@ -37,7 +37,7 @@ TICKET: Final = FieldMap(
 )
 
 ARTICLE: Final = FieldMap(
-    id=paths("id"),
+    id=paths("id", "article_id"),
     subject=paths("title"),
     status=paths("status"),
     requester=paths("agent_id"),

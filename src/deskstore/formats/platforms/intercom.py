@@ -12,7 +12,7 @@ NAME: Final = "intercom"
 _MESSAGE = (paths("body"),)
 
 TICKET: Final = FieldMap(
-    id=paths("id"),
+    id=paths("id", "ticket_id"),
     subject=paths("title", "source.subject", "ticket_attributes._default_title_", "conversation_message.subject"),
     status=paths("state", "ticket_state", "ticket_state.category", "ticket_state.internal_label"),
     status_flag=Flag(path=Path("open"), yes="open", no="closed"),
@@ -29,7 +29,7 @@ TICKET: Final = FieldMap(
 )
 
 ARTICLE: Final = FieldMap(
-    id=paths("id"),
+    id=paths("id", "article_id"),
     subject=paths("title"),
     status=paths("state"),
     requester=paths("author_id"),

@@ -12,7 +12,7 @@ NAME: Final = "jira"
 _MESSAGE = (paths("body"),)
 
 TICKET: Final = FieldMap(
-    id=paths("id", "issueId"),
+    id=paths("id", "issueId", "ticket_id"),
     subject=paths("fields.summary", "requestFieldValues.[fieldId=summary].value", "summary"),
     status=paths("fields.status.name", "currentStatus.status"),
     priority=paths("fields.priority.name", "requestFieldValues.[fieldId=priority].value.name"),
@@ -30,7 +30,7 @@ TICKET: Final = FieldMap(
 )
 
 ARTICLE: Final = FieldMap(
-    id=paths("id", "pageId"),
+    id=paths("id", "pageId", "article_id"),
     subject=paths("title"),
     status=paths("status"),
     requester=paths("authorId", "history.createdBy.accountId"),

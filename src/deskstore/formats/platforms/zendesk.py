@@ -17,7 +17,7 @@ NAME: Final = "zendesk"
 _MESSAGE = (paths("body", "plain_body", "html_body"),)
 
 TICKET: Final = FieldMap(
-    id=paths("id"),
+    id=paths("id", "ticket_id"),
     subject=paths("subject", "raw_subject"),
     status=paths("status"),
     priority=paths("priority"),
@@ -31,7 +31,7 @@ TICKET: Final = FieldMap(
 )
 
 ARTICLE: Final = FieldMap(
-    id=paths("id"),
+    id=paths("id", "article_id"),
     subject=paths("title", "name"),
     status_flag=Flag(path=Path("draft"), yes="draft", no="published"),
     requester=paths("author_id"),
