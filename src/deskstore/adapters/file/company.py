@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -17,6 +18,8 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain.errors import CompanyMoved, CorruptRecord
 from deskstore.domain.identifiers import Key
+
+_OUT_OF_MEANS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class OpenCompany:
@@ -125,15 +128,17 @@ def distrust(body: bytes | StrangerInTree | OSError | None, crc: int, path: str)
     Why what was read of a file is not what deskstore wrote; None when it is.
 
     Raises:
-        StorageUnavailable: The disk or the permissions are at fault, and not the file.
+        StorageUnavailable: This process or machine is out of means, so that no file could be read.
     """
     match body:
         case None:
             return "the file is missing"
         case StrangerInTree():
             return str(body)
-        case OSError():
+        case OSError(errno=number) if number in _OUT_OF_MEANS:
             raise database.from_os(body, path) from body
+        case OSError():
+            return f"it cannot be read: {body.strerror}"
         case bytes():
             return None if checksum(body) == crc else "the file is not the one deskstore wrote: it was edited or damaged"
 
