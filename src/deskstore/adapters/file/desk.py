@@ -24,9 +24,10 @@ MOST_IDLE: Final = 64  #: companies kept open while nobody uses them
 class Desk:
     """One company as this storage uses it: closed at first, opened when it is needed, closed when others need the room."""
 
-    def __init__(self, base: Path, company_id: str) -> None:
+    def __init__(self, base: Path, company_id: str, checkpoint_rows: int) -> None:
         self.company_id: Final = company_id
         self._base: Final = base
+        self._checkpoint_rows: Final = checkpoint_rows
         self._guard: Final = threading.Condition()
         self._company: OpenCompany | None = None
         self._users = 0
@@ -163,14 +164,15 @@ class Desk:
         except StorageError as error:
             # acknowledged all the same: the journal holds it, reads see it there, and the next writer or opener tries again
             logger.warning("%s: files not written yet: %s", company.path, error, extra={"company_id": self.company_id})
-        return journal.is_due(company)
+        return journal.is_due(company, self._checkpoint_rows)
 
 
 class Desks:
     """Every company this storage has to do with, and which of them may be open, the longest unused first."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, checkpoint_rows: int) -> None:
         self._base: Final = base
+        self._checkpoint_rows: Final = checkpoint_rows
         self._guard: Final = threading.Lock()
         self._desks: dict[str, Desk] = {}
         self._recent: OrderedDict[str, Desk] = OrderedDict()
@@ -181,7 +183,7 @@ class Desks:
         if os.getpid() != self._process:
             raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
         with self._guard:
-            desk = self._desks.setdefault(company_id, Desk(self._base, company_id))
+            desk = self._desks.setdefault(company_id, Desk(self._base, company_id, self._checkpoint_rows))
             self._recent[company_id] = desk
             self._recent.move_to_end(company_id)
             return desk

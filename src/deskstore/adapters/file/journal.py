@@ -55,9 +55,9 @@ def write_files(company: OpenCompany) -> None:
         company.index.set_meta("applied", rows[-1][2])
 
 
-def is_due(company: OpenCompany) -> bool:
+def is_due(company: OpenCompany, most_rows: int) -> bool:
     """Whether enough has gathered for a checkpoint to pay."""
-    return company.gathered_rows >= MOST_ROWS or company.gathered_bytes >= MOST_BYTES
+    return company.gathered_rows >= most_rows or company.gathered_bytes >= MOST_BYTES
 
 
 def checkpoint(company: OpenCompany) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from zlib import crc32
 
-from deskstore.adapters.file import database, opening, writing
+from deskstore.adapters.file import database, journal, opening, writing
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.desk import Desk, Desks
 from deskstore.adapters.file.group import Job
@@ -37,12 +37,13 @@ class FileStorage:
     Args:
         path: The directory; it is made at the first commit.
         clock: Gives the present moment, aware and UTC.
+        checkpoint_rows: After how many written files they are made durable and leave the journal.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = times.now) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], datetime] = times.now, checkpoint_rows: int = journal.MOST_ROWS) -> None:
         self.path: Final = path
         self.clock: Final = clock
-        self._desks: Final = Desks(path)
+        self._desks: Final = Desks(path, checkpoint_rows)
         self._closed = False
         self._readers: Final = ThreadPoolExecutor(READERS, "deskstore-read")
         self._writers: Final = [ThreadPoolExecutor(1, f"deskstore-write-{number}") for number in range(WRITERS)]
