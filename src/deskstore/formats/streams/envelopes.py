@@ -1,0 +1,123 @@
+"""
+Telling records from what is wrapped around them.
+
+Known are Airbyte and Singer lines, an object with one record under a name such as `ticket`, and a page of records under a name such as
+`tickets` or `results`. An object with an id, or one that is a ticket or an article by its keys, is a record whatever else it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from deskstore.domain.errors import InvalidRecord
+from deskstore.formats.json import load
+from deskstore.formats.platforms import kind_of
+from deskstore.formats.streams.scanning import OPEN_LIST, OPEN_OBJECT, Window, next_key
+
+#: under which pages hold their records, the surest first
+LISTS: Final = ("tickets", "conversations", "issues", "articles", "results", "requests", "records", "data", "values", "items")
+OBJECTS: Final = ("ticket", "helpdesk_ticket", "conversation", "issue", "article", "request")  #: under which one record lies
+_IDS: Final = frozenset({"id", "ticket_id", "display_id", "issueId", "article_id", "pageId", "_id", "uuid", "key"})
+#: what connectors write between records
+_NOTES: Final = frozenset({"STATE", "SCHEMA", "LOG", "SPEC", "TRACE", "CATALOG", "CONTROL", "CONNECTION_STATUS", "ACTIVATE_VERSION"})
+
+Value = Mapping[str, Any]  # Any: payloads hold anything
+
+
+@frozen(kw_only=True)
+class Envelope:
+    """Where inside an object its records lie."""
+
+    name: str  #: "airbyte", "singer", or the key
+    path: tuple[str, ...] = ()  #: keys that lead to the record or the list; none where there is nothing inside to keep
+    stream: str = ""  #: the connector's name for the kind of record
+
+
+def envelope_of(value: Value, *, whole: bool, id_fields: frozenset[str]) -> Envelope | None:
+    """
+    What is wrapped around records here; None for a record itself.
+
+    A whole document may hold its records under any name, a line or an item of a list only under a known one.
+    """
+    connector = _connector(value)
+    if connector or not (_IDS.isdisjoint(value) and id_fields.isdisjoint(value)) or kind_of(value):
+        return connector
+    return _one_record(value) or _page(value, whole=whole)
+
+
+def _connector(value: Value) -> Envelope | None:
+    kind, record, data = value.get("type"), value.get("record"), value.get("data")
+    if kind == "RECORD" and isinstance(record, dict):
+        if isinstance(record.get("data"), dict) and "stream" in record:
+            return Envelope(name="airbyte", path=("record", "data"), stream=str(record["stream"]))
+        return Envelope(name="singer", path=("record",), stream=str(value.get("stream") or ""))
+    if "stream" in value and "emitted_at" in value and isinstance(data, dict):
+        return Envelope(name="airbyte", path=("data",), stream=str(value["stream"]))
+    return Envelope(name="singer") if isinstance(kind, str) and kind in _NOTES and _IDS.isdisjoint(value) else None
+
+
+def _one_record(value: Value) -> Envelope | None:
+    name: str | None = next((key for key in OBJECTS if isinstance(value.get(key), dict)), None)
+    if name is None and len(value) == 1:
+        name = next((key for key, inner in value.items() if isinstance(inner, dict)), None)
+    return None if name is None else Envelope(name=name, path=(name,))
+
+
+def _page(value: Value, *, whole: bool) -> Envelope | None:
+    lists = {key: inner for key, inner in value.items() if isinstance(inner, list)}
+    name: str | None = next((key for key in LISTS if key in lists and (not lists[key] or isinstance(lists[key][0], dict))), None)
+    if name is None and whole:
+        of_objects = [key for key, inner in lists.items() if inner and isinstance(inner[0], dict)]
+        name = of_objects[0] if len(of_objects) == 1 else None
+    return None if name is None else Envelope(name=name, path=(name,))
+
+
+async def outline(window: Window, levels: int = 2) -> dict[str, object]:
+    """
+    The object at the window's position without what lies deep inside: enough to know an envelope by, at no cost in memory.
+
+    Raises:
+        CutOff, TooLong, ValueError: It is no whole object.
+    """
+    found: dict[str, object] = {}
+    window.pos += 1
+    while (key := await next_key(window)) is not None:
+        byte = window.data[window.pos]
+        if byte == OPEN_OBJECT and levels > 1:
+            found[key] = await outline(window, levels - 1)
+        else:
+            found[key] = await _begun(window, byte)
+    return found
+
+
+async def _begun(window: Window, byte: int) -> object:
+    """An array as one empty object or nothing, text and numbers as they are, objects empty."""
+    begin = window.pos
+    if byte == OPEN_LIST:
+        inner = Window(data=window.data[begin + 1 : begin + 4096])
+        first = await inner.significant()
+        await window.skip()
+        return [{}] if first == OPEN_OBJECT else []
+    size = await window.skip()
+    if byte == OPEN_OBJECT or size > 1000:
+        return {} if byte == OPEN_OBJECT else None
+    try:
+        return load(b'{"_":' + window.data[begin : window.pos] + b"}")["_"]
+    except InvalidRecord:
+        return None
+
+
+async def enter(window: Window, path: tuple[str, ...]) -> bool:
+    """Move to the value that a path of keys leads to; False when it is not there."""
+    for step in path:
+        if await window.significant() != OPEN_OBJECT:
+            return False
+        window.pos += 1
+        while (key := await next_key(window)) != step:
+            if key is None:
+                return False
+            await window.skip()
+    return True

@@ -1,0 +1,322 @@
+"""
+Reading exports: records as the exact slices of their source, one at a time, with memory that does not grow with the file.
+
+What can be told apart is told apart by content: one JSON document, a list, pages with a list inside, pages after one another, NDJSON;
+bare records or wrapped ones. What is no record is given as a Reject, and reading goes on behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, NamedTuple, Self
+
+from deskstore.domain.errors import InvalidRecord
+from deskstore.domain.payloads import Parsed
+from deskstore.formats.json import MAX_BYTES, load
+from deskstore.formats.streams.envelopes import LISTS, Envelope, enter, envelope_of, outline
+from deskstore.formats.streams.places import REJECT_BYTES, Detected, Format, Place, Reject, Slice
+from deskstore.formats.streams.scanning import OPEN_LIST, OPEN_OBJECT, CutOff, TooLong, Window, is_whole, next_item, next_key
+from deskstore.formats.streams.sources import Source, open_source
+
+_BOM: Final = b"\xef\xbb\xbf"
+_SPACE: Final = b" \t\r\n"
+_LARGE: Final = 256 * 1024  #: an object of more bytes is a page rather than a record: it is looked at before it is parsed
+_WRAPPINGS: Final = 4  #: how many envelopes inside one another are opened
+_HEAD: Final = 65_536  #: bytes by which a source is judged
+_TOO_LONG: Final = f"it is longer than {MAX_BYTES:,} bytes"
+_CUT_OFF: Final = "the text ends in the middle of it: the file was cut off"
+_NO_OBJECT: Final = "it is no JSON object"
+
+
+class Piece(NamedTuple):
+    """Bytes that may be a record, or hold some."""
+
+    payload: bytes
+    line: int
+    offset: int
+    problem: str | None = None  #: why it is none; the payload is its beginning then
+
+
+class RecordReader:
+    """
+    An export being read: iterate over it once, then close it, or use it as an async context.
+
+    Iterating raises InvalidRecord where the source is empty, is no JSON at all, or is damaged so that nothing behind can be read.
+    """
+
+    def __init__(self, source: Source, id_fields: Collection[str] = ()) -> None:
+        self.source = source
+        self.detected: Detected | None = None  #: what the source is; known from the first record on
+        self._format: Format = "json"
+        self._id_fields = frozenset(id_fields)
+        self._records = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.source.close()
+
+    async def __aiter__(self) -> AsyncGenerator[Slice | Reject, None]:
+        window = Window(self.source.read)
+        self._format = await _format(window, self.source.name)
+        pieces = _lines(window) if self._format == "ndjson" else self._values(window)
+        async for piece in pieces:
+            async for found in self._examined(piece, whole=self._format == "json"):
+                yield found
+        self._detect()
+
+    # -- from text to pieces
+
+    async def _values(self, window: Window) -> AsyncIterator[Piece]:
+        while (byte := await window.significant()) is not None:
+            if byte == OPEN_LIST:
+                async for piece in _list(window):
+                    yield piece
+            elif byte == OPEN_OBJECT:
+                async for piece in self._object(window):
+                    yield piece
+            elif (stray := await _line(window)) is not None:
+                yield stray._replace(payload=stray.payload[:REJECT_BYTES], problem=stray.problem or _NO_OBJECT)
+
+    async def _object(self, window: Window) -> AsyncIterator[Piece]:
+        try:
+            end = await window.value_end()
+        except (TooLong, CutOff) as error:
+            async for piece in self._page(window, _TOO_LONG if isinstance(error, TooLong) else _CUT_OFF):
+                yield piece
+        else:
+            line, offset = window.line, window.offset
+            yield Piece(window.take(end), line, offset)
+
+    async def _page(self, window: Window, problem: str) -> AsyncIterator[Piece]:
+        """The records of an object that is too long to be kept as a whole, or has no end; the object itself when there are none."""
+        whole = _begin(window, problem)
+        name: str | None = None
+        last: Piece | None = None
+        window.pos += 1
+        try:
+            while (key := await next_key(window)) is not None:
+                if window.data[window.pos] != OPEN_LIST or (name is not None and key not in LISTS):
+                    await window.skip()
+                    continue
+                name = key
+                self._detect(Envelope(name=key))
+                async for last in _list(window):
+                    yield last
+        except (TooLong, CutOff, ValueError) as error:
+            if last is None or last.problem != _CUT_OFF:
+                yield whole._replace(problem=_CUT_OFF if isinstance(error, CutOff) else str(error) or problem)
+            return
+        if name is None:
+            yield whole
+
+    # -- from pieces to records
+
+    async def _examined(self, piece: Piece, *, whole: bool, stream: str = "", wrappings: int = _WRAPPINGS) -> AsyncIterator[Slice | Reject]:
+        value, problem = (None, piece.problem) if piece.problem or len(piece.payload) > _LARGE else _read(piece)
+        shallow = await _outlined(piece) if value is None and piece.problem is None else value
+        envelope = envelope_of(shallow, whole=whole, id_fields=self._id_fields) if shallow and wrappings else None
+        if envelope is not None:
+            async for inner in self._unwrapped(piece, envelope):
+                async for found in self._examined(inner, whole=False, stream=envelope.stream or stream, wrappings=wrappings - 1):
+                    yield found
+            return
+        if value is None and problem is None:
+            value, problem = _read(piece)
+        self._detect()
+        yield self._reject(piece, problem) if value is None else self._slice(piece, value, stream)
+
+    async def _unwrapped(self, piece: Piece, envelope: Envelope) -> AsyncIterator[Piece]:
+        window = _over(piece)
+        if not envelope.path or not await enter(window, envelope.path):
+            return
+        self._detect(envelope)
+        if window.data[window.pos] == OPEN_LIST:
+            async for inner in _list(window):
+                yield inner
+        else:
+            line, offset = window.line, window.offset
+            yield Piece(window.take(await window.value_end()), line, offset)
+
+    def _slice(self, piece: Piece, value: Parsed, stream: str) -> Slice:
+        return Slice(payload=piece.payload, value=value, place=self._place(piece), stream=stream)
+
+    def _reject(self, piece: Piece, problem: str | None) -> Reject:
+        return Reject(place=self._place(piece), reason=problem or _NO_OBJECT, raw=piece.payload[:REJECT_BYTES])
+
+    def _place(self, piece: Piece) -> Place:
+        self._records += 1
+        return Place(file=self.source.name, line=piece.line, record=self._records, offset=piece.offset)
+
+    def _detect(self, envelope: Envelope | None = None) -> None:
+        if self.detected is None:
+            name = envelope.name if envelope else ""
+            self.detected = Detected(format=self._format, compression=self.source.compression, envelope=name)
+
+
+def read_records(of: Path | IO[bytes], *, name: str | None = None, id_fields: Collection[str] = ()) -> RecordReader:
+    """
+    Open an export for reading: a file, or an open binary reader such as standard input, which stays open.
+
+    Args:
+        of: What to read; gzip and zstd are unpacked.
+        name: How messages call it.
+        id_fields: Names of further fields that only a record has, so that its own lists are not taken for a page of records.
+
+    Raises:
+        OSError: The file cannot be opened.
+        InvalidRecord: It is an archive, a database or another binary.
+    """
+    return RecordReader(open_source(of, name), id_fields)
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------------------------
+
+
+def _over(piece: Piece) -> Window:
+    return Window(data=piece.payload, offset=piece.offset, line=piece.line)
+
+
+def _read(piece: Piece) -> tuple[Parsed | None, str | None]:
+    try:
+        return load(piece.payload), None
+    except InvalidRecord as error:
+        return None, str(error)
+
+
+async def _outlined(piece: Piece) -> dict[str, object]:
+    """The object without its depths, also where it breaks the rule for JSON; nothing where it is no object."""
+    window = _over(piece)
+    try:
+        return await outline(window) if await window.significant() == OPEN_OBJECT else {}
+    except (TooLong, CutOff, ValueError):
+        return {}
+
+
+def _begin(window: Window, problem: str) -> Piece:
+    return Piece(window.data[window.pos : window.pos + REJECT_BYTES], window.line, window.offset, problem)
+
+
+async def _list(window: Window) -> AsyncIterator[Piece]:
+    begin = _begin(window, _CUT_OFF)
+    window.pos += 1
+    try:
+        while (byte := await next_item(window)) is not None:
+            begin = _begin(window, _CUT_OFF)
+            yield await _item(window, byte)
+            begin = _begin(window, _CUT_OFF)
+    except CutOff:
+        yield begin
+
+
+async def _item(window: Window, byte: int) -> Piece:
+    line, offset = window.line, window.offset
+    if byte != OPEN_OBJECT:
+        begin = _begin(window, _NO_OBJECT)
+        return begin._replace(payload=begin.payload[: await window.skip()])
+    try:
+        return Piece(window.take(await window.value_end()), line, offset)
+    except TooLong:
+        begin = _begin(window, _TOO_LONG)
+        await window.skip()
+        return begin
+
+
+async def _lines(window: Window) -> AsyncIterator[Piece]:
+    while (piece := await _line(window)) is not None:
+        text = piece.payload.strip(_SPACE)
+        if text:
+            yield piece._replace(payload=text, offset=piece.offset + piece.payload.find(text[:1]))
+
+
+async def _line(window: Window) -> Piece | None:
+    """The rest of the line, without its line break; None at the end of the text."""
+    while (end := window.data.find(b"\n", window.pos)) < 0:
+        if len(window.data) - window.pos > MAX_BYTES + len(_SPACE):
+            return await _long_line(window)
+        if not await window.grow():
+            end = len(window.data)
+            break
+    if window.pos == len(window.data):
+        return None
+    line, offset = window.line, window.offset
+    payload = window.take(end)
+    window.pos = min(end + 1, len(window.data))
+    return Piece(payload, line, offset)
+
+
+async def _long_line(window: Window) -> Piece:
+    begin = _begin(window, _TOO_LONG)
+    while (end := window.data.find(b"\n", window.pos)) < 0:
+        window.pos = len(window.data)
+        if not await window.grow():
+            return begin
+    window.pos = end + 1
+    return begin
+
+
+# -- telling formats apart ---------------------------------------------------------------------------------------------------------------
+
+
+async def _format(window: Window, name: str) -> Format:
+    while len(window.data) < len(_BOM) and await window.grow():
+        pass
+    if window.data.startswith(_BOM):
+        window.pos = len(_BOM)
+    byte = await window.significant()
+    if byte is None:
+        raise InvalidRecord(f"{name} is empty: there is nothing to read")
+    if byte == OPEN_LIST:
+        return "array"
+    if byte == OPEN_OBJECT:
+        return "ndjson" if await _has_lines(window) else "json"
+    head = window.data[window.pos : window.pos + _HEAD]
+    if any(line.lstrip().startswith(b"{") and _read(Piece(line, 0, 0))[0] is not None for line in head.split(b"\n")[1:10]):
+        return "ndjson"  # only its first lines are broken
+    raise InvalidRecord(f"{name} {_foreign(head)}")
+
+
+async def _has_lines(window: Window) -> bool:
+    """Whether the text is one object a line: its first line is a whole one, or is broken, and more follow."""
+    while (end := window.data.find(b"\n", window.pos)) < 0:
+        if len(window.data) - window.pos > MAX_BYTES or not await window.grow():
+            return False
+    first = window.data[window.pos : end]
+    following = await _following(window, end - window.pos)
+    if is_whole(first):
+        return following is not None
+    # a document goes to the next line behind a bracket, a comma or a colon
+    return first.rstrip()[-1:] not in (b"[", b"{", b",", b":") and following == OPEN_OBJECT
+
+
+async def _following(window: Window, ahead: int) -> int | None:
+    """The first byte that is no white space, so many bytes ahead of the window's position; None at the end."""
+    while True:
+        rest = window.data[window.pos + ahead : window.pos + ahead + _HEAD].lstrip(_SPACE)
+        if rest:
+            return rest[0]
+        if len(window.data) > window.pos + ahead + _HEAD or not await window.grow():
+            return None
+
+
+def _foreign(head: bytes) -> str:
+    """What a text that holds no JSON seems to be, and what to do."""
+    first = head.split(b"\n", 1)[0]
+    if b"\x00" in head or not _is_text(head):
+        return "is binary: export JSON or NDJSON"
+    if head.startswith(b"<"):
+        return "is XML or HTML: export JSON or NDJSON"
+    if any(mark in first for mark in (b",", b";", b"\t")):
+        return "looks like CSV, which holds no whole records: export JSON or NDJSON instead"
+    return f"is no JSON: it begins with {first[:40].decode('utf-8', errors='replace')!a}"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4  # the last character may be cut
+    return True

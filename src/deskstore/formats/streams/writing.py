@@ -1,0 +1,142 @@
+"""Writing records out: one payload a line, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO, Final, cast
+
+from attrs import Factory, define
+
+_BLOCK: Final = 256 * 1024
+_LINE_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
+
+
+def one_line(payload: bytes) -> bytes:
+    """
+    The payload without line breaks: each becomes a space.
+
+    A raw line break is only ever white space between tokens: inside a text JSON has it escaped.
+    """
+    return payload.translate(_LINE_BREAKS) if b"\n" in payload or b"\r" in payload else payload
+
+
+@define
+class LineWriter:
+    """Takes payloads and writes them as lines."""
+
+    _to: IO[bytes]
+    _waiting: list[bytes] = Factory(list[bytes])
+    _size: int = 0
+    count: int = 0  #: lines so far
+
+    async def write(self, payload: bytes) -> None:
+        """Add one line."""
+        line = one_line(payload)
+        self._waiting += (line, b"\n")
+        self._size += len(line) + 1
+        self.count += 1
+        if self._size >= _BLOCK:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Hand what waits to the file."""
+        import asyncio
+
+        block = b"".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        await asyncio.to_thread(self._write, block)
+
+    def _write(self, block: bytes) -> None:
+        self._to.write(block)
+        self._to.flush()
+
+
+@asynccontextmanager
+async def write_lines(to: Path | IO[bytes]) -> AsyncIterator[LineWriter]:
+    """
+    Write lines to a file, or to an open binary writer such as standard output, which stays open.
+
+    A file is there whole once the block was left normally, and untouched otherwise; only its owner may read it. A name that ends in .gz
+    or .zst is compressed.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    import asyncio
+
+    target = await asyncio.to_thread(_File, to) if isinstance(to, Path) else _Stream(to)
+    try:
+        writer = LineWriter(target.packed)
+        yield writer
+        await writer.flush()
+        await asyncio.to_thread(target.finish)
+    finally:
+        await asyncio.to_thread(target.clean_up)
+
+
+class _Stream:
+    """An open writer that others opened."""
+
+    def __init__(self, to: IO[bytes]) -> None:
+        self.packed = to
+
+    def finish(self) -> None:
+        self.packed.flush()
+
+    def clean_up(self) -> None:
+        pass
+
+
+class _File:
+    """A file that takes its name once it is whole."""
+
+    def __init__(self, to: Path) -> None:
+        handle, made = tempfile.mkstemp(prefix=f".{to.name[:60]}.", suffix=".part", dir=to.parent)
+        self.to = to
+        self.partial = Path(made)
+        self.raw: IO[bytes] = os.fdopen(handle, "wb")
+        self.packed = _packed(self.raw, to.suffix)
+
+    def finish(self) -> None:
+        if self.packed is not self.raw:
+            self.packed.close()
+        self.raw.flush()
+        os.fsync(self.raw.fileno())
+        self.partial.replace(self.to)
+        folder = os.open(self.to.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def clean_up(self) -> None:
+        with suppress(OSError):  # what could not be written has been said already
+            self.packed.close()
+            self.raw.close()
+        self.partial.unlink(missing_ok=True)
+
+
+def _packed(raw: IO[bytes], suffix: str) -> IO[bytes]:
+    if suffix == ".gz":
+        import gzip
+
+        return cast(IO[bytes], gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0))
+    if suffix == ".zst":
+        return _packed_zstd(raw)
+    return raw
+
+
+def _packed_zstd(raw: IO[bytes]) -> IO[bytes]:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return cast(IO[bytes], zstd.ZstdFile(raw, "wb"))
+    import zstandard
+
+    return zstandard.ZstdCompressor().stream_writer(raw, closefd=False)
