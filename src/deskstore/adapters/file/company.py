@@ -15,6 +15,7 @@ from zlib import crc32
 
 from deskstore.adapters.file import database, layout
 from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain.errors import CompanyMoved, CorruptRecord
 from deskstore.domain.identifiers import Key
@@ -29,10 +30,11 @@ class OpenCompany:
     One thread writes; any may read, each call on a connection of its own.
     """
 
-    def __init__(self, company_id: str, path: Path, tree: Tree, lock: int, writer: sqlite3.Connection) -> None:
+    def __init__(self, place: Place, company_id: str, tree: Tree, lock: int, writer: sqlite3.Connection) -> None:
         self.company_id: Final = company_id
-        self.path: Final = path
-        self.database: Final = str(path / layout.DATABASE)
+        self.path: Final = place.of(company_id)
+        self.database: Final = str(self.path / layout.DATABASE)
+        self.busy_s: Final = place.busy_s
         self.tree: Final = tree
         self.writer = writer
         self.index = Index(writer)
@@ -52,13 +54,17 @@ class OpenCompany:
                 "nothing can be kept there; close this storage and open it again to work with what is there now"
             )
 
+    def connect(self) -> sqlite3.Connection:
+        """Another connection to the database, which must still be there."""
+        return database.connect(self.database, busy_s=self.busy_s, must_exist=True)
+
     @contextmanager
     def reading(self) -> Generator[Index, None, None]:
         """The index over a connection of one's own, seeing one state throughout."""
         with self._idle_guard:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
-            connection = database.connect(self.database)
+            connection = self.connect()
         try:
             with database.snapshot(connection):
                 yield Index(connection)
@@ -77,7 +83,7 @@ class OpenCompany:
     def reconnect(self) -> None:
         """Write over another connection from now on, since the present one failed in a commit."""
         self.writer.close()
-        self.writer = database.connect(self.database)
+        self.writer = self.connect()
         self.index = Index(self.writer)
 
     def close(self) -> None:

@@ -16,9 +16,8 @@ from typing import Final
 from urllib.parse import quote
 
 from deskstore.adapters.file.tree import StrangerInTree
-from deskstore.domain.errors import CorruptRecord, StorageBusy, StorageUnavailable
+from deskstore.domain.errors import StorageBusy, StorageUnavailable
 
-BUSY_S: Final = 5.0  #: how long a writer waits for another process
 _READ_ONLY_CODES: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
 
 SCHEMA: Final = """
@@ -73,7 +72,7 @@ end;
 """
 
 
-def connect(path: str, *, must_exist: bool = False) -> sqlite3.Connection:
+def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Connection:
     """
     A connection in autocommit mode, on a database in write-ahead mode, which is made if it may be missing.
 
@@ -82,7 +81,7 @@ def connect(path: str, *, must_exist: bool = False) -> sqlite3.Connection:
     """
     mode = "rw" if must_exist else "rwc"
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"file:{quote(path)}?mode={mode}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
         (journal,) = connection.execute("pragma journal_mode=wal").fetchone()
@@ -96,6 +95,12 @@ def connect(path: str, *, must_exist: bool = False) -> sqlite3.Connection:
     connection.execute("pragma journal_size_limit=67108864")
     connection.execute("pragma trusted_schema=off")
     return connection
+
+
+class Nonsense(sqlite3.DatabaseError):
+    """A value in the database that deskstore never wrote; counts as damage."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 @contextmanager
@@ -127,18 +132,20 @@ def translated(place: str) -> Generator[None, None, None]:
     """Turn what SQLite and the operating system raise in the block into our errors."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _from_sqlite(error, place) from error
     except StrangerInTree as error:
-        raise CorruptRecord(None, str(error), "something stands there that deskstore did not put there: move it away") from error
+        raise StorageUnavailable(f"{place}: {error}, which deskstore did not put there and does not follow: move it away") from error
     except OSError as error:
         raise from_os(error, place) from error
 
 
 def is_damaged(error: BaseException | None) -> bool:
-    """Whether SQLite found that the file is no sound database."""
+    """Whether SQLite found that the file is no sound database, or Python that text in it is no text."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if code is None:
+        return isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)
+    return bool(code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 def is_missing(error: BaseException | None) -> bool:
@@ -154,11 +161,11 @@ def from_os(error: OSError, place: str) -> StorageUnavailable:
     return StorageUnavailable(f"{error.filename or place}: {reason}; nothing was kept")
 
 
-def _from_sqlite(error: sqlite3.Error, place: str) -> StorageUnavailable:
+def _from_sqlite(error: sqlite3.Error | UnicodeDecodeError, place: str) -> StorageUnavailable:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StorageBusy(f"{place}: another process held the writer lock for {BUSY_S:g} s; nothing was written, try again")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageBusy(f"{place}: another process held the lock for too long; nothing was written, try again")
+    if is_damaged(error):
         return StorageUnavailable(f"{place}: the database is damaged ({error}): close every process that uses it; the next one rebuilds it")
     if code == sqlite3.SQLITE_FULL:
         return StorageUnavailable(f"{place}: no space left: make room and try again; nothing was kept")

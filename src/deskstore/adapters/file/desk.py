@@ -6,16 +6,16 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from deskstore.adapters.file import database, erasing, group, journal, opening, rebuilding, writing
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.group import Job
-from deskstore.domain.errors import CompanyMoved, StorageError, StorageUnavailable
+from deskstore.adapters.file.place import Place
+from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageError, StorageUnavailable
 
 logger: Final = logging.getLogger("deskstore")
 MOST_IDLE: Final = 64  #: companies kept open while nobody uses them
@@ -24,21 +24,21 @@ MOST_IDLE: Final = 64  #: companies kept open while nobody uses them
 class Desk:
     """One company as this storage uses it: closed at first, opened when it is needed, closed when others need the room."""
 
-    def __init__(self, base: Path, company_id: str, checkpoint_rows: int) -> None:
+    def __init__(self, place: Place, company_id: str) -> None:
         self.company_id: Final = company_id
-        self._base: Final = base
-        self._checkpoint_rows: Final = checkpoint_rows
+        self._place: Final = place
         self._guard: Final = threading.Condition()
         self._company: OpenCompany | None = None
         self._users = 0
         self._refusal: CompanyMoved | None = None
         self._damaged = False
+        self.erasures = 0  #: how often this storage erased the company: what was open before refuses ever after
         self._waiting: list[Job] = []
 
     @property
     def path(self) -> Path:
         """Where the company lies."""
-        return opening.company_path(self._base, self.company_id)
+        return self._place.of(self.company_id)
 
     @contextmanager
     def using(self, *, make: bool) -> Generator[OpenCompany | None, None, None]:
@@ -59,23 +59,28 @@ class Desk:
         finally:
             self._give_back()
 
+    def refuse_if_erased_since(self, erasures: int) -> None:
+        """Raise CompanyErased when this storage erased the company after it had done so that many times."""
+        if self.erasures != erasures:
+            raise CompanyErased(f"company {self.company_id!r} was erased while it was open here: open a new unit of work to begin it anew")
+
     def put(self, job: Job) -> None:
         """Let a job wait for the next commit."""
         with self._guard:
             self._waiting.append(job)
 
-    def flush(self, clock: Callable[[], datetime]) -> bool:
+    def flush(self) -> bool:
         """Commit what waits, tell whoever waited, and write the files; says whether a checkpoint is due."""
         with self._guard:
             taken, self._waiting = self._waiting[: group.MOST_JOBS], self._waiting[group.MOST_JOBS :]
-        jobs = [job for job in taken if job.done.set_running_or_notify_cancel()]
+        jobs = [job for job in taken if job.done.set_running_or_notify_cancel() and self._is_welcome(job)]
         if not jobs:
             return False
         try:
             with self.using(make=True) as company:
                 if company is None:
                     raise StorageUnavailable(f"{self.path} cannot be made")
-                group.commit_together(company, jobs, clock)
+                group.commit_together(company, jobs, self._place.clock)
                 for job in jobs:
                     job.deliver()
                 return self._write_files(company)
@@ -101,7 +106,7 @@ class Desk:
 
     def erase(self) -> None:
         """Delete the company once nobody in this storage uses it any more."""
-        if not opening.exists(self._base, self.company_id):
+        if not opening.exists(self._place, self.company_id):
             return
         with self.using(make=True) as company:
             if company is not None:
@@ -111,8 +116,9 @@ class Desk:
         with self._guard:
             self._guard.wait_for(lambda: not self._users)
             self._close()
+            self.erasures += 1
             with database.translated(str(self.path)):
-                erasing.remove(self._base, self.path)
+                erasing.remove(self._place.base, self.path)
 
     def close_if_idle(self) -> bool:
         """Close the company unless somebody uses it or has something to write; says whether it is closed now."""
@@ -129,14 +135,22 @@ class Desk:
             self._guard.wait_for(lambda: not self._users)
             self._close()
 
+    def _is_welcome(self, job: Job) -> bool:
+        try:
+            self.refuse_if_erased_since(job.erasures)
+        except CompanyErased as refusal:
+            job.done.set_exception(refusal)
+            return False
+        return True
+
     def _take(self, *, make: bool) -> OpenCompany | None:
         with self._guard:
             if self._refusal is not None:
                 raise self._refusal
             if self._damaged and not self._users:
                 self._set_database_aside()
-            if self._company is None and (make or opening.exists(self._base, self.company_id)):
-                self._company = opening.open_company(self._base, self.company_id)
+            if self._company is None and (make or opening.exists(self._place, self.company_id)):
+                self._company = opening.open_company(self._place, self.company_id)
             self._users += 1
             return self._company
 
@@ -164,15 +178,14 @@ class Desk:
         except StorageError as error:
             # acknowledged all the same: the journal holds it, reads see it there, and the next writer or opener tries again
             logger.warning("%s: files not written yet: %s", company.path, error, extra={"company_id": self.company_id})
-        return journal.is_due(company, self._checkpoint_rows)
+        return journal.is_due(company, self._place.checkpoint_rows)
 
 
 class Desks:
     """Every company this storage has to do with, and which of them may be open, the longest unused first."""
 
-    def __init__(self, base: Path, checkpoint_rows: int) -> None:
-        self._base: Final = base
-        self._checkpoint_rows: Final = checkpoint_rows
+    def __init__(self, place: Place) -> None:
+        self._place: Final = place
         self._guard: Final = threading.Lock()
         self._desks: dict[str, Desk] = {}
         self._recent: OrderedDict[str, Desk] = OrderedDict()
@@ -183,7 +196,7 @@ class Desks:
         if os.getpid() != self._process:
             raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
         with self._guard:
-            desk = self._desks.setdefault(company_id, Desk(self._base, company_id, self._checkpoint_rows))
+            desk = self._desks.setdefault(company_id, Desk(self._place, company_id))
             self._recent[company_id] = desk
             self._recent.move_to_end(company_id)
             return desk

@@ -23,6 +23,7 @@ class Job:
     """Something to write, and where its outcome goes."""
 
     run: Callable[[OpenCompany, datetime], Any]  # Any: each job has a result of its own kind
+    erasures: int  #: how often the company had been erased when whoever asks opened it
     done: Future[Any] = Factory(Future[Any])
     result: Any = None
     error: StorageError | None = None

@@ -117,7 +117,8 @@ class Index:
 
     def state(self) -> CompanyState:
         """Where the company lives, as this store knows it."""
-        return state_from(str(self.meta("state")))
+        with _as_written():
+            return state_from(str(self.meta("state")))
 
     def set_state(self, state: CompanyState) -> None:
         """Keep where the company lives."""
@@ -312,7 +313,8 @@ class Index:
     def progress(self, platform: str) -> Progress:
         """How many tickets of a platform are in which status."""
         rows = self._sql("select processing, n from tally where kind = 'ticket' and platform = ?", (platform,))
-        counts = {ProcessingStatus(status): n for status, n in rows if status}
+        with _as_written():
+            counts = {ProcessingStatus(status): n for status, n in rows if status}
         changed = self._sql("select changed_us from platform where platform = ?", (platform,)).fetchone()
         return Progress(
             platform=platform,
@@ -320,8 +322,13 @@ class Index:
             processing=counts.get(PROCESSING, 0),
             completed=counts.get(COMPLETED, 0),
             failed=counts.get(FAILED, 0),
-            last_updated=times.moment(changed[0]) if changed else None,
+            last_updated=_moment(changed[0]) if changed else None,
         )
+
+    def changed_us(self, platform: str) -> int:
+        """When the tickets of a platform last changed, the smallest number when there never were any."""
+        found = self._sql("select changed_us from platform where platform = ?", (platform,)).fetchone()
+        return found[0] if found else times.NO_TIME_US
 
     def touch_platforms(self, platforms: Iterable[str], now_us: int) -> None:
         """Keep when the tickets of these platforms last changed."""
@@ -432,6 +439,20 @@ def state_from(text: str) -> CompanyState:
     return evolve(CompanyState(**value), mirror_status=MirrorStatus(value["mirror_status"]))
 
 
+@contextmanager
+def _as_written() -> Generator[None, None, None]:
+    """Take values that deskstore cannot have written for damage of the database."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Nonsense(f"a value in it is none of deskstore's: {error}") from error
+
+
+def _moment(value: int) -> datetime:
+    with _as_written():
+        return times.moment(value)
+
+
 def _named(thing: Thing) -> tuple[str, str, str, str, str, int]:
     return (thing.part, thing.kind, thing.platform, thing.id, thing.locale, thing.number)
 
@@ -440,14 +461,21 @@ def _source(text: str | None) -> SourceVersion | None:
     if text is None:
         return None
     field, _, value = text.rpartition("=")
-    return SourceVersion(field, int(value))
+    with _as_written():
+        return SourceVersion(field, int(value))
 
 
 def _processing(key: Key, row: tuple[Any, ...]) -> Processing | None:
     # Any: SQLite tells no types
-    status, attempts, error, worker, token, lease_us, digest, claimable_us, changed_us, version = row
-    if status is None:
+    if row[0] is None:
         return None
+    with _as_written():
+        return _known_processing(key, row)
+
+
+def _known_processing(key: Key, row: tuple[Any, ...]) -> Processing:
+    # Any: SQLite tells no types
+    status, attempts, error, worker, token, lease_us, digest, claimable_us, changed_us, version = row
     claim = Claim(worker=worker, token=token, lease_until=times.moment(lease_us), text_digest=digest) if token else None
     return Processing(
         key=key,

@@ -67,7 +67,7 @@ def checkpoint(company: OpenCompany) -> None:
     Raises:
         OSError, StrangerInTree: The disk refused, or something stands in the way; the rows stay, and those files will be written anew.
     """
-    with closing(database.connect(company.database)) as connection, _checkpoint_lock(company):
+    with closing(company.connect()) as connection, _checkpoint_lock(company):
         company.gathered_rows = company.gathered_bytes = 0
         index = Index(connection)
         mark = index.number("applied")

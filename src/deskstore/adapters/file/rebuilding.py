@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import suppress
+from datetime import datetime
 from typing import Final
 
 from deskstore.adapters.file import layout
@@ -25,7 +26,7 @@ def set_aside(tree: Tree) -> None:
             tree.move(layout.DATABASE + suffix, f"{layout.DAMAGED}/state.sqlite3{suffix}")
 
 
-def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost: bool) -> None:
+def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost: bool, now: datetime) -> None:
     """
     Fill a new database from the files, inside the caller's transaction.
 
@@ -36,8 +37,10 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
     count = sum(_take(tree, index, company_id, file) for file in sorted(tree.walk(), key=_summaries_last))
     if not (lost or count):
         return
-    index.set_meta("floor", max(index.highest_version(), times.microseconds(times.now())))
-    index.set_meta("claims_from_us", times.microseconds(times.now() + LONGEST_LEASE + CLOCK_SKEW))
+    for stranger in tree.strangers():
+        logger.error("%s: %s and is left out", tree.path, stranger, extra={"company_id": company_id})
+    index.set_meta("floor", max(index.highest_version(), times.microseconds(now)))
+    index.set_meta("claims_from_us", times.microseconds(now + LONGEST_LEASE + CLOCK_SKEW))
     logger.warning(
         "%s: the database was lost and is rebuilt from %d files; units after the last checkpoint may be missing, "
         "and no ticket is handed out for %s",
@@ -76,7 +79,7 @@ def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:
         processing = envelope.processing.processing(record.key)
         index.put_processing(processing)
         index.put_settled(record.key, settled_json(envelope.processing), checksum(body))
-        index.touch_platforms([record.platform], times.microseconds(processing.changed_at))
+        index.touch_platforms([record.platform], max(times.microseconds(processing.changed_at), index.changed_us(record.platform)))
 
 
 def _take_summary(index: Index, company_id: str, file: str, body: bytes) -> None:

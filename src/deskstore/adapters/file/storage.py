@@ -15,6 +15,7 @@ from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.desk import Desk, Desks
 from deskstore.adapters.file.group import Job
 from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
 from deskstore.adapters.file.replica import FileReplica
 from deskstore.domain import claims, identifiers, times
@@ -27,6 +28,7 @@ from deskstore.domain.unit import BufferedUnit
 V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
 READERS: Final = 4  #: reading threads
+BUSY_S: Final = 5.0  #: how long another process may hold a lock
 _HOOK_S: Final = 60.0  #: how long a unit's before_commit may take
 
 
@@ -38,12 +40,21 @@ class FileStorage:
         path: The directory; it is made at the first commit.
         clock: Gives the present moment, aware and UTC.
         checkpoint_rows: After how many written files they are made durable and leave the journal.
+        busy_s: How long to wait for a lock that another process holds.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = times.now, checkpoint_rows: int = journal.MOST_ROWS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], datetime] = times.now,
+        checkpoint_rows: int = journal.MOST_ROWS,
+        busy_s: float = BUSY_S,
+    ) -> None:
         self.path: Final = path
         self.clock: Final = clock
-        self._desks: Final = Desks(path, checkpoint_rows)
+        self._place: Final = Place(base=path, clock=clock, checkpoint_rows=checkpoint_rows, busy_s=busy_s)
+        self._desks: Final = Desks(self._place)
         self._closed = False
         self._readers: Final = ThreadPoolExecutor(READERS, "deskstore-read")
         self._writers: Final = [ThreadPoolExecutor(1, f"deskstore-write-{number}") for number in range(WRITERS)]
@@ -65,13 +76,13 @@ class FileStorage:
         """Take up to n tickets for a worker, smallest claimable_at first."""
         backend = self.backend(company_id)
         wanted = claims.request(platform, n, worker, lease)
-        if not await self.call(lambda: opening.exists(self.path, backend.company_id)):
+        if not await self.call(lambda: opening.exists(self._place, backend.company_id)):
             return []
         return await backend.write(lambda company, now: writing.claim(company, wanted, now))
 
     async def companies(self) -> Sequence[str]:
         """Every registered company, ascending."""
-        return await self.call(lambda: opening.companies(self.path))
+        return await self.call(lambda: opening.companies(self._place))
 
     async def erase(self, company_id: str) -> None:
         """Delete a company with all that is kept of it."""
@@ -88,20 +99,25 @@ class FileStorage:
             self._closed = True
             await asyncio.to_thread(self._finish)
 
-    async def read(self, company_id: str, look: Callable[[OpenCompany, Index], V]) -> V | None:
+    def erasures(self, company_id: str) -> int:
+        """How often this storage erased a company."""
+        return self._desk(company_id).erasures
+
+    async def read(self, company_id: str, erasures: int, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at a company returns; None when it does not exist."""
         desk = self._desk(company_id)
 
         def job() -> V | None:
+            desk.refuse_if_erased_since(erasures)
             found = _look(desk, look)
             self._desks.make_room()
             return found
 
         return await self.call(job)
 
-    async def write(self, company_id: str, run: Callable[[OpenCompany, datetime], V]) -> V:
+    async def write(self, company_id: str, erasures: int, run: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed together with all that waits beside it."""
-        desk, job = self._desk(company_id), Job(run)
+        desk, job = self._desk(company_id), Job(run, erasures)
         desk.put(job)
         self._writer(desk).submit(self._flush, desk)
         result: V = await asyncio.wrap_future(job.done)
@@ -113,7 +129,7 @@ class FileStorage:
         return await asyncio.get_running_loop().run_in_executor(self._readers, look)
 
     def _flush(self, desk: Desk) -> None:
-        if desk.flush(self.clock):
+        if desk.flush():
             self._checkpointer.submit(desk.checkpoint)
         self._desks.make_room()
 
@@ -141,6 +157,7 @@ class FileBackend:
     def __init__(self, storage: FileStorage, company_id: str) -> None:
         self._storage = storage
         self.company_id: Final = company_id
+        self._erasures: Final = storage.erasures(company_id)
         self.tickets: Final = FileTickets(self)
         self.articles: Final = FileArticles(self)
         self.summaries: Final = FileSummaries(self)
@@ -160,11 +177,11 @@ class FileBackend:
 
     async def read(self, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at the company returns; None when it does not exist."""
-        return await self._storage.read(self.company_id, look)
+        return await self._storage.read(self.company_id, self._erasures, look)
 
     async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed."""
-        return await self._storage.write(self.company_id, job)
+        return await self._storage.write(self.company_id, self._erasures, job)
 
 
 def _look(desk: Desk, look: Callable[[OpenCompany, Index], V]) -> V | None:

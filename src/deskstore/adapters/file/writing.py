@@ -194,15 +194,19 @@ class _Desk:
             case "ticket" | "article":
                 self._remove_file(thing, self._before(thing.key))
                 index.delete_record(thing.key)
+                for number in index.summary_numbers(thing.key):
+                    self._remove_summary(Thing("summary", *thing.key, number))
             case "summary":
-                known = index.summary(thing.key, thing.number)
-                self._remove_file(thing, known[1] if known else None)
-                index.delete_summary(thing.key, thing.number)
+                self._remove_summary(thing)
             case "checkpoint":
                 index.delete_checkpoint(thing.platform, thing.id)
             case "processing":
                 pass  # goes with its ticket
         index.set_meta("floor", max(index.number("floor"), version))
+
+    def _remove_summary(self, thing: Thing) -> None:
+        self._remove_file(thing, self.company.index.summary_crc(thing.key, thing.number))
+        self.company.index.delete_summary(thing.key, thing.number)
 
     def _remove_file(self, thing: Thing, before: int | None) -> None:
         file = layout.path_of(thing)
