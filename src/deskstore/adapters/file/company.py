@@ -9,7 +9,6 @@ import sqlite3
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 from zlib import crc32
 
@@ -43,6 +42,7 @@ class OpenCompany:
         self._identity = _identity(self.database)
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
+        self.is_log_in_doubt = False  #: whether a sync of the write-ahead log failed, and nothing durable replaced it since
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0
 

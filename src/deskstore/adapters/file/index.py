@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from attrs import asdict, evolve, frozen
 
+from deskstore.adapters.file.database import Nonsense
 from deskstore.domain import times
 from deskstore.domain.commits import Standing
 from deskstore.domain.identifiers import TICKET, Key, Kind

@@ -14,6 +14,7 @@ from attrs import asdict, frozen
 from deskstore.adapters.file import database, erasing, layout, names, rebuilding, recovery
 from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
 from deskstore.adapters.file.index import Index, state_from
+from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
 from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 from deskstore.domain.mirror import CompanyState
@@ -23,43 +24,49 @@ class _ErasureUnderWay(Exception):
     """Somebody began to erase the company and did not come to the end."""
 
 
-def company_path(base: Path, company_id: str) -> Path:
-    """Where a company lies."""
-    return base / names.encode(company_id)
-
-
-def exists(base: Path, company_id: str) -> bool:
+def exists(place: Place, company_id: str) -> bool:
     """Whether anything of that company is there; a directory of strangers is none."""
-    path = company_path(base, company_id)
-    if not path.is_dir():
-        return False
-    with database.translated(str(path)), closing(Tree.open(path)) as tree:
-        return (path / layout.OWN).is_dir() or any(True for _ in tree.walk())
+    path = place.of(company_id)
+    with database.translated(str(path)):
+        if not path.is_dir():
+            return False
+        with closing(Tree.open(path)) as tree:
+            return (path / layout.OWN).is_dir() or any(True for _ in tree.walk())
 
 
-def companies(base: Path) -> list[str]:
-    """Every registered company below a directory, ascending; links and strangers are none."""
-    if not base.is_dir():
-        return []
-    with database.translated(str(base)):
-        found = (_company_at(Path(entry.path)) for entry in os.scandir(base) if entry.is_dir(follow_symlinks=False))
+def companies(place: Place) -> list[str]:
+    """Every registered company, ascending; links and strangers are none."""
+    with database.translated(str(place.base)):
+        try:
+            entries = [Path(entry.path) for entry in os.scandir(place.base) if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        found = (_company_at(place, path) for path in entries if names.is_name(path.name))
         return sorted(company for company in found if company is not None)
 
 
-def _company_at(path: Path) -> str | None:
-    if not (names.is_name(path.name) and (path / layout.DATABASE).is_file()):
-        return None
+def _company_at(place: Place, path: Path) -> str | None:
     with closing(Tree.open(path)) as tree:
         said = read_company_file(tree)
-    if said is None:
-        with closing(database.connect(str(path / layout.DATABASE))) as connection:
-            company_id = str(Index(connection).meta("company")) if _has_schema(connection) else None
-    else:
-        company_id = None if said.state.erased else said.company_id
+        if said is not None:
+            company_id = None if said.state.erased else said.company_id
+        else:
+            company_id = _company_in_database(place, path) or rebuilding.company_of(tree)
     return company_id if company_id is not None and names.encode(company_id) == path.name else None
 
 
-def open_company(base: Path, company_id: str) -> OpenCompany:
+def _company_in_database(place: Place, path: Path) -> str | None:
+    """The company that a database without a company.json is of; None when there is none, or it is lost."""
+    try:
+        with closing(database.connect(str(path / layout.DATABASE), busy_s=place.busy_s, must_exist=True)) as connection:
+            return str(Index(connection).meta("company")) if _has_schema(connection) else None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if database.is_damaged(error) or database.is_missing(error):
+            return None
+        raise
+
+
+def open_company(place: Place, company_id: str) -> OpenCompany:
     """
     Open a company, and make it first if there is none.
 
@@ -67,22 +74,22 @@ def open_company(base: Path, company_id: str) -> OpenCompany:
         ConfigurationError: A newer deskstore wrote it.
         StorageUnavailable: The directory cannot be used.
     """
-    path = company_path(base, company_id)
+    path = place.of(company_id)
     with database.translated(str(path)):
-        erasing.sweep(base)
+        erasing.sweep(place.base)
         try:
-            return _made_and_open(base, path, company_id)
+            return _made_and_open(place, path, company_id)
         except _ErasureUnderWay:
-            erasing.remove(base, path)
-            return _made_and_open(base, path, company_id)
+            erasing.remove(place.base, path)
+            return _made_and_open(place, path, company_id)
 
 
-def _made_and_open(base: Path, path: Path, company_id: str) -> OpenCompany:
-    _make_directories(base, path)
+def _made_and_open(place: Place, path: Path, company_id: str) -> OpenCompany:
+    _make_directories(place.base, path)
     tree = Tree.open(path)
     lock = hold(str(path / layout.LOCK))
     try:
-        return _open(tree, path, company_id, lock)
+        return _open(place, tree, path, company_id, lock)
     except BaseException:
         tree.close()
         os.close(lock)
@@ -109,11 +116,15 @@ def read_company_file(tree: Tree) -> CompanyFile | None:
     try:
         value = orjson.loads(body)
         if value["layout"] > layout.LAYOUT:
-            raise ConfigurationError(f"{tree.path} has layout {value['layout']}: this release reads {layout.LAYOUT}; use a newer deskstore")
+            raise _newer(tree.path, value["layout"])
         state = state_from(orjson.dumps(value["state"]).decode())
         return CompanyFile(company_id=value["company"], store_id=value["store_id"], state=state)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _newer(place: str, number: int) -> ConfigurationError:
+    return ConfigurationError(f"{place} has layout {number}: this release reads {layout.LAYOUT}; use a newer deskstore")
 
 
 def write_company_file(tree: Tree, said: CompanyFile) -> None:
@@ -124,23 +135,34 @@ def write_company_file(tree: Tree, said: CompanyFile) -> None:
     tree.make_durable([layout.COMPANY_FILE])
 
 
-def _open(tree: Tree, path: Path, company_id: str, lock: int) -> OpenCompany:
+def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> OpenCompany:
     alone = try_alone(lock)
     if not alone:
         share(lock)
     said = read_company_file(tree)
     if said is not None and said.company_id != company_id:
         raise StorageUnavailable(f"{path} says that it is another company: restore {layout.COMPANY_FILE} or move the directory away")
-    writer = _connect(tree, path, company_id, said, alone=alone)
+
+    def opened() -> OpenCompany:
+        writer = _connect(place, tree, company_id, said, alone=alone)
+        try:
+            return _settled(OpenCompany(place, company_id, tree, lock, writer), said, alone=alone)
+        except BaseException:
+            writer.close()
+            raise
+
     try:
-        return _opened(OpenCompany(company_id, path, tree, lock, writer), said, alone=alone)
-    except BaseException:
-        writer.close()
-        raise
+        return opened()
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if not (alone and database.is_damaged(error)):
+            raise
+    rebuilding.set_aside(tree)
+    return opened()
 
 
-def _opened(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> OpenCompany:
-    state = company.index.state()
+def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> OpenCompany:
+    _check_database(company)
+    state = _agreed(company, said)
     if state.erased:
         raise _ErasureUnderWay
     if said is None:
@@ -152,21 +174,42 @@ def _opened(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> O
     return company
 
 
-def _connect(tree: Tree, path: Path, company_id: str, said: CompanyFile | None, *, alone: bool) -> sqlite3.Connection:
-    place = str(path / layout.DATABASE)
+def _check_database(company: OpenCompany) -> None:
+    if (number := company.index.number("layout")) > layout.LAYOUT:
+        raise _newer(str(company.path), number)
+    if (said := company.index.meta("company")) != company.company_id:
+        raise StorageUnavailable(f"{company.database} is of another company, {said!r}: restore the one that was here, or move it away")
+
+
+def _agreed(company: OpenCompany, said: CompanyFile | None) -> CompanyState:
+    """Where the company lives: an older database put in place, or a crash between the two, must not bring back a primary given up."""
+    state = company.index.state()
+    if said is None or said.state == state:
+        return state
+    with database.transaction(company.writer, durable=True):
+        state, said = company.index.state(), read_company_file(company.tree)
+        if said is not None and said.state.epoch > state.epoch:
+            company.index.set_state(said.state)
+            return said.state
+        write_company_file(company.tree, CompanyFile(company_id=company.company_id, store_id=company.store_id, state=state))
+        return state
+
+
+def _connect(place: Place, tree: Tree, company_id: str, said: CompanyFile | None, *, alone: bool) -> sqlite3.Connection:
+    path = str(place.of(company_id) / layout.DATABASE)
+    if os.path.islink(path):
+        raise StrangerInTree(layout.DATABASE, "is a symbolic link")
     try:
-        connection = database.connect(place, must_exist=True)
+        connection = database.connect(path, busy_s=place.busy_s, must_exist=True)
         if _has_schema(connection):
             return connection
         connection.close()
     except sqlite3.DatabaseError as error:
-        if not (database.is_damaged(error) or database.is_missing(error)):
+        if not database.is_missing(error):
             raise
-        if alone and database.is_damaged(error):
-            rebuilding.set_aside(tree)
     if said is not None and not alone:
-        raise StorageUnavailable(f"{place} is lost or damaged: close every process that uses it; the next one rebuilds it")
-    return _new_database(tree, place, company_id, said)
+        raise StorageUnavailable(f"{path} is lost: close every process that uses it; the next one rebuilds it")
+    return _new_database(place, tree, path, company_id, said)
 
 
 def _has_schema(connection: sqlite3.Connection) -> bool:
@@ -174,13 +217,13 @@ def _has_schema(connection: sqlite3.Connection) -> bool:
     return bool(tables)
 
 
-def _new_database(tree: Tree, place: str, company_id: str, said: CompanyFile | None) -> sqlite3.Connection:
+def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: CompanyFile | None) -> sqlite3.Connection:
     store_id = said.store_id if said else f"file-{uuid.uuid4()}"
     state = said.state if said else CompanyState(primary=store_id)
     with suppress(FileExistsError):  # SQLite gives its other files the mode of this one
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        os.chmod(place, 0o600)
-    connection = database.connect(place)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.chmod(path, 0o600)
+    connection = database.connect(path, busy_s=place.busy_s)
     with database.transaction(connection, durable=True):
         if _has_schema(connection):
             return connection
@@ -191,7 +234,7 @@ def _new_database(tree: Tree, place: str, company_id: str, said: CompanyFile | N
         index.set_meta("layout", layout.LAYOUT)
         index.set_meta("store_id", store_id)
         index.set_state(state)
-        rebuilding.rebuild(tree, connection, company_id, lost=said is not None)
+        rebuilding.rebuild(tree, connection, company_id, lost=said is not None, now=place.clock())
     return connection
 
 
@@ -211,7 +254,7 @@ def _make_directories(base: Path, path: Path) -> None:
     for missing in [above for above in (*reversed(base.parents), base) if not above.exists()]:
         missing.mkdir(mode=0o700, exist_ok=True)
         flush_directory(missing.parent)
-    with closing(Tree.open(base)) as root:
+    with closing(Tree.open(base.resolve())) as root:  # DATA_PATH itself may be a link: it is the user's own word
         root.make_directory(path.name)
     with closing(Tree.open(path)) as tree:
         tree.make_directory(layout.OWN)

@@ -51,6 +51,15 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
     )
 
 
+def company_of(tree: Tree) -> str | None:
+    """The company that the files are of when nothing else tells: the first file that vouches for itself does."""
+    for file in tree.walk():
+        if "/summaries/" not in file:
+            with suppress(NotOurs, StrangerInTree, OSError):
+                return read_record(tree.read(file) or b"")[0].company
+    return None
+
+
 def _summaries_last(file: str) -> tuple[bool, str]:
     return "/summaries/" in file, file
 
