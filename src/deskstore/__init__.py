@@ -1,3 +1,194 @@
-"""Keeps the helpdesk data of many companies: on files first, on PostgreSQL and Redis later, without a change in the code that uses it."""
+"""
+Keeps the helpdesk data of many companies: on files first, on PostgreSQL and Redis later, without a change in the code that uses it.
+
+    async with deskstore.open_storage() as storage:
+        await deskstore.save_ticket(storage, "acme", "freshdesk", payload)
+
+Every name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deskstore.bootstrap import Settings, StorageType, open_storage
+    from deskstore.domain.errors import (
+        ArticleNotFound,
+        ClaimLost,
+        CommitOutcomeUnknown,
+        CompanyErased,
+        CompanyMoved,
+        CompanyRequired,
+        ConfigurationError,
+        CorruptRecord,
+        InvalidIdentifier,
+        InvalidRecord,
+        InvalidTransition,
+        MigrationError,
+        StorageBusy,
+        StorageError,
+        StorageUnavailable,
+        TicketNotFound,
+        UncommittedChanges,
+        UnitOfWorkMisuse,
+        VersionConflict,
+    )
+    from deskstore.domain.identifiers import Key, article_key, ticket_key
+    from deskstore.domain.paging import Filter, Page
+    from deskstore.domain.ports import Storage, UnitOfWork, UnitOutcome
+    from deskstore.domain.processing import Checkpoint, Claim, Processing, ProcessingStatus, Progress, Stats
+    from deskstore.domain.receiving import Outcome, Received
+    from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
+    from deskstore.domain.summaries import StaleSummary, Summary
+    from deskstore.facade import DictStorage, StorageFactory, StorageInterface, get_storage
+    from deskstore.formats.platforms import Options
+    from deskstore.services.articles import (
+        article_locales,
+        delete_article,
+        find_article,
+        get_article,
+        list_articles,
+        save_article,
+        save_articles,
+    )
+    from deskstore.services.companies import erase_company, list_companies, platform_stats
+    from deskstore.services.exporting import ExportReport, export_records
+    from deskstore.services.importing import ImportReport, import_records
+    from deskstore.services.processing import (
+        claim_tickets,
+        complete,
+        fail,
+        get_processing_progress,
+        release,
+        renew,
+        update_processing_status,
+    )
+    from deskstore.services.summaries import SummaryDraft, current_summary, save_summary, stale_summaries, summary_history
+    from deskstore.services.tickets import delete_ticket, find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
 
 __version__ = "0.1.0.dev0"
+
+_PLACES = {
+    "bootstrap": "Settings StorageType open_storage",
+    "domain.errors": (
+        "ArticleNotFound ClaimLost CommitOutcomeUnknown CompanyErased CompanyMoved CompanyRequired ConfigurationError CorruptRecord "
+        "InvalidIdentifier InvalidRecord InvalidTransition MigrationError StorageBusy StorageError StorageUnavailable TicketNotFound "
+        "UncommittedChanges UnitOfWorkMisuse VersionConflict"
+    ),
+    "domain.identifiers": "Key article_key ticket_key",
+    "domain.paging": "Filter Page",
+    "domain.ports": "Storage UnitOfWork UnitOutcome",
+    "domain.processing": "Checkpoint Claim Processing ProcessingStatus Progress Stats",
+    "domain.receiving": "Outcome Received",
+    "domain.records": "Article Fields SourceVersion Ticket",
+    "domain.summaries": "StaleSummary Summary",
+    "facade": "DictStorage StorageFactory StorageInterface get_storage",
+    "formats.platforms": "Options",
+    "services.articles": "article_locales delete_article find_article get_article list_articles save_article save_articles",
+    "services.companies": "erase_company list_companies platform_stats",
+    "services.exporting": "ExportReport export_records",
+    "services.importing": "ImportReport import_records",
+    "services.processing": "claim_tickets complete fail get_processing_progress release renew update_processing_status",
+    "services.summaries": "SummaryDraft current_summary save_summary stale_summaries summary_history",
+    "services.tickets": "delete_ticket find_ticket get_ticket list_tickets save_ticket save_tickets",
+}
+_PLACE_OF = {name: f"deskstore.{place}" for place, names in _PLACES.items() for name in names.split()}
+
+__all__ = [
+    "Article",
+    "ArticleNotFound",
+    "Checkpoint",
+    "Claim",
+    "ClaimLost",
+    "CommitOutcomeUnknown",
+    "CompanyErased",
+    "CompanyMoved",
+    "CompanyRequired",
+    "ConfigurationError",
+    "CorruptRecord",
+    "DictStorage",
+    "ExportReport",
+    "Fields",
+    "Filter",
+    "ImportReport",
+    "InvalidIdentifier",
+    "InvalidRecord",
+    "InvalidTransition",
+    "Key",
+    "MigrationError",
+    "Options",
+    "Outcome",
+    "Page",
+    "Processing",
+    "ProcessingStatus",
+    "Progress",
+    "Received",
+    "Settings",
+    "SourceVersion",
+    "StaleSummary",
+    "Stats",
+    "Storage",
+    "StorageBusy",
+    "StorageError",
+    "StorageFactory",
+    "StorageInterface",
+    "StorageType",
+    "StorageUnavailable",
+    "Summary",
+    "SummaryDraft",
+    "Ticket",
+    "TicketNotFound",
+    "UncommittedChanges",
+    "UnitOfWork",
+    "UnitOfWorkMisuse",
+    "UnitOutcome",
+    "VersionConflict",
+    "__version__",
+    "article_key",
+    "article_locales",
+    "claim_tickets",
+    "complete",
+    "current_summary",
+    "delete_article",
+    "delete_ticket",
+    "erase_company",
+    "export_records",
+    "fail",
+    "find_article",
+    "find_ticket",
+    "get_article",
+    "get_processing_progress",
+    "get_storage",
+    "get_ticket",
+    "import_records",
+    "list_articles",
+    "list_companies",
+    "list_tickets",
+    "open_storage",
+    "platform_stats",
+    "release",
+    "renew",
+    "save_article",
+    "save_articles",
+    "save_summary",
+    "save_ticket",
+    "save_tickets",
+    "stale_summaries",
+    "summary_history",
+    "ticket_key",
+    "update_processing_status",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module 'deskstore' has no attribute {name!r}")
+    found: object = getattr(import_module(_PLACE_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

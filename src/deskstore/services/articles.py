@@ -21,7 +21,14 @@ AS_GIVEN: Final = Options()
 
 
 async def save_article(
-    storage: Storage, company_id: str, platform: str, payload: Payload, *, locale: str | None = None, options: Options = AS_GIVEN, force: bool = False
+    storage: Storage,
+    company_id: str,
+    platform: str,
+    payload: Payload,
+    *,
+    locale: str | None = None,
+    options: Options = AS_GIVEN,
+    force: bool = False,
 ) -> Received:
     """
     Keep an article as its platform sent it, and say what became of it.
@@ -39,7 +46,14 @@ async def save_article(
 
 
 async def save_articles(
-    storage: Storage, company_id: str, platform: str, payloads: Iterable[Payload], *, locale: str | None = None, options: Options = AS_GIVEN, force: bool = False
+    storage: Storage,
+    company_id: str,
+    platform: str,
+    payloads: Iterable[Payload],
+    *,
+    locale: str | None = None,
+    options: Options = AS_GIVEN,
+    force: bool = False,
 ) -> Sequence[Received]:
     """
     Keep many articles in their order, in units of at most 1,000 or 8 MB, each kept whole.

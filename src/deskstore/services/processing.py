@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from deskstore.domain.errors import ClaimLost, InvalidRecord, TicketNotFound
-from deskstore.domain.identifiers import ticket_key
+from deskstore.domain.identifiers import Key, ticket_key
 from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing, ProcessingStatus, Progress
 from deskstore.services.attempts import until_saved
@@ -20,6 +20,12 @@ async def get_processing_progress(storage: Storage, company_id: str, platform: s
     """How many tickets of a platform are in which status."""
     async with storage.unit_of_work(company_id) as uow:
         return await uow.progress.progress(platform)
+
+
+async def find_processing(storage: Storage, company_id: str, keys: Collection[Key]) -> Mapping[Key, Processing]:
+    """How far those tickets have come that exist among these keys."""
+    async with storage.unit_of_work(company_id) as uow:
+        return await uow.progress.find_many(keys)
 
 
 async def update_processing_status(storage: Storage, company_id: str, platform: str, ticket_id: str, status: str) -> Processing:

@@ -159,7 +159,7 @@ async def keep(
     judged: Judge,
     *,
     by_value: bool = False,
-    checkpoint: Callable[[Plan], Checkpoint] | None = None,
+    checkpoint: Callable[[Plan], Checkpoint | None] | None = None,
 ) -> tuple[Plan, Committed]:
     """
     Judge a batch and keep what it saves, with its checkpoint, in one unit; where another writer was first, only those records are read again.
@@ -184,14 +184,34 @@ async def keep(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _buffer(uow: UnitOfWork, made: Plan, checkpoint: Callable[[Plan], Checkpoint] | None) -> None:
+async def foresee(storage: Storage, company_id: str, batch: Sequence[Incoming], judged: Judge) -> Plan:
+    """What keep() would do, without doing it."""
+    async with storage.unit_of_work(company_id) as uow:
+        return judged(await _heads(uow, batch, {one.key for one in batch}, by_value=False))
+
+
+def head_of(record: Ticket | Article) -> Head:
+    """A record that is not stored yet, as judge() wants it."""
+    fields = record.fields
+    return Head(
+        key=record.key,
+        sha256=record.sha256,
+        text_digest=fields.text_digest,
+        source_version=fields.source_version,
+        version=record.version,
+        processing=None,
+    )
+
+
+def _buffer(uow: UnitOfWork, made: Plan, checkpoint: Callable[[Plan], Checkpoint | None] | None) -> None:
     for record in made.saves.values():
         if isinstance(record, Ticket):
             uow.tickets.save(record)
         else:
             uow.articles.save(record)
-    if checkpoint is not None:
-        uow.progress.save_checkpoint(checkpoint(made))
+    behind = checkpoint(made) if checkpoint is not None else None
+    if behind is not None:
+        uow.progress.save_checkpoint(behind)
 
 
 async def _heads(uow: UnitOfWork, batch: Sequence[Incoming], keys: Collection[Key], *, by_value: bool) -> dict[Key, Head]:

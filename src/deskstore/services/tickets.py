@@ -21,7 +21,9 @@ from deskstore.services.receiving import Payload, as_bytes, receive_payloads
 AS_GIVEN: Final = Options()
 
 
-async def save_ticket(storage: Storage, company_id: str, platform: str, payload: Payload, *, options: Options = AS_GIVEN, force: bool = False) -> Received:
+async def save_ticket(
+    storage: Storage, company_id: str, platform: str, payload: Payload, *, options: Options = AS_GIVEN, force: bool = False
+) -> Received:
     """
     Keep a ticket as its platform sent it, and say what became of it.
 
@@ -45,7 +47,9 @@ async def save_tickets(
     Raises:
         InvalidRecord: One of them cannot be kept as it is; none was.
     """
-    return await receive_payloads(storage, company_id, payloads, lambda one: platforms.ticket(platform, as_bytes(one), options=options), force=force)
+    return await receive_payloads(
+        storage, company_id, payloads, lambda one: platforms.ticket(platform, as_bytes(one), options=options), force=force
+    )
 
 
 async def get_ticket(storage: Storage, company_id: str, platform: str, ticket_id: str) -> Ticket:

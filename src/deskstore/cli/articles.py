@@ -1,0 +1,92 @@
+"""`deskstore kb`: list knowledge-base articles, and get one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from deskstore.cli.failures import OK
+from deskstore.cli.listing import in_utc, list_options, tell_next
+from deskstore.cli.output import print_json, print_table
+from deskstore.cli.records import article_shown
+from deskstore.cli.shared import Group, company_option, platform_option, shared
+from deskstore.cli.tickets import print_payload
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
+
+LIST_EXAMPLES: Final = """\b
+Examples:
+  deskstore kb list --company acme --platform zendesk
+  deskstore kb list --company acme --json
+"""
+GET_EXAMPLES: Final = """\b
+Examples:
+  deskstore kb get 42 --locale ko --company acme --platform zendesk
+  deskstore kb get 42 --company acme --platform freshdesk --envelope
+"""
+
+
+@click.group("kb", cls=Group)
+def command() -> None:
+    """Knowledge-base articles."""
+
+
+@command.command("list", epilog=LIST_EXAMPLES)
+@company_option
+@platform_option(required=False)
+@list_options
+def list_command(
+    company_id: str,
+    platform: str | None,
+    status: str | None,
+    created_from: datetime | None,
+    created_to: datetime | None,
+    limit: int,
+    after: str | None,
+) -> int:
+    """List articles, those created last first."""
+
+    async def work(storage: Storage) -> int:
+        from deskstore.services.articles import list_articles
+
+        between = {"created_from": in_utc(created_from), "created_to": in_utc(created_to)}
+        page = await list_articles(storage, company_id, platform, status=status, **between, after=after, limit=limit)
+        if shared().as_json:
+            print_json({"articles": [article_shown(article) for article in page.items], "next": page.next})
+            return OK
+        print_table(
+            ["PLATFORM", "ID", "LOCALE", "STATUS", "CREATED", "TITLE"],
+            [
+                (one.platform, one.article_id, one.locale or None, one.fields.status, one.fields.created_at, one.fields.subject)
+                for one in page.items
+            ],
+        )
+        tell_next(page.next)
+        return OK
+
+    return shared().run(work)
+
+
+@command.command("get", epilog=GET_EXAMPLES)
+@click.argument("article_id", metavar="ID")
+@company_option
+@platform_option(required=True)
+@click.option("--locale", default="", metavar="TEXT", help="Its language, where the article has one.")
+@click.option("--envelope", is_flag=True, help="What deskstore knows of it, instead of the payload.")
+def get_command(article_id: str, company_id: str, platform: str, locale: str, envelope: bool) -> int:
+    """Print an article's payload, byte for byte as the platform sent it."""
+
+    async def work(storage: Storage) -> int:
+        from deskstore.services.articles import get_article
+
+        article = await get_article(storage, company_id, platform, article_id, locale)
+        if envelope or shared().as_json:
+            print_json(article_shown(article))
+        else:
+            print_payload(article.payload)
+        return OK
+
+    return shared().run(work)

@@ -1,0 +1,65 @@
+"""`deskstore export`: a company's records as lines of JSON."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from deskstore.cli.failures import FAILED, OK, tell
+from deskstore.cli.kinds import kind_option
+from deskstore.cli.output import print_json
+from deskstore.cli.progress_bar import progress_bar
+from deskstore.cli.shared import Command, company_option, platform_option, shared
+
+if TYPE_CHECKING:
+    from deskstore.domain.identifiers import Kind
+    from deskstore.domain.ports import Storage
+    from deskstore.services.exporting import ExportReport
+
+EXAMPLES: Final = """\b
+Examples:
+  deskstore export --company acme --platform freshdesk -o tickets.ndjson
+  deskstore export --company acme --kind articles -o articles.ndjson.gz
+  deskstore export --company acme --envelope -o - | deskstore import - --company copy
+"""
+
+
+@click.command("export", cls=Command, epilog=EXAMPLES)
+@company_option
+@platform_option(required=False)
+@kind_option("What to write.", default="tickets")
+@click.option("--envelope", is_flag=True, help="Write what deskstore knows of each record too; an import then gives it the same id.")
+@click.option("-o", "--output", required=True, metavar="FILE", help="Where to; - is the standard output.")
+def command(company_id: str, platform: str | None, kind: Kind, envelope: bool, output: str) -> int:
+    """Write a company's records to a file: NDJSON, one payload a line, untouched."""
+    shared().if_interrupted = f"interrupted: {output} was not written; run the same command again"
+
+    async def work(storage: Storage) -> int:
+        from deskstore.services.companies import platform_stats
+        from deskstore.services.exporting import export_records
+
+        stats = [one for one in await platform_stats(storage, company_id) if platform in (None, one.platform)]
+        kept = {"ticket": sum(one.tickets for one in stats), "article": sum(one.articles for one in stats)}
+        to = sys.stdout.buffer if output == "-" else Path(output)
+        with progress_bar("exporting", kept[kind], unit="records") as advance:
+            report = await export_records(storage, company_id, to, kind=kind, platform=platform, envelope=envelope, on_progress=advance)
+        return closing(report, kind, output, left_out=sum(kept.values()) - kept[kind])
+
+    return shared().run(work)
+
+
+def closing(report: ExportReport, kind: Kind, output: str, *, left_out: int) -> int:
+    """Say what was written and what was not, and give the exit code."""
+    damaged = [str(error) for error in report.damaged]
+    if shared().as_json and output != "-":
+        print_json({"records": report.records, "kind": kind, "damaged": damaged, "output": output})
+    tell(f"{report.records:,} {kind}s written to {'the standard output' if output == '-' else output}")
+    if left_out:
+        other = "articles" if kind == "ticket" else "tickets"
+        tell(f"{left_out:,} {other} are kept too: export them with --kind {other}")
+    for fault in damaged:
+        tell(f"left out: {fault}")
+    return FAILED if damaged else OK

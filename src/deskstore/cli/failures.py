@@ -1,0 +1,106 @@
+"""From whatever goes wrong to one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from deskstore.cli.shared import Shared
+
+if TYPE_CHECKING:
+    from deskstore.domain.errors import StorageError
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+REJECTED: Final = 3
+UNAVAILABLE: Final = 4
+BUSY: Final = 5
+INTERRUPTED: Final = 130
+NO_READER: Final = 141
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> int:
+    """The exit code of a command line, after one line on stderr where something went wrong."""
+    said = Shared()
+    _never_fail_to_print()
+    try:
+        code = command.main(args=[*arguments], prog_name="deskstore", standalone_mode=False, obj=said)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else OK
+    except click.ClickException as error:
+        return _fail(_usage(error), USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(said.if_interrupted, INTERRUPTED)
+    except BrokenPipeError:
+        _forget_output()
+        return NO_READER
+    except OSError as error:
+        return _explained(said, error, _of_system(error), FAILED if error.filename is None else USAGE)
+    except _storage_error() as error:
+        return _explained(said, error, str(error), code_of(error))
+
+
+def code_of(error: StorageError) -> int:
+    """The exit code that an error stands for."""
+    from deskstore.domain import errors
+
+    if isinstance(error, errors.ConfigurationError | errors.InvalidIdentifier):
+        return USAGE
+    if isinstance(error, errors.StorageBusy):
+        return BUSY
+    unreachable = errors.StorageUnavailable | errors.CommitOutcomeUnknown | errors.CompanyMoved
+    return UNAVAILABLE if isinstance(error, unreachable) else FAILED
+
+
+def tell(text: str) -> None:
+    """One message on stderr."""
+    click.echo(f"deskstore: {text}", err=True)
+
+
+def _storage_error() -> type[StorageError]:
+    from deskstore.domain.errors import StorageError
+
+    return StorageError
+
+
+def _of_system(error: OSError) -> str:
+    if error.filename is None:
+        return f"the system said: {error.strerror or error}"
+    return f"{error.filename}: {error.strerror}: check the name and who may use it"
+
+
+def _usage(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    text = " ".join(error.format_message().split())
+    return f"{text} (see {context.command_path} --help)" if context else text
+
+
+def _explained(said: Shared, error: Exception, text: str, code: int) -> int:
+    if said.is_verbose:
+        traceback.print_exception(error)
+    return _fail(text, code)
+
+
+def _fail(text: str, code: int) -> int:
+    tell(" ".join(text.splitlines()))
+    return code
+
+
+def _never_fail_to_print() -> None:
+    """What a terminal's encoding lacks is shown escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
+def _forget_output() -> None:
+    """Let the interpreter's last flush go nowhere, so that it has nothing to say about the reader that left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,165 @@
+"""`deskstore import`: records from exported files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+from click.decorators import FC
+
+from deskstore.cli.failures import FAILED, OK, REJECTED, tell
+from deskstore.cli.kinds import kind_option
+from deskstore.cli.output import print_json, print_table
+from deskstore.cli.progress_bar import progress_bar
+from deskstore.cli.shared import Command, company_option, platform_option, shared
+
+if TYPE_CHECKING:
+    from deskstore.cli.records import Shown
+    from deskstore.domain.identifiers import Kind
+    from deskstore.domain.ports import Storage
+    from deskstore.services.importing import ImportReport
+
+OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "rejected")
+EXAMPLES: Final = """\b
+Examples:
+  deskstore import tickets.json --company acme --platform freshdesk
+  deskstore import articles.ndjson.gz --company acme --platform helpcenter --kind articles --locale ko
+  deskstore import page-*.json --company acme --platform zendesk --dry-run
+  deskstore import tickets.rejects.ndjson --company acme --platform freshdesk
+"""
+_FIELDS: Final = ("id", "subject", "status", "priority", "requester", "created", "updated", "locale")
+
+
+def _field_options(function: FC) -> FC:
+    for name in reversed(_FIELDS):
+        function = click.option(f"--{name}-field", metavar="NAME", help=f"The field that holds the {name}; dots lead inside.")(function)
+    return function
+
+
+@click.command("import", cls=Command, epilog=EXAMPLES)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@company_option
+@platform_option(required=False)
+@kind_option("What the records are; the first one's keys tell it otherwise.")
+@click.option("--locale", metavar="TEXT", help="The language of articles that do not say it.")
+@_field_options
+@click.option("--dry-run", is_flag=True, help="Only say what would become of the records.")
+@click.option("--rejects", metavar="FILE", help="Where rejected records go [default: NAME.rejects.ndjson here].")
+@click.option("--restart", is_flag=True, help="Begin anew, whatever was interrupted.")
+def command(
+    files: tuple[str, ...],
+    company_id: str,
+    platform: str | None,
+    kind: Kind | None,
+    locale: str | None,
+    dry_run: bool,
+    rejects: str | None,
+    restart: bool,
+    **fields: str | None,
+) -> int:
+    """
+    Take records in from files that a helpdesk exported.
+
+    JSON documents, arrays, pages and NDJSON, plain or compressed with gzip or zstd; - is the standard input. Whatever was interrupted goes
+    on where it stopped when the same command is run again; importing a file twice changes nothing.
+    """
+    rejected = Path(rejects) if rejects else Path(f"{_stem(files[0])}.rejects.ndjson")
+    _refuse_own_rejects(files, rejected)
+    shared().if_interrupted = "interrupted: what was kept stays; run the same command again and it goes on from there"
+
+    async def work(storage: Storage) -> int:
+        from deskstore.formats.platforms import Options
+        from deskstore.services.importing import ImportProgress, import_records
+
+        with progress_bar("importing", _size_bytes(files), unit="bytes") as advance:
+
+            def show(progress: ImportProgress) -> None:
+                advance(progress.read_bytes)
+
+            report = await import_records(
+                storage,
+                company_id,
+                platform,
+                [_source(name) for name in files],
+                kind=kind,
+                locale=locale,
+                options=Options(**fields),
+                rejects=rejected,
+                on_progress=show,
+                restart=restart,
+                dry_run=dry_run,
+            )
+        return closing(report, company_id, rejected, dry_run=dry_run)
+
+    return shared().run(work)
+
+
+def closing(report: ImportReport, company_id: str, rejects: Path, *, dry_run: bool) -> int:
+    """Print what became of the records, and give the exit code."""
+    if shared().as_json:
+        print_json(report_shown(report, company_id, rejects, dry_run=dry_run))
+    else:
+        print_table([f"#{name.upper()}" for name in OUTCOMES], [[getattr(report, name) for name in OUTCOMES]])
+    for line in remarks(report, rejects, dry_run=dry_run):
+        tell(line)
+    if report.damaged:
+        return FAILED
+    return REJECTED if report.rejected else OK
+
+
+def remarks(report: ImportReport, rejects: Path, *, dry_run: bool) -> Sequence[str]:
+    """What else is to be said, a line each."""
+    said = [f"{name}: {form}, {report.kind}s" for name, form in report.detected.items()]
+    if report.began_anew:
+        said.append("an import of these files was interrupted, but they are not what they were: began anew")
+    if report.resumed_at:
+        said.append(f"went on behind record {report.resumed_at:,}, where it was interrupted")
+    said += [f"rejected: {reject.place}: {reject.reason}" for reject in report.rejects]
+    if report.rejected and not dry_run:
+        said.append(f"{report.rejected:,} rejected records are in {rejects}: mend them there and import that file")
+    if dry_run:
+        said.append("nothing was kept: this was a dry run")
+    return said
+
+
+def report_shown(report: ImportReport, company_id: str, rejects: Path, *, dry_run: bool) -> Shown:
+    """The report as JSON."""
+    return {
+        "company": company_id,
+        "kind": report.kind,
+        "records": report.records,
+        **{name: getattr(report, name) for name in OUTCOMES},
+        "damaged": report.damaged,
+        "resumed_at": report.resumed_at,
+        "dry_run": dry_run,
+        "detected": {name: str(form) for name, form in report.detected.items()},
+        "rejects_file": str(rejects) if report.rejected and not dry_run else None,
+        "rejects": [{"file": one.place.file, "line": one.place.line, "reason": one.reason} for one in report.rejects],
+    }
+
+
+def _source(name: str) -> Path | IO[bytes]:
+    return sys.stdin.buffer if name == "-" else Path(name)
+
+
+def _stem(name: str) -> str:
+    """A file's name without what says how it is written."""
+    stem = "standard-input" if name == "-" else Path(name).name
+    for suffix in (".gz", ".zst", ".json", ".ndjson", ".jsonl"):
+        stem = stem.removesuffix(suffix)
+    return stem
+
+
+def _size_bytes(files: Sequence[str]) -> int | None:
+    try:
+        return sum(Path(name).stat().st_size for name in files)
+    except OSError:
+        return None  # the standard input, or a file that opening will complain about
+
+
+def _refuse_own_rejects(files: Sequence[str], rejects: Path) -> None:
+    if any(Path(name).resolve() == rejects.resolve() for name in files if name != "-"):
+        raise click.UsageError(f"{rejects} is read and would take the rejected records too: name another file with --rejects")

@@ -1,0 +1,113 @@
+"""`deskstore ticket`: list tickets, and get one."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from deskstore.cli.failures import OK
+from deskstore.cli.listing import in_utc, list_options, tell_next
+from deskstore.cli.output import on_terminal, print_json, print_table
+from deskstore.cli.records import ticket_shown
+from deskstore.cli.shared import Group, company_option, platform_option, shared
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
+
+STATUSES: Final = ("pending", "processing", "completed", "failed")
+LIST_EXAMPLES: Final = """\b
+Examples:
+  deskstore ticket list --company acme --platform freshdesk --status 2
+  deskstore ticket list --company acme --processing failed --json
+"""
+GET_EXAMPLES: Final = """\b
+Examples:
+  deskstore ticket get 42 --company acme --platform freshdesk
+  deskstore ticket get 42 --company acme --platform freshdesk --envelope
+"""
+
+
+@click.group("ticket", cls=Group)
+def command() -> None:
+    """Tickets."""
+
+
+@command.command("list", epilog=LIST_EXAMPLES)
+@company_option
+@platform_option(required=False)
+@click.option("--processing", type=click.Choice(STATUSES), help="Those whose processing has come so far.")
+@list_options
+def list_command(
+    company_id: str,
+    platform: str | None,
+    processing: str | None,
+    status: str | None,
+    created_from: datetime | None,
+    created_to: datetime | None,
+    limit: int,
+    after: str | None,
+) -> int:
+    """List tickets, those created last first."""
+
+    async def work(storage: Storage) -> int:
+        from deskstore.domain.processing import ProcessingStatus
+        from deskstore.services.processing import find_processing
+        from deskstore.services.tickets import list_tickets
+
+        page = await list_tickets(
+            storage,
+            company_id,
+            platform,
+            status=status,
+            processing=ProcessingStatus(processing) if processing else None,
+            created_from=in_utc(created_from),
+            created_to=in_utc(created_to),
+            after=after,
+            limit=limit,
+        )
+        found = await find_processing(storage, company_id, [ticket.key for ticket in page.items])
+        if shared().as_json:
+            print_json({"tickets": [ticket_shown(ticket, found.get(ticket.key)) for ticket in page.items], "next": page.next})
+            return OK
+        print_table(
+            ["PLATFORM", "ID", "STATUS", "PROCESSING", "CREATED", "SUBJECT"],
+            [
+                (one.platform, one.ticket_id, one.fields.status, found[one.key].status, one.fields.created_at, one.fields.subject)
+                for one in page.items
+            ],
+        )
+        tell_next(page.next)
+        return OK
+
+    return shared().run(work)
+
+
+@command.command("get", epilog=GET_EXAMPLES)
+@click.argument("ticket_id", metavar="ID")
+@company_option
+@platform_option(required=True)
+@click.option("--envelope", is_flag=True, help="What deskstore knows of it, instead of the payload.")
+def get_command(ticket_id: str, company_id: str, platform: str, envelope: bool) -> int:
+    """Print a ticket's payload, byte for byte as the platform sent it."""
+
+    async def work(storage: Storage) -> int:
+        from deskstore.services.processing import find_processing
+        from deskstore.services.tickets import get_ticket
+
+        ticket = await get_ticket(storage, company_id, platform, ticket_id)
+        if envelope or shared().as_json:
+            found = await find_processing(storage, company_id, [ticket.key])
+            print_json(ticket_shown(ticket, found.get(ticket.key)))
+        else:
+            print_payload(ticket.payload)
+        return OK
+
+    return shared().run(work)
+
+
+def print_payload(payload: bytes) -> None:
+    """The exact bytes, and on a terminal the end of the line."""
+    click.echo(payload, nl=on_terminal(sys.stdout))

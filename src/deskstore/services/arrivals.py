@@ -1,0 +1,192 @@
+"""The records of an import's sources, one after another: each on its way in, or refused with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import IO, Final, TypeVar
+
+import msgspec
+from attrs import Factory, define, evolve, field, frozen
+
+from deskstore.domain.errors import InvalidRecord
+from deskstore.domain.identifiers import TICKET, Key, Kind, checked_key
+from deskstore.domain.payloads import Parsed
+from deskstore.domain.records import Incoming
+from deskstore.formats import platforms
+from deskstore.formats.json import load
+from deskstore.formats.platforms import Options
+from deskstore.formats.streams import Detected, Place, RecordReader, Reject, Slice, read_records
+from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
+from deskstore.services.rejects import raw_of
+
+Source = Path | IO[bytes]
+"""A file, or an open binary reader such as standard input, which is read once and left open."""
+
+T = TypeVar("T")
+
+_ID: Final = "_deskstore_id"  #: under which an envelope's id is shown to the platform's mapping; the payload itself never holds it
+
+
+@frozen(kw_only=True)
+class Arrival:
+    """One record of a source: on its way in, or refused."""
+
+    place: Place
+    raw: bytes  #: as it was read
+    incoming: Incoming | None = None
+    reason: str = ""  #: why it was refused
+
+    def refused(self, reason: str) -> Reject:
+        """The record as one that is not kept."""
+        return Reject(place=self.place, reason=reason, raw=self.raw)
+
+
+@frozen(kw_only=True)
+class Reading:
+    """How records are to be read."""
+
+    platform: str | None  #: None: each record's envelope says it
+    kind: Kind | None = None  #: None: the keys of the first record tell it
+    locale: str | None = None
+    options: Options = field(factory=Options)
+
+    def of_first(self, first: Slice) -> Reading:
+        """The same reading, once the first record is known."""
+        return self if self.kind else evolve(self, kind=_kind_of(first.value))
+
+    def incoming(self, payload: bytes, value: Parsed) -> Incoming:
+        """
+        A record on its way in.
+
+        Raises:
+            InvalidRecord: It is no such record, or cannot be kept as it is.
+        """
+        if _is_envelope(value):
+            return self._unwrapped(payload, value)
+        if (raw := raw_of(value)) is not None:
+            return self.incoming(raw, load(raw))
+        if self.platform is None:
+            raise InvalidRecord("nothing says which platform it is from: name one with --platform")
+        if reason := self.refusal(value):
+            raise InvalidRecord(reason)
+        return self._mapped(self.platform, payload, value, self.kind or TICKET, self.options)
+
+    def refusal(self, value: Parsed) -> str | None:
+        """Why a record is none of those that are meant; None for one that is, or that says for itself what it is."""
+        if self.platform is None or _is_envelope(value) or raw_of(value) is not None:
+            return None
+        return platforms.refusal(self.platform, value, self.kind)
+
+    def _mapped(self, platform: str, payload: bytes, value: Parsed, kind: Kind, options: Options) -> Incoming:
+        if kind == TICKET:
+            return platforms.ticket(platform, payload, value, options)
+        return platforms.article(platform, payload, value, locale=self.locale, options=options)
+
+    def _unwrapped(self, line: bytes, value: Parsed) -> Incoming:
+        key = _key_of(value)
+        payload = bytes(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["payload"])
+        shown = {**load(payload), _ID: key.id}
+        options = evolve(self.options, id_field=_ID)
+        return evolve(self._mapped(key.platform, payload, shown, key.kind, options), key=key)
+
+
+def _is_envelope(value: Parsed) -> bool:
+    return value.get("deskstore") == 1 and isinstance(value.get("payload"), dict)
+
+
+def _key_of(envelope: Parsed) -> Key:
+    kind: object = envelope.get("kind")
+    if kind not in ("ticket", "article"):
+        raise InvalidRecord(f"its envelope is of the kind {kind!a}: this release knows ticket and article")
+    return checked_key(Key(kind, envelope.get("platform", ""), envelope.get("id", ""), envelope.get("locale", "")))
+
+
+def _kind_of(value: Parsed) -> Kind | None:
+    """What a record is; None as long as nothing can tell, because it is one that an earlier import rejected, and still broken."""
+    try:
+        if _is_envelope(value):
+            return _key_of(value).kind
+        raw = raw_of(value)
+        return platforms.kind_of(load(raw) if raw is not None else value) or TICKET
+    except InvalidRecord:
+        return None
+
+
+@define(kw_only=True)
+class Arrivals:
+    """The sources of a run, read one after another."""
+
+    sources: Sequence[Source]
+    reading: Reading
+    read_bytes: int = 0  #: of the sources as they lie on the disk
+    detected: dict[str, Detected] = Factory(dict[str, Detected])  #: what each source turned out to be
+
+    async def refuse_strangers(self) -> None:
+        """Raise InvalidRecord when a file begins with something that is no such record, before anything of any file is received."""
+        for source in self.sources:
+            if isinstance(source, Path):
+                async with self._open(source) as reader, aclosing(aiter(reader)) as found:
+                    self._refuse_stranger(await anext(found, None))
+
+    def _refuse_stranger(self, first: Slice | Reject | None) -> None:
+        if isinstance(first, Slice) and (reason := self.reading.of_first(first).refusal(first.value)):
+            raise InvalidRecord(f"{first.place.file}: {reason}")
+
+    async def stream(self) -> AsyncGenerator[Arrival, None]:
+        """The records in their order."""
+        done_bytes = 0
+        for source in self.sources:
+            async with self._open(source) as reader, aclosing(aiter(reader)) as found:
+                async for one in found:
+                    yield self._arrival(one)
+                    self.read_bytes = done_bytes + reader.source.taken_bytes
+                done_bytes += reader.source.taken_bytes
+                if reader.detected:
+                    self.detected[reader.source.name] = reader.detected
+
+    def _arrival(self, one: Slice | Reject) -> Arrival:
+        if isinstance(one, Reject):
+            return Arrival(place=one.place, raw=one.raw, reason=one.reason)
+        self.reading = self.reading.of_first(one)
+        try:
+            return Arrival(place=one.place, raw=one.payload, incoming=self.reading.incoming(one.payload, one.value))
+        except InvalidRecord as error:
+            return Arrival(place=one.place, raw=one.payload, reason=str(error))
+
+    def _open(self, source: Source) -> RecordReader:
+        chosen = self.reading.options.id_field
+        return read_records(source, id_fields=[chosen, chosen.partition(".")[0]] if chosen else [])
+
+
+async def in_batches(arrivals: AsyncIterator[Arrival]) -> AsyncGenerator[list[Arrival], None]:
+    """The records in units of a batch, in their order; a record may come twice in one."""
+    batch: list[Arrival] = []
+    size_bytes = 0
+    async for one in arrivals:
+        if len(batch) >= BATCH_RECORDS or (batch and size_bytes + len(one.raw) > BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(one)
+        size_bytes += len(one.raw)
+    if batch:
+        yield batch
+
+
+async def ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same items, each made while the one before it is in use: reading and writing take turns at the processor."""
+    following = asyncio.create_task(_next(items))
+    try:
+        while (item := await following) is not None:
+            following = asyncio.create_task(_next(items))
+            yield item
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
+        await items.aclose()
+
+
+async def _next(items: AsyncGenerator[T, None]) -> T | None:
+    return await anext(items, None)

@@ -1,0 +1,95 @@
+"""The file of records that an import could not keep: one JSON object a line, with the reason, to be mended and imported again."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import IO, Final, Self
+
+import orjson
+
+from deskstore.domain.errors import ConfigurationError, InvalidRecord
+from deskstore.formats.streams import Reject
+
+_PLACE: Final = {"file", "line", "reason"}
+
+
+class RejectsFile:
+    """
+    Where an import puts what it could not keep; made when there is something to put there.
+
+    Args:
+        path: None: nothing is written, but counted as if it were.
+        kept_bytes: How much of it an interrupted run had acknowledged; what follows that is cut off and comes again.
+    """
+
+    def __init__(self, path: Path | None, kept_bytes: int = 0) -> None:
+        self._path = path
+        self._kept_bytes = kept_bytes
+        self._size_bytes = kept_bytes
+        self._file: IO[bytes] | None = None
+
+    def put(self, rejects: Iterable[Reject]) -> int:
+        """Write these behind what is acknowledged, in place of those put there before, safe on the disk; the size the file has then."""
+        lines = b"".join(as_line(reject) for reject in rejects)
+        self._size_bytes = self._kept_bytes + len(lines)
+        if self._path is not None and (lines or self._file):
+            file = self._file or self._open(self._path)
+            file.truncate(self._kept_bytes)
+            file.seek(self._kept_bytes)
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        return self._size_bytes
+
+    def acknowledge(self) -> None:
+        """What was put there stays, whatever is put behind it."""
+        self._kept_bytes = self._size_bytes
+
+    def _open(self, path: Path) -> IO[bytes]:
+        try:
+            self._file = path.open("r+b" if self._kept_bytes else "wb")
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot take the rejected records ({error.strerror}): name another file") from error
+        return self._file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def holds(path: Path | None, size_bytes: int) -> bool:
+    """Whether the rejects file of an interrupted run still has what that run acknowledged."""
+    return path is None or not size_bytes or (path.is_file() and path.stat().st_size >= size_bytes)
+
+
+def as_line(reject: Reject) -> bytes:
+    """A reject as it stands in the file; raw bytes that are no text are given in base64."""
+    said: dict[str, object] = {"file": reject.place.file, "line": reject.place.line, "reason": reject.reason}
+    try:
+        said["raw"] = reject.raw.decode()
+    except UnicodeDecodeError:
+        said["raw_base64"] = base64.b64encode(reject.raw).decode()
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def raw_of(value: Mapping[str, object]) -> bytes | None:
+    """
+    The record that a line of a rejects file holds; None for anything else.
+
+    Raises:
+        InvalidRecord: It is such a line, and was spoilt.
+    """
+    if value.keys() == _PLACE | {"raw"} and isinstance(raw := value["raw"], str):
+        return raw.encode("utf-8", errors="surrogatepass")
+    if value.keys() == _PLACE | {"raw_base64"} and isinstance(coded := value["raw_base64"], str):
+        try:
+            return base64.b64decode(coded, validate=True)
+        except ValueError as error:
+            raise InvalidRecord(f"its raw_base64 is no base64 ({error}): restore it, or write the record itself under 'raw'") from error
+    return None
