@@ -1,13 +1,15 @@
-"""How often a list asks the storage."""
+"""How often an operation goes to the storage."""
 
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.identifiers import Key
 from deskstore.domain.paging import Filter, Page
-from deskstore.domain.ports import ProgressReads, RecordReads, Storage, SummaryReads
+from deskstore.domain.ports import Backend, BeforeCommit, ProgressReads, RecordReads, Storage, SummaryReads
 from deskstore.domain.processing import Processing
+from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.facade import DictStorage
@@ -20,7 +22,7 @@ R = TypeVar("R", Ticket, Article)
 
 
 class CountingStorage(WrappedStorage):
-    """Notes each read."""
+    """Notes each trip."""
 
     def __init__(self, beneath: Storage) -> None:
         super().__init__(beneath)
@@ -29,6 +31,14 @@ class CountingStorage(WrappedStorage):
     async def find_many(self, reads: RecordReads[R], keys: Collection[Key]) -> Mapping[Key, R]:
         self.trips.append("find")
         return await super().find_many(reads, keys)
+
+    async def heads(self, reads: RecordReads[R], keys: Collection[Key]) -> Mapping[Key, Head]:
+        self.trips.append("heads")
+        return await super().heads(reads, keys)
+
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        self.trips.append("commit")
+        return await super().apply(backend, changes, before_commit)
 
     async def page(self, reads: RecordReads[R], where: Filter, after: str | None, limit: int) -> Page[R]:
         self.trips.append(f"page of {limit}")
@@ -45,6 +55,19 @@ class CountingStorage(WrappedStorage):
     async def processing(self, reads: ProgressReads, keys: Collection[Key]) -> Mapping[Key, Processing]:
         self.trips.append("processing")
         return await super().processing(reads, keys)
+
+
+async def test_a_save_looks_once_and_a_second_time_only_where_other_bytes_are_stored(storage: Storage) -> None:
+    counting = CountingStorage(storage)
+    desk = DictStorage(counting)
+
+    await desk.save_ticket(ACME, "freshdesk", freshdesk())
+    await desk.save_ticket(ACME, "freshdesk", freshdesk())
+    as_new_and_unchanged, counting.trips = counting.trips, []
+    await desk.save_ticket(ACME, "freshdesk", freshdesk(priority=4))
+
+    assert as_new_and_unchanged == ["heads", "commit", "heads"]
+    assert counting.trips == ["heads", "find", "commit"]
 
 
 async def test_a_page_is_three_trips(storage: Storage) -> None:

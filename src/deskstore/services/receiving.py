@@ -225,8 +225,10 @@ async def _heads(uow: UnitOfWork, batch: Sequence[Incoming], keys: Collection[Ke
 async def _of_equal_value(uow: UnitOfWork, batch: Sequence[Incoming], heads: Heads) -> dict[Key, Head]:
     """The heads of stored records that hold the value of the payload that came, as if they held its bytes."""
     differ = {one.key: one for one in batch if one.key in heads and heads[one.key].sha256 != one.sha256}
-    stored: dict[Key, Ticket | Article] = dict(await uow.tickets.find_many([key for key in differ if key.kind == TICKET]))
-    stored |= await uow.articles.find_many([key for key in differ if key.kind == ARTICLE])
+    tickets = [key for key in differ if key.kind == TICKET]
+    articles = [key for key in differ if key.kind == ARTICLE]
+    stored: dict[Key, Ticket | Article] = dict(await uow.tickets.find_many(tickets)) if tickets else {}
+    stored |= await uow.articles.find_many(articles) if articles else {}
     return {
         key: evolve(heads[key], sha256=differ[key].sha256)
         for key, record in stored.items()
