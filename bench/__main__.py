@@ -1,0 +1,96 @@
+"""
+`python3 dev.py bench`: measure what is promised, each subject interleaved with its reference in one run.
+
+Writes one JSON document with every sample and the plots to bench/results/, and a table to the terminal. Ends with 1 when a bar was missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bench import machine, peers, reading, saving, start, transfer
+from bench.bars import Finding
+from bench.measuring import FULL, LEAST_ROUNDS, QUICK, USUAL, Part, Run
+from bench.report import Report
+
+HERE: Final = Path(__file__).resolve().parent
+PARTS: Final[dict[str, Part]] = {
+    "saving": saving.measure,
+    "reading": reading.measure,
+    "transfer": transfer.measure,
+    "memory": transfer.measure_memory,
+    "start": start.measure,
+}
+GROUPS: Final = {"file": ("saving", "reading", "transfer", "memory")}
+PEERS: Final = "peers"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code of one run."""
+    options = _parser().parse_args(arguments)
+    logging.getLogger("deskstore").setLevel(logging.CRITICAL)  # a rebuilt index is what is measured, and nothing to warn of
+    place = Path(tempfile.mkdtemp(prefix="bench-", dir=options.dir))
+    try:
+        report = asyncio.run(_measured(options, place))
+    finally:
+        shutil.rmtree(place)
+    print("\n".join(report.lines()))
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{'-'.join(_parts(options.parts))}"
+    for path in report.write(HERE / "results", name):
+        print(f"written: {path.relative_to(HERE.parent)}")
+    return 1 if report.missed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="dev.py bench", description="Measure what is promised; without a part: everything.")
+    made.add_argument("parts", nargs="*", metavar="part", help=f"some of: {', '.join([*GROUPS, *PARTS, PEERS])}")
+    size = made.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="sizes", action="store_const", const=QUICK, default=USUAL, help="a tenth of the records")
+    size.add_argument("--full", dest="sizes", action="store_const", const=FULL, help="memory is measured up to a million records")
+    made.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"of each subject, at least {LEAST_ROUNDS}")
+    made.add_argument("--seed", type=int, default=1, help="of the tickets")
+    made.add_argument("--dir", type=Path, default=HERE, help="a directory on the disk to measure")
+    return made
+
+
+def _parts(named: Sequence[str]) -> list[str]:
+    wanted = [*named] or [*GROUPS, "start", PEERS]
+    unknown = {*wanted} - {*GROUPS, *PARTS, PEERS}
+    if unknown:
+        raise SystemExit(f"dev.py bench: there is no part {', '.join(sorted(unknown))}; choose from {', '.join([*GROUPS, *PARTS, PEERS])}")
+    return wanted
+
+
+async def _measured(options: argparse.Namespace, place: Path) -> Report:
+    run = Run(
+        place=place,
+        seed=options.seed,
+        sizes=options.sizes,
+        rounds=max(options.rounds, LEAST_ROUNDS),
+        fsync_ms=machine.fsync_ms(place),
+    )
+    about = {"when": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", **machine.about(place), "seed": run.seed, "fsync_ms": round(run.fsync_ms, 2)}
+    before, parts = machine.load(), _parts(options.parts)
+    findings: list[Finding] = []
+    for name in [part for named in parts for part in GROUPS.get(named, (named,)) if part != PEERS]:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        findings += await PARTS[name](run)
+    compared = await peers.measure(run) if PEERS in parts else []
+    about |= {"load_before": before, "load_after": machine.load()}
+    return Report(about=about, findings=findings, comparisons=compared, missing=peers.missing() if PEERS in parts else [])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

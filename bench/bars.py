@@ -1,0 +1,127 @@
+"""What is to be reached: every bar with the figure it must keep, and the one that an excellent implementation reaches."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from statistics import median
+from typing import Final
+
+from attrs import field, frozen
+
+TIMES: Final = "x"
+MILLISECONDS: Final = "ms"
+MEBIBYTES: Final = "MiB"
+MODULES: Final = "modules"
+
+
+class Verdict(StrEnum):
+    """What a measurement says of its bar."""
+
+    AIM = "aim reached"
+    MUST = "reached"
+    MISSED = "missed"
+    NOT_HERE = "not here"  #: this machine or this checkout cannot tell
+
+
+@frozen(kw_only=True)
+class Bar:
+    """One promise in figures; most are ratios of two times, because times alone do not travel."""
+
+    name: str
+    must: float
+    aim: float | None = None
+    unit: str = TIMES
+    at_least: bool = False  #: the figure is one of those that should be large: how many times faster the subject is
+
+    def verdict(self, measured: float) -> Verdict:
+        """What a figure says."""
+        if self.aim is not None and self._keeps(measured, self.aim):
+            return Verdict.AIM
+        return Verdict.MUST if self._keeps(measured, self.must) else Verdict.MISSED
+
+    def _keeps(self, measured: float, limit: float) -> bool:
+        return measured >= limit if self.at_least else measured <= limit
+
+
+@frozen(kw_only=True)
+class Samples:
+    """What one subject took, one figure a round, in the order of the rounds."""
+
+    name: str
+    values: tuple[float, ...]
+    cpu: tuple[float, ...] = ()  #: seconds of processor time of the same rounds, where that is known
+
+    @property
+    def middle(self) -> float:
+        """The median."""
+        return median(self.values)
+
+
+@frozen(kw_only=True)
+class Finding:
+    """A bar and what was measured for it."""
+
+    bar: Bar
+    subject: Samples | None = None  #: None: nothing was measured, and the note says why
+    reference: Samples | None = None  #: None where the bar is no ratio
+    note: str = ""
+    scale: float = field(default=1.0)  #: from the samples' unit to the bar's
+
+    @property
+    def measured(self) -> float | None:
+        """The figure that is held against the bar: of medians."""
+        if self.subject is None:
+            return None
+        return self._figure(self.subject.middle, self.reference.middle if self.reference else None)
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """The least and the greatest figure that a single round would have given."""
+        if self.subject is None:
+            return None
+        others = self.reference.values if self.reference else (None,) * len(self.subject.values)
+        single = [self._figure(one, other) for one, other in zip(self.subject.values, others, strict=True)]
+        return min(single), max(single)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the measurement says of the bar."""
+        return Verdict.NOT_HERE if self.measured is None else self.bar.verdict(self.measured)
+
+    def _figure(self, one: float, other: float | None) -> float:
+        if other is None:
+            return one * self.scale
+        return other / one if self.bar.at_least else one / other
+
+
+# -- the file storage ----------------------------------------------------------------------------------------------------------------------
+
+BULK_FLOOR: Final = Bar(name="bulk save, units of 1,000 / floor", must=2.0, aim=1.5)
+BULK_SQLITE: Final = Bar(name="bulk save / SQLite", must=9, aim=6)
+BULK_PER_RECORD: Final = Bar(name="bulk save / per record", must=0.5, aim=0.3)
+UNIT_OF_3: Final = Bar(name="unit of 3, durable / SQLite", must=3.5, aim=2.0)
+GROUP_COMMIT: Final = Bar(name="16 tasks, one ticket each / one task (throughput)", must=3, aim=6, at_least=True)
+PAGE_SQLITE: Final = Bar(name="page of 100 with a status, of many / SQLite", must=4, aim=2.5)
+PAGE_LARGE: Final = Bar(name="the same page of many / of a thousand", must=1.5, aim=1.2)
+LISTING: Final = Bar(name="listing of the original / our page", must=500, aim=2_000, at_least=True)
+FIND: Final = Bar(name="find / SQLite in a thread", must=3, aim=2)
+OPEN: Final = Bar(name="clean open with many tickets", must=20, aim=5, unit=MILLISECONDS)
+OPEN_LARGE: Final = Bar(name="clean open with many / with a thousand", must=1.5, aim=1.2)
+REBUILD: Final = Bar(name="rebuild of a lost index / reading and parsing all files", must=3, aim=2)
+IMPORT: Final = Bar(name="import of NDJSON: rate / bulk save alone", must=0.6, aim=0.8, at_least=True)
+EXPORT: Final = Bar(name="export to NDJSON: rate / bulk save alone", must=0.6, aim=0.8, at_least=True)
+IMPORT_MEMORY: Final = Bar(name="import: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
+EXPORT_MEMORY: Final = Bar(name="export: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
+
+# -- start-up ------------------------------------------------------------------------------------------------------------------------------
+
+HELP: Final = Bar(name="deskstore --help / python -c pass", must=6, aim=5)
+VERSION: Final = Bar(name="deskstore --version / python -c pass", must=6, aim=5)
+IMPORT_PACKAGE: Final = Bar(name="import deskstore / python -c pass", must=5)
+IMPORT_ATTRS: Final = Bar(name="import deskstore / import attrs", must=1.1)
+FIRST_CALL: Final = Bar(name="get_storage(), first call answered / python -c pass", must=12)
+OPENED: Final = Bar(name="open_storage(), first call answered / python -c pass", must=12)
+COMMAND: Final = Bar(name="deskstore ticket list, files / python -c pass", must=15)
+FOREIGN_MODULES: Final = Bar(name="modules of other stages loaded in file mode", must=0, unit=MODULES)
+CONTAINER: Final = Bar(name="container over the bare port, a unit", must=1.05, aim=1.02)
+FACADE: Final = Bar(name="facade over the use case, a unit", must=1.05, aim=1.02)

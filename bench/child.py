@@ -1,0 +1,30 @@
+"""A process that imports or exports one file, and then tells how much memory it took at its peak, in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import sys
+from pathlib import Path
+
+from bench.transfer import export_lines, import_lines
+
+
+def peak_bytes() -> int:
+    """The largest resident set so far: Linux's own count of it, since ru_maxrss there includes what the parent held when it started us."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii")) if status.exists() else None
+    return int(found[1]) * 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    """Do what the command line names."""
+    what, data, file = sys.argv[1:]
+    move = import_lines if what == "import" else export_lines
+    asyncio.run(move(Path(data), Path(file)))
+    print(peak_bytes())
+
+
+if __name__ == "__main__":
+    main()
