@@ -7,6 +7,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
@@ -16,9 +17,10 @@ from deskstore.adapters.file import database, layout
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
-from deskstore.domain.errors import CompanyMoved, CorruptRecord
+from deskstore.domain.errors import CompanyMoved, CorruptRecord, StorageBusy
 from deskstore.domain.identifiers import Key
 
+_LOOK_AGAIN_S: Final = 0.01
 _OUT_OF_MEANS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -38,11 +40,13 @@ class OpenCompany:
         self.writer = writer
         self.index = Index(writer)
         self.store_id: Final = str(self.index.meta("store_id"))
+        self.has_file = False  #: whether company.json is known to be there
         self._lock = lock
         self._identity = _identity(self.database)
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
         self.is_log_in_doubt = False  #: whether a sync of the write-ahead log failed, and nothing durable replaced it since
+        self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0
 
@@ -78,13 +82,17 @@ class OpenCompany:
 
     def share(self) -> None:
         """Let other processes open the company, after this one was alone."""
-        share(self._lock)
+        share(self._lock, self.busy_s, str(self.path))
 
     def reconnect(self) -> None:
-        """Write over another connection from now on, since the present one failed in a commit."""
-        self.writer.close()
-        self.writer = self.connect()
+        """
+        Write over another connection from now on, since the present one failed in a commit.
+
+        The old one is closed last: with the last connection SQLite forgets which frames of the log were never committed.
+        """
+        failed, self.writer = self.writer, self.connect()
         self.index = Index(self.writer)
+        failed.close()
 
     def close(self) -> None:
         """Let go of everything; nobody may be using it any more."""
@@ -111,9 +119,21 @@ def try_alone(lock: int) -> bool:
     return True
 
 
-def share(lock: int) -> None:
-    """Hold the company open beside others; waits while somebody recovers it."""
-    fcntl.flock(lock, fcntl.LOCK_SH)
+def share(lock: int, busy_s: float, place: str) -> None:
+    """Hold the company open beside others; raises StorageBusy when somebody recovers it for longer than this process may wait."""
+    last = time.monotonic() + busy_s
+    while not _try_share(lock):
+        if time.monotonic() > last:
+            raise StorageBusy(f"{place}: another process has been recovering it for more than {busy_s:g} s; nothing was written, try again")
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _try_share(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def checksum(body: bytes) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Generator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from deskstore.adapters.file import database, erasing, group, journal, opening, rebuilding, writing
+from deskstore.adapters.file import database, erasing, group, journal, layout, opening, rebuilding, writing
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.group import Job
 from deskstore.adapters.file.place import Place
@@ -81,6 +80,7 @@ class Desk:
                 if company is None:
                     raise StorageUnavailable(f"{self.path} cannot be made")
                 group.commit_together(company, jobs, self._place.clock)
+                self._register(company)
                 for job in jobs:
                     job.deliver()
                 return self._write_files(company)
@@ -171,6 +171,14 @@ class Desk:
                 rebuilding.set_aside(company.tree)
         self._close()
 
+    def _register(self, company: OpenCompany) -> None:
+        try:
+            with database.translated(str(company.path)):
+                opening.register(company)
+        except StorageError as error:
+            # only a lost database needs the file; the next commit or opener writes it
+            logger.warning("%s: %s not written yet: %s", company.path, layout.COMPANY_FILE, error, extra={"company_id": self.company_id})
+
     def _write_files(self, company: OpenCompany) -> bool:
         try:
             with database.translated(str(company.path)):
@@ -189,12 +197,9 @@ class Desks:
         self._guard: Final = threading.Lock()
         self._desks: dict[str, Desk] = {}
         self._recent: OrderedDict[str, Desk] = OrderedDict()
-        self._process: Final = os.getpid()
 
     def of(self, company_id: str) -> Desk:
         """The desk of one company, always the same one."""
-        if os.getpid() != self._process:
-            raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
         with self._guard:
             desk = self._desks.setdefault(company_id, Desk(self._place, company_id))
             self._recent[company_id] = desk

@@ -118,6 +118,16 @@ class Index:
         """Keep one fact about the database itself."""
         self._sql("insert into meta values (?, ?) on conflict do update set value = excluded.value", (name, value))
 
+    @property
+    def is_registered(self) -> bool:
+        """Whether anything was ever kept here; until then there is a database, and no company."""
+        return bool(self.number("registered"))
+
+    def register(self) -> None:
+        """Let the company be one that is listed from this commit on."""
+        if not self.is_registered:
+            self.set_meta("registered", 1)
+
     def state(self) -> CompanyState:
         """Where the company lives, as this store knows it."""
         with _as_written():

@@ -59,7 +59,8 @@ def _company_in_database(place: Place, path: Path) -> str | None:
     """The company that a database without a company.json is of; None when there is none, or it is lost."""
     try:
         with closing(database.connect(str(path / layout.DATABASE), busy_s=place.busy_s, must_exist=True)) as connection:
-            return str(Index(connection).meta("company")) if _has_schema(connection) else None
+            known = _has_schema(connection) and Index(connection).is_registered
+            return str(Index(connection).meta("company")) if known else None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if database.is_damaged(error) or database.is_missing(error):
             return None
@@ -138,7 +139,7 @@ def write_company_file(tree: Tree, said: CompanyFile) -> None:
 def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> OpenCompany:
     alone = try_alone(lock)
     if not alone:
-        share(lock)
+        share(lock, place.busy_s, str(path))
     said = read_company_file(tree)
     if said is not None and said.company_id != company_id:
         raise StorageUnavailable(f"{path} says that it is another company: restore {layout.COMPANY_FILE} or move the directory away")
@@ -167,11 +168,26 @@ def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> 
         raise _ErasureUnderWay
     if said is None:
         flush_directory(company.path.parent.parent)  # the directory of all companies may be as new as this one
-        write_company_file(company.tree, CompanyFile(company_id=company.company_id, store_id=company.store_id, state=state))
+        flush_directory(company.path / layout.OWN)
+        register(company)
+    company.has_file = said is not None or company.has_file
     if alone:
         recovery.recover(company)
         company.share()
     return company
+
+
+def register(company: OpenCompany) -> None:
+    """Give a company that something was kept in its company.json, if it has none yet, under the writer lock."""
+    if company.has_file:
+        return
+    with database.transaction(company.writer, durable=False):
+        if not company.index.is_registered:
+            return
+        if read_company_file(company.tree) is None:
+            said = CompanyFile(company_id=company.company_id, store_id=company.store_id, state=company.index.state())
+            write_company_file(company.tree, said)
+    company.has_file = True
 
 
 def _check_database(company: OpenCompany) -> None:

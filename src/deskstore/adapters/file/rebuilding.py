@@ -39,6 +39,7 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
         return
     for stranger in tree.strangers():
         logger.error("%s: %s and is left out", tree.path, stranger, extra={"company_id": company_id})
+    index.register()
     index.set_meta("floor", max(index.highest_version(), times.microseconds(now)))
     index.set_meta("claims_from_us", times.microseconds(now + LONGEST_LEASE + CLOCK_SKEW))
     logger.warning(

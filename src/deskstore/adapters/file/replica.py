@@ -40,7 +40,7 @@ class FileReplica:
 
     async def state(self) -> CompanyState | None:
         """Where the company lives, or None when it is unknown here."""
-        return await self._access.read(lambda _, index: index.state())
+        return await self._access.read(lambda _, index: index.state() if index.is_registered else None)
 
     async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         """Set the state durably if it is as expected."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -55,7 +57,9 @@ class FileStorage:
         self.clock: Final = clock
         self._place: Final = Place(base=path, clock=clock, checkpoint_rows=checkpoint_rows, busy_s=busy_s)
         self._desks: Final = Desks(self._place)
+        self._process: Final = os.getpid()
         self._closed = False
+        self._finishing: Final = threading.Lock()
         self._readers: Final = ThreadPoolExecutor(READERS, "deskstore-read")
         self._writers: Final = [ThreadPoolExecutor(1, f"deskstore-write-{number}") for number in range(WRITERS)]
         self._checkpointer: Final = ThreadPoolExecutor(1, "deskstore-checkpoint")
@@ -95,8 +99,8 @@ class FileStorage:
 
     async def aclose(self) -> None:
         """Finish what is under way, make it durable, and close every company."""
-        if not self._closed:
-            self._closed = True
+        self._closed = True
+        if os.getpid() == self._process:  # what a fork inherits is its parent's to close
             await asyncio.to_thread(self._finish)
 
     def erasures(self, company_id: str) -> int:
@@ -141,14 +145,17 @@ class FileStorage:
         return self._writers[crc32(desk.company_id.encode()) % WRITERS]
 
     def _open(self) -> None:
+        if os.getpid() != self._process:
+            raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
         if self._closed:
             raise StorageUnavailable("this storage is closed: open another one with open_storage()")
 
     def _finish(self) -> None:
-        for executor in (self._readers, *self._writers, self._checkpointer):
-            executor.shutdown()
-        for desk in self._desks.all():
-            desk.finish()
+        with self._finishing:
+            for executor in (self._readers, *self._writers, self._checkpointer):
+                executor.shutdown()
+            for desk in self._desks.all():
+                desk.finish()
 
 
 class FileBackend:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -80,6 +80,7 @@ def forbid(company: OpenCompany) -> None:
 def set_state(company: OpenCompany, state: CompanyState) -> None:
     """Keep where the company lives: durably in its file, then in the caller's transaction."""
     write_company_file(company.tree, CompanyFile(company_id=company.company_id, store_id=company.store_id, state=state))
+    company.index.register()
     company.index.set_state(state)
 
 
@@ -102,7 +103,9 @@ def _is_orphan(copy: Copy, rows: dict[Key, Row | None], arriving: set[Key]) -> b
     return copy.thing.key not in arriving and rows[copy.thing.key] is None
 
 
-def _keep(company: OpenCompany, state: CompanyState, copies: Iterable[Copy], rows: dict[Key, Row | None], now: datetime) -> None:
+def _keep(company: OpenCompany, state: CompanyState, copies: Collection[Copy], rows: dict[Key, Row | None], now: datetime) -> None:
+    if copies:
+        company.index.register()
     desk = _Desk(company=company, rows=rows)
     for copy in copies:
         desk.take(copy)
