@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 from attrs import asdict, evolve, frozen
 
+from deskstore.adapters.file import statements
 from deskstore.adapters.file.database import Nonsense
 from deskstore.domain import times
 from deskstore.domain.commits import Standing
@@ -33,55 +34,6 @@ from deskstore.domain.processing import (
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
-
-_ROW: Final = """
-    select version, text_digest, crc, settled,
-        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
-    from record where kind = ? and platform = ? and id = ? and locale = ?
-"""
-_HEAD: Final = """
-    select sha256, text_digest, source_version, version,
-        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
-    from record where kind = ? and platform = ? and id = ? and locale = ?
-"""
-_GET_PROCESSING: Final = """
-    select processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
-    from record where kind = ? and platform = ? and id = ? and locale = ?
-"""
-_CLAIMABLE: Final = """
-    select id, text_digest,
-        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
-    from record where platform = ? and claimable_us <= ? order by claimable_us, id limit ?
-"""
-_NEWEST_BODY: Final = "select file, body from redo where file = ? and seq > ? order by seq desc limit 1"
-_KEY_ORDER: Final = ("id, locale", "platform, id, locale")  # within one platform, and over all
-_PUT_RECORD: Final = """
-    insert into record (kind, platform, id, locale, version, sha256, text_digest, source_version, status, created_us, saved_us, crc)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict do update set version = excluded.version, sha256 = excluded.sha256, text_digest = excluded.text_digest,
-        source_version = excluded.source_version, status = excluded.status, created_us = excluded.created_us,
-        saved_us = excluded.saved_us, crc = excluded.crc
-"""
-_PUT_PROCESSING: Final = """
-    update record set
-        processing = ?, attempts = ?, error = ?, worker = ?, token = ?, lease_us = ?, claimed_digest = ?,
-        claimable_us = ?, changed_us = ?, processing_version = ?
-    where kind = ? and platform = ? and id = ? and locale = ?
-"""
-_PUT_SUMMARY: Final = """
-    insert into summary (kind, platform, id, locale, number, version, pinned, source_digest, crc) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict do update set version = excluded.version, pinned = excluded.pinned, source_digest = excluded.source_digest, crc = excluded.crc
-"""
-_STALE: Final = """
-    with current as (
-        select *, row_number() over (partition by kind, platform, id, locale order by pinned desc, number desc) as place from summary
-    )
-    select kind, platform, id, locale, number, record.text_digest
-    from current join record using (kind, platform, id, locale)
-    where place = 1 and source_digest <> record.text_digest and (? is null or platform = ?)
-        and (kind, platform, id, locale) > (?, ?, ?, ?)
-    order by kind, platform, id, locale limit ?
-"""
 
 
 @frozen(kw_only=True)
@@ -141,7 +93,7 @@ class Index:
 
     def row(self, key: Key) -> Row | None:
         """What is known of a record, or None when there is none."""
-        found = self._sql(_ROW, key).fetchone()
+        found = self._sql(statements.ROW, key).fetchone()
         if found is None:
             return None
         version, text_digest, crc, settled, *processing = found
@@ -160,7 +112,7 @@ class Index:
 
     def head(self, key: Key) -> Head | None:
         """A record without its payload, or None."""
-        found = self._sql(_HEAD, key).fetchone()
+        found = self._sql(statements.HEAD, key).fetchone()
         if found is None:
             return None
         sha256, text_digest, source, version, *processing = found
@@ -184,7 +136,7 @@ class Index:
         (last,) = self._sql("select max(seq) from redo").fetchone()
         if last is None or last <= mark:
             return {}
-        found = (self._sql(_NEWEST_BODY, (file, mark)).fetchone() for file in files)
+        found = (self._sql(statements.NEWEST_BODY, (file, mark)).fetchone() for file in files)
         return {row[0]: row[1] for row in found if row is not None}
 
     def is_in_motion(self, file: str) -> bool:
@@ -195,7 +147,7 @@ class Index:
         """Keep what the index needs of a record; its processing stays as it is."""
         fields, source = record.fields, record.fields.source_version
         self._sql(
-            _PUT_RECORD,
+            statements.PUT_RECORD,
             (
                 *record.key,
                 record.version,
@@ -213,7 +165,7 @@ class Index:
         """Keep how far a ticket that is there has come."""
         claim = processing.claim
         self._sql(
-            _PUT_PROCESSING,
+            statements.PUT_PROCESSING,
             (
                 processing.status.value,
                 processing.attempts,
@@ -239,21 +191,18 @@ class Index:
 
     def processing(self, key: Key) -> Processing | None:
         """How far a ticket has come, or None."""
-        found = self._sql(_GET_PROCESSING, key).fetchone()
+        found = self._sql(statements.GET_PROCESSING, key).fetchone()
         return _processing(key, found) if found else None
 
     def places(self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0) -> list[tuple[Position, Key]]:
         """Positions and keys that pass a filter, in the order of a page."""
-        statement, values = _select("created_us, platform, id, locale", kind, where, _below(below))
-        order = "order by created_us desc, platform desc, id desc, locale desc limit ? offset ?"
-        rows = self._sql(f"{statement} {order}", (*values, limit, offset))
-        return [(Position(row), Key(kind, *row[1:])) for row in rows]
+        text, values = statements.page(kind, where, below)
+        return [(Position(row), Key(kind, *row[1:])) for row in self._sql(text, (*values, limit, offset))]
 
     def keys(self, kind: Kind, where: Filter, *, after: Key | None, limit: int) -> list[Key]:
         """Keys that pass a filter, ascending."""
-        statement, values = _select("platform, id, locale", kind, where, [*_changed(where), *_behind(after, where)], in_key_order=True)
-        rows = self._sql(f"{statement} order by {_KEY_ORDER[where.platform is None]} limit ?", (*values, limit))
-        return [Key(kind, *row) for row in rows]
+        text, values = statements.stream(kind, where, after)
+        return [Key(kind, *row) for row in self._sql(text, (*values, limit))]
 
     def locales(self, platform: str, article_id: str) -> list[str]:
         """The locales an article exists in, ascending."""
@@ -264,7 +213,7 @@ class Index:
 
     def claimable(self, platform: str, now_us: int, limit: int) -> list[tuple[Processing, bytes]]:
         """Tickets that a worker may take, with their text digests, smallest claimable_at first."""
-        rows = self._sql(_CLAIMABLE, (platform, now_us, limit))
+        rows = self._sql(statements.CLAIMABLE, (platform, now_us, limit))
         found = ((Key(TICKET, platform, row[0]), row[1], row[2:]) for row in rows.fetchall())
         return [(processing, digest) for key, digest, row in found if (processing := _processing(key, row))]
 
@@ -280,7 +229,7 @@ class Index:
 
     def put_summary(self, summary: Summary, crc: int) -> None:
         """Keep what the index needs of a summary."""
-        self._sql(_PUT_SUMMARY, (*summary.key, summary.number, summary.version, summary.pinned, summary.source_digest, crc))
+        self._sql(statements.PUT_SUMMARY, (*summary.key, summary.number, summary.version, summary.pinned, summary.source_digest, crc))
 
     def delete_summary(self, key: Key, number: int) -> None:
         """Forget a summary."""
@@ -318,7 +267,7 @@ class Index:
 
     def stale(self, platform: str | None, *, after: Key | None, limit: int) -> list[tuple[Key, int, bytes]]:
         """Records whose current summary is of another text, with its number and the digest of the text now, ascending."""
-        rows = self._sql(_STALE, (platform, platform, *(after or ("", "", "", "")), limit))
+        rows = self._sql(statements.STALE, (platform, platform, *(after or ("", "", "", "")), limit))
         return [(Key(*row[:4]), row[4], row[5]) for row in rows]
 
     # -- progress --------------------------------------------------------------------------------------------------------------------------
@@ -500,62 +449,3 @@ def _known_processing(key: Key, row: tuple[Any, ...]) -> Processing:
         changed_at=times.moment(changed_us),
         version=version,
     )
-
-
-_Condition = tuple[str, tuple[str | int, ...]]
-
-
-def _select(
-    columns: str, kind: Kind, where: Filter, more: Iterable[_Condition], *, in_key_order: bool = False
-) -> tuple[str, list[str | int]]:
-    """A statement for every set of filters present: one select a status, since each then reads an index in the order asked for."""
-    source = "from record not indexed where" if in_key_order else "from record where"
-    conditions = [("kind = ?", (kind,)), *_filters(where, in_key_order=in_key_order), *more]
-    statements: list[str] = []
-    values: list[str | int] = []
-    for status in where.statuses or (None,):
-        wanted = [*conditions, *_status(status)]
-        statements.append(" ".join(("select", columns, source, " and ".join(text for text, _ in wanted))))
-        values.extend(value for _, given in wanted for value in given)
-    return " union all ".join(statements), values
-
-
-def _filters(where: Filter, *, in_key_order: bool) -> list[_Condition]:
-    wanted: list[_Condition] = []
-    if where.platform is not None:
-        # an index of a status tells the platform, too: the plus keeps SQLite from taking the platform's, which tells no status
-        by_status = not in_key_order and (where.status is not None or where.processing is not None)
-        wanted.append(("+platform = ?" if by_status else "platform = ?", (where.platform,)))
-    if where.processing is not None:
-        wanted.append(("processing = ?", (where.processing.value,)))
-    if where.created_from is not None:
-        wanted.append(("created_us >= ?", (times.microseconds(where.created_from),)))
-    if where.created_to is not None:
-        wanted.append(("created_us < ? and created_us > ?", (times.microseconds(where.created_to), times.NO_TIME_US)))
-    return wanted
-
-
-def _status(status: tuple[str | None, str] | None) -> list[_Condition]:
-    if status is None:
-        return []
-    platform, text = status
-    return [("status = ?", (text,))] if platform is None else [("status = ? and +platform = ?", (text, platform))]
-
-
-def _below(position: Position | None) -> list[_Condition]:
-    return [] if position is None else [("(created_us, platform, id, locale) < (?, ?, ?, ?)", position)]
-
-
-def _behind(key: Key | None, where: Filter) -> list[_Condition]:
-    """What comes after a key; within one platform its id and locale decide, so that the order is the primary key's."""
-    if key is None or (where.platform is not None and key.platform < where.platform):
-        return []
-    if where.platform is None:
-        return [("(platform, id, locale) > (?, ?, ?)", (key.platform, key.id, key.locale))]
-    if key.platform > where.platform:
-        return [("false", ())]
-    return [("(id, locale) > (?, ?)", (key.id, key.locale))]
-
-
-def _changed(where: Filter) -> list[_Condition]:
-    return [] if where.changed_since is None else [("saved_us >= ?", (times.microseconds(where.changed_since),))]
