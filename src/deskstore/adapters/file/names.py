@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 NO_LOCALE = "~"
 
 _LONGEST_BODY_BYTES = 160  # with the hash and .json 198 of 255, which leaves room for a suffix when a file is set aside
-_PLAIN = re.compile(r"[a-z0-9_-][a-z0-9_.-]{0,119}(?<!\.)")
+_PLAIN = re.compile(r"(?!(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\.|\Z))[a-z0-9_-][a-z0-9_.-]{0,119}(?<!\.)")  # and no device
 _HASHED = re.compile(r"(?P<body>.*)~[0-9a-f]{32}", re.DOTALL)
 _DEVICE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9]", re.IGNORECASE | re.ASCII)
 
@@ -64,7 +64,7 @@ def decode_locale(name: str) -> str | None:
 
 
 def _is_plain(text: str) -> bool:
-    return _PLAIN.fullmatch(text) is not None and not _is_device(text)
+    return _PLAIN.fullmatch(text) is not None
 
 
 def _body(identifier: str) -> str:

@@ -94,7 +94,7 @@ class _FileRecords(Generic[R]):
     def _record(self, body: bytes | CorruptRecord | None) -> R | CorruptRecord | None:
         if not isinstance(body, bytes):
             return body
-        record = envelope.read_record(body)[1]
+        record = envelope.record_in(body)
         return record if isinstance(record, self._type) else None
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from deskstore.adapters.file import writing
 from deskstore.adapters.file.company import OpenCompany
-from deskstore.adapters.file.envelope import read_record, read_summary
+from deskstore.adapters.file.envelope import read_summary, record_in
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import Want, load
 from deskstore.adapters.file.reads import BATCH, Reader
@@ -129,7 +129,7 @@ def _value(index: Index, thing: Thing, body: bytes | CorruptRecord | None) -> Va
         case "summary":
             return read_summary(body)[1] if isinstance(body, bytes) else body
         case "ticket" | "article":
-            return read_record(body)[1] if isinstance(body, bytes) else body
+            return record_in(body) if isinstance(body, bytes) else body
 
 
 def _as_it_stands(index: Index, thing: Thing, value: Value | CorruptRecord | None) -> Copy:
