@@ -13,9 +13,13 @@ from attrs import Factory, define
 
 from deskstore.adapters.file import database
 from deskstore.adapters.file.company import OpenCompany
-from deskstore.domain.errors import CommitOutcomeUnknown, StorageError, StorageUnavailable
+from deskstore.domain.errors import CommitOutcomeUnknown, StorageBusy, StorageError, StorageUnavailable
 
 MOST_JOBS: Final = 256  #: in one transaction
+
+
+class Refused(Exception):
+    """A unit that its own before_commit does not let pass; the cause is what that raised."""
 
 
 @define(eq=False)
@@ -26,14 +30,14 @@ class Job:
     erasures: int  #: how often the company had been erased when whoever asks opened it
     done: Future[Any] = Factory(Future[Any])
     result: Any = None
-    error: StorageError | None = None
+    error: Exception | None = None
 
     def carry_out(self, company: OpenCompany, now: datetime) -> bool:
-        """Run inside the transaction; undo it and keep the error if it has one."""
+        """Run inside the transaction; undo it and keep the error if it has one, unless that is the database's or the disk's."""
         company.writer.execute("savepoint job")
         try:
             self.result = self.run(company, now)
-        except StorageError as error:
+        except (StorageError, Refused, ValueError, TypeError, LookupError) as error:
             self.error = error
             company.writer.execute("rollback to job")
         company.writer.execute("release job")
@@ -57,13 +61,16 @@ def commit_together(company: OpenCompany, jobs: Sequence[Job], clock: Callable[[
         CommitOutcomeUnknown: The disk failed at the commit and again when it was asked to void it.
     """
     with database.translated(str(company.path)):
+        if company.is_log_in_doubt:
+            _replace_log(company)
         company.writer.execute("pragma synchronous=full")
         company.writer.execute("begin immediate")
         try:
             company.check_in_place()
             succeeded = [job.carry_out(company, clock()) for job in jobs]
         except BaseException:
-            company.writer.execute("rollback")
+            if company.writer.in_transaction:  # SQLite has rolled back by itself when the disk was full
+                company.writer.execute("rollback")
             raise
         if not any(succeeded):
             company.writer.execute("rollback")
@@ -86,12 +93,29 @@ def _void(company: OpenCompany, error: sqlite3.Error) -> None:
 
     Its frames may stand in the log already, and a crash would find them whole: a small durable commit writes over their beginning.
     """
+    company.is_log_in_doubt = True
     try:
         company.reconnect()
         with database.transaction(company.writer, durable=True):
             company.index.set_meta("voided", str(uuid.uuid4()))
+        _replace_log(company)
+    except StorageBusy:
+        return  # the commit is void; the log is replaced before the next one
     except (sqlite3.Error, OSError, StorageUnavailable) as again:
         raise CommitOutcomeUnknown(
             f"{company.path}: the disk failed at the commit ({error}) and again when it was to be voided ({again}): "
             "once the disk works, read what is there before you write again"
         ) from again
+
+
+def _replace_log(company: OpenCompany) -> None:
+    """
+    Bring all that the log holds into the database, and begin the log anew.
+
+    The kernel forgets what a failed sync did not write, and says so once: no later sync of the same log makes it whole, so that commits
+    behind the gap would be lost with the power.
+    """
+    (busy, *_) = company.writer.execute("pragma wal_checkpoint(truncate)").fetchone()
+    if busy:
+        raise StorageBusy(f"{company.path}: others read while the log of a failed disk is to be replaced; nothing was written, try again")
+    company.is_log_in_doubt = False

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,7 +15,7 @@ from zlib import crc32
 from deskstore.adapters.file import database, journal, opening, writing
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.desk import Desk, Desks
-from deskstore.adapters.file.group import Job
+from deskstore.adapters.file.group import Job, Refused
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
@@ -177,10 +177,13 @@ class FileBackend:
         def run(company: OpenCompany, now: datetime) -> Committed:
             committed = writing.commit(company, changes, now)
             if before_commit is not None:
-                asyncio.run_coroutine_threadsafe(_awaited(before_commit, changes), loop).result(_HOOK_S)
+                _ask(asyncio.run_coroutine_threadsafe(_awaited(before_commit, changes), loop))
             return committed
 
-        return await self.write(run)
+        try:
+            return await self.write(run)
+        except Refused as refused:
+            raise refused.__cause__ or refused from None
 
     async def read(self, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at the company returns; None when it does not exist."""
@@ -199,6 +202,15 @@ def _look(desk: Desk, look: Callable[[OpenCompany, Index], V]) -> V | None:
             company.check_in_place()
             with company.reading() as index:
                 return look(company, index)
+
+
+def _ask(answer: Future[None]) -> None:
+    """Wait for a unit's before_commit; raises Refused for whatever it raised."""
+    wait([answer], _HOOK_S)
+    if answer.cancel() or answer.cancelled():
+        raise StorageUnavailable(f"before_commit was cancelled, or took more than {_HOOK_S:g} s; nothing of its unit was kept")
+    if (error := answer.exception()) is not None:
+        raise Refused from error
 
 
 async def _awaited(before_commit: BeforeCommit, changes: Changes) -> None:
