@@ -45,7 +45,6 @@ class OpenCompany:
         self._identity = _identity(self.database)
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
-        self.is_log_in_doubt = False  #: whether a sync of the write-ahead log failed, and nothing durable replaced it since
         self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0

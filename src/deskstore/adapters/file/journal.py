@@ -8,6 +8,7 @@ sync, and a checkpoint makes many files durable at once before it drops their ro
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from fcntl import LOCK_EX, flock
@@ -83,7 +84,11 @@ def checkpoint(company: OpenCompany) -> None:
             raise
         with database.transaction(connection, durable=False):
             connection.execute("delete from redo where seq <= ?", (mark,))
-        connection.execute("pragma wal_checkpoint(passive)")
+        try:
+            connection.execute("pragma wal_checkpoint(passive)")
+        except sqlite3.Error:
+            company.is_log_in_doubt = True
+            raise
 
 
 def _read(company: OpenCompany, file: str) -> bytes | StrangerInTree | OSError | None:

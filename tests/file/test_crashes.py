@@ -1,0 +1,83 @@
+"""Whatever happens to the process, the disk or the power: what was acknowledged is there, and a unit is whole or absent."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tests.crash import SPACE_TAKING, SYNCING, Fail, Mode, fail_sweep, kill_sweep, materialise, nested_sweep, power_sweep, trace
+from tests.file.faults import StopAtRefusal, after_a_failed_sync, synced_again, syncs
+from tests.file.workload import Plan, Recovery, Verdict, Work
+
+PLAN = Plan(units=4, companies=("acme",))
+WORK = Work(plan=PLAN)
+JUDGE = Verdict(plan=PLAN)
+QUICK = Verdict(plan=PLAN, files_alone=False)
+
+
+def test_a_kill_at_any_file_operation_leaves_whole_units() -> None:
+    report = kill_sweep(WORK, QUICK, every=13)
+
+    assert report.ok, report
+    assert report.states > 40
+
+
+@pytest.mark.parametrize("mode", ["strict", "ordered"])
+def test_a_power_cut_leaves_whole_units(mode: Mode, seed: int) -> None:
+    report = power_sweep(WORK, QUICK, mode=mode, every=67, seed=seed, singles=2, randoms=2)
+
+    assert report.ok, report
+    assert report.states > 25
+
+
+def test_a_kill_of_the_recovery_leaves_whole_units() -> None:
+    report = nested_sweep(WORK, Recovery(plan=PLAN), QUICK, every=131, inner=23)
+
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EACCES])
+def test_an_operation_that_fails_once_is_refused_or_survived(error: int) -> None:
+    report = fail_sweep(WORK, QUICK, error, every=37)
+
+    assert report.ok, report
+    assert set(report.endings) == {"finished"}, report
+
+
+@pytest.mark.parametrize(("error", "kinds"), [(errno.ENOSPC, SPACE_TAKING), (errno.EIO, SYNCING)])
+def test_a_disk_that_stays_broken_breaks_no_unit(error: int, kinds: frozenset[str]) -> None:
+    report = fail_sweep(WORK, QUICK, error, sticky=True, kinds=kinds, every=23)
+
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("at", (16, 17, 25))
+def test_what_a_failed_sync_lost_takes_no_later_unit_along(at: int, tmp_path: Path, seed: int) -> None:
+    found = list(after_a_failed_sync(WORK, errno.EIO, at=at, mode="ordered", every=29, seed=seed))
+
+    for number, state in enumerate(found):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        materialise(state.tree, folder)
+        assert QUICK(folder, state.acked, 1) is None, state.at
+    assert found
+
+
+def test_a_unit_that_was_refused_is_not_there_after_a_crash() -> None:
+    stop = StopAtRefusal(plan=PLAN)
+
+    report = fail_sweep(stop, QUICK, errno.EIO, kinds=SYNCING, every=5, upto=0)
+
+    assert report.ok, report
+
+
+def test_a_file_whose_sync_failed_is_written_anew_before_it_leaves_the_journal(tmp_path: Path) -> None:
+    for at in range(18, syncs(WORK), 7):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+
+        run = trace(WORK, folder, fail=Fail(at=at, errno=errno.EIO, kinds=SYNCING), data=True)
+
+        assert synced_again(run) == []
