@@ -21,6 +21,7 @@ from deskstore.formats.streams.scanning import OPEN_LIST, OPEN_OBJECT, Window, n
 LISTS: Final = ("tickets", "conversations", "issues", "articles", "results", "requests", "records", "data", "values", "items")
 OBJECTS: Final = ("ticket", "helpdesk_ticket", "conversation", "issue", "article", "request")  #: under which one record lies
 _IDS: Final = frozenset({"id", "ticket_id", "display_id", "issueId", "article_id", "pageId", "_id", "uuid", "key"})
+RECORD_KEYS: Final = _IDS | {"subject"}  #: keys that no page has
 #: what connectors write between records
 _NOTES: Final = frozenset({"STATE", "SCHEMA", "LOG", "SPEC", "TRACE", "CATALOG", "CONTROL", "CONNECTION_STATUS", "ACTIVATE_VERSION"})
 
@@ -36,16 +37,17 @@ class Envelope:
     stream: str = ""  #: the connector's name for the kind of record
 
 
-def envelope_of(value: Value, *, whole: bool, id_fields: frozenset[str]) -> Envelope | None:
+def envelope_of(value: Value, *, whole: bool, sound: bool, id_fields: frozenset[str]) -> Envelope | None:
     """
     What is wrapped around records here; None for a record itself.
 
-    A whole document may hold its records under any name, a line or an item of a list only under a known one.
+    A whole document may hold its records under any name, a line or an item of a list only under a known one. What breaks the rule for
+    JSON is not opened on the strength of an unknown name: it is refused as it stands.
     """
     connector = _connector(value)
     if connector or not (_IDS.isdisjoint(value) and id_fields.isdisjoint(value)) or kind_of(value):
         return connector
-    return _one_record(value) or _page(value, whole=whole)
+    return _one_record(value, any_name=sound) or _page(value, whole=whole)
 
 
 def _connector(value: Value) -> Envelope | None:
@@ -59,9 +61,9 @@ def _connector(value: Value) -> Envelope | None:
     return Envelope(name="singer") if isinstance(kind, str) and kind in _NOTES and _IDS.isdisjoint(value) else None
 
 
-def _one_record(value: Value) -> Envelope | None:
+def _one_record(value: Value, *, any_name: bool) -> Envelope | None:
     name: str | None = next((key for key in OBJECTS if isinstance(value.get(key), dict)), None)
-    if name is None and len(value) == 1:
+    if name is None and any_name and len(value) == 1:
         name = next((key for key, inner in value.items() if isinstance(inner, dict)), None)
     return None if name is None else Envelope(name=name, path=(name,))
 

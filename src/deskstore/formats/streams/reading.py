@@ -15,7 +15,7 @@ from typing import IO, Final, NamedTuple, Self
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.payloads import Parsed
 from deskstore.formats.json import MAX_BYTES, load
-from deskstore.formats.streams.envelopes import LISTS, Envelope, enter, envelope_of, outline
+from deskstore.formats.streams.envelopes import LISTS, RECORD_KEYS, Envelope, enter, envelope_of, outline
 from deskstore.formats.streams.places import REJECT_BYTES, Detected, Format, Place, Reject, Slice
 from deskstore.formats.streams.scanning import OPEN_LIST, OPEN_OBJECT, CutOff, TooLong, Window, is_whole, next_item, next_key
 from deskstore.formats.streams.sources import Source, open_source
@@ -94,31 +94,40 @@ class RecordReader:
     async def _page(self, window: Window, problem: str) -> AsyncIterator[Piece]:
         """The records of an object that is too long to be kept as a whole, or has no end; the object itself when there are none."""
         whole = _begin(window, problem)
-        name: str | None = None
         last: Piece | None = None
-        window.pos += 1
         try:
-            while (key := await next_key(window)) is not None:
-                if window.data[window.pos] != OPEN_LIST or (name is not None and key not in LISTS):
-                    await window.skip()
-                    continue
-                name = key
-                self._detect(Envelope(name=key))
-                async for last in _list(window):
-                    yield last
-        except (TooLong, CutOff, ValueError) as error:
+            async for last in self._records_of_page(window):
+                yield last
+        except CutOff:
+            window.pos = len(window.data)
             if last is None or last.problem != _CUT_OFF:
-                yield whole._replace(problem=_CUT_OFF if isinstance(error, CutOff) else str(error) or problem)
-            return
-        if name is None:
-            yield whole
+                yield whole._replace(problem=_CUT_OFF)
+        except (TooLong, ValueError) as error:
+            raise InvalidRecord(f"{self.source.name} is broken JSON at byte {window.offset:,}: nothing behind can be read") from error
+        else:
+            if last is None:
+                yield whole
+
+    async def _records_of_page(self, window: Window) -> AsyncIterator[Piece]:
+        name: str | None = None
+        is_record = False
+        window.pos += 1
+        while (key := await next_key(window)) is not None:
+            is_record = is_record or key in RECORD_KEYS or key in self._id_fields
+            if is_record or not (key in LISTS or name is None) or not await _holds_objects(window):
+                await window.skip()
+                continue
+            name = key
+            self._detect(Envelope(name=key))
+            async for piece in _list(window):
+                yield piece
 
     # -- from pieces to records
 
     async def _examined(self, piece: Piece, *, whole: bool, stream: str = "", wrappings: int = _WRAPPINGS) -> AsyncIterator[Slice | Reject]:
         value, problem = (None, piece.problem) if piece.problem or len(piece.payload) > _LARGE else _read(piece)
         shallow = await _outlined(piece) if value is None and piece.problem is None else value
-        envelope = envelope_of(shallow, whole=whole, id_fields=self._id_fields) if shallow and wrappings else None
+        envelope = envelope_of(shallow, whole=whole, sound=problem is None, id_fields=self._id_fields) if shallow and wrappings else None
         if envelope is not None:
             async for inner in self._unwrapped(piece, envelope):
                 async for found in self._examined(inner, whole=False, stream=envelope.stream or stream, wrappings=wrappings - 1):
@@ -200,16 +209,19 @@ def _begin(window: Window, problem: str) -> Piece:
     return Piece(window.data[window.pos : window.pos + REJECT_BYTES], window.line, window.offset, problem)
 
 
+async def _holds_objects(window: Window) -> bool:
+    return window.data[window.pos] == OPEN_LIST and await _following(window, 1) == OPEN_OBJECT
+
+
 async def _list(window: Window) -> AsyncIterator[Piece]:
-    begin = _begin(window, _CUT_OFF)
     window.pos += 1
     try:
         while (byte := await next_item(window)) is not None:
-            begin = _begin(window, _CUT_OFF)
             yield await _item(window, byte)
-            begin = _begin(window, _CUT_OFF)
     except CutOff:
-        yield begin
+        cut = _begin(window, _CUT_OFF)
+        window.pos = len(window.data)
+        yield cut
 
 
 async def _item(window: Window, byte: int) -> Piece:

@@ -14,9 +14,10 @@ from typing import Final
 from deskstore.formats.json import MAX_BYTES
 
 # Possessive, so that nothing is tried twice; the repetitions of groups are bounded, because each costs memory until the match ends.
-_STRETCH: Final = rb'[^"\[\]{}]++|"[^"\\]*+"'
+_STRETCH: Final = rb'[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+){0,100}"'
 _FLAT: Final = rb"(?:" + _STRETCH + rb"){0,200}"
-_PASS: Final = re.compile(rb"(?:" + _STRETCH + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]){0,1000}")
+_PASS: Final = re.compile(rb"(?:" + _STRETCH + rb"|\{" + _FLAT + rb"\}|\[" + _FLAT + rb"\]){0,1000}", re.DOTALL)
+_PASS_TEXT: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+){0,1000}', re.DOTALL)
 _OPENERS: Final = re.compile(rb"[\[{]+")
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _SCALAR: Final = re.compile(rb"[^,\[\]{}\" \t\r\n:]*")
@@ -181,17 +182,12 @@ class _Scan:
 
     def _text(self, data: bytes, at: int) -> int:
         """Behind the quote that ends the text, or as far as is sure: never between a backslash and what it escapes."""
-        begin = at
-        while True:
-            quote = data.find(b'"', at)
-            end = len(data) if quote < 0 else quote
-            escaped = (end - len(data[begin:end].rstrip(b"\\")) - begin) % 2
-            if quote < 0:
-                return end - escaped
-            if not escaped:
-                self.in_text = False
-                return quote + 1
-            at = begin = quote + 1
+        passed = _PASS_TEXT.match(data, at)
+        at = passed.end() if passed else at
+        if data[at : at + 1] != b'"':
+            return at
+        self.in_text = False
+        return at + 1
 
 
 def is_whole(text: bytes) -> bool:
