@@ -11,7 +11,7 @@ import pytest
 from deskstore.adapters.memory import MemoryBackend, MemoryStorage
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import ConfigurationError, CorruptRecord, InvalidRecord, StorageUnavailable
-from deskstore.domain.identifiers import TICKET, Key
+from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.ports import BeforeCommit
 from deskstore.formats.platforms import Options
 from deskstore.services import receiving
@@ -149,6 +149,25 @@ async def test_a_file_of_something_else_is_refused_before_anything_of_any_file_c
         await import_records(storage, ACME, "freshdesk", [tickets, comments])
 
     assert await list_companies(storage) == []
+
+
+@pytest.mark.parametrize("kind", [None, TICKET])
+async def test_an_article_among_tickets_is_rejected_naming_the_way(storage: MemoryStorage, tmp_path: Path, kind: Kind | None) -> None:
+    article = {"id": 9, "title": "How", "folder_id": 1, "description": "so"}
+
+    report = await import_records(storage, ACME, "freshdesk", [lines(tmp_path / "t.ndjson", [freshdesk(1), article])], kind=kind)
+
+    assert counts(report) == (1, 0, 0, 0, 1)
+    assert report.rejects[0].reason == "it is a Freshdesk article: import it with --kind article"
+
+
+async def test_what_is_neither_ticket_nor_article_comes_in_only_if_somebody_names_it(storage: MemoryStorage, tmp_path: Path) -> None:
+    path = lines(tmp_path / "t.ndjson", [{"id": 9, "name": "an agent"}])
+
+    with pytest.raises(InvalidRecord, match="neither a ticket nor an article"):
+        await import_records(storage, ACME, "freshdesk", [path])
+
+    assert (await import_records(storage, ACME, "freshdesk", [path], kind=TICKET)).created == 1
 
 
 async def test_an_import_of_which_nothing_is_kept_leaves_no_company(storage: MemoryStorage, tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def _of_system(error: OSError) -> str:
 
 def _usage(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    text = " ".join(error.format_message().split())
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return f"Missing command (see {error.ctx.command_path if error.ctx else 'deskstore'} --help)"
+    text = " ".join(error.format_message().split()).removesuffix(".")
     return f"{text} (see {context.command_path} --help)" if context else text
 
 

@@ -50,12 +50,13 @@ class Reading:
 
     platform: str | None  #: None: each record's envelope says it
     kind: Kind | None = None  #: None: the keys of the first record tell it
+    found_kind: Kind | None = None  #: what they told
     locale: str | None = None
     options: Options = field(factory=Options)
 
     def of_first(self, first: Slice) -> Reading:
         """The same reading, once the first record is known."""
-        return self if self.kind else evolve(self, kind=_kind_of(first.value))
+        return self if self.kind or self.found_kind else evolve(self, found_kind=_kind_of(first.value))
 
     def incoming(self, payload: bytes, value: Parsed) -> Incoming:
         """
@@ -72,13 +73,14 @@ class Reading:
             raise InvalidRecord("nothing says which platform it is from: name one with --platform")
         if reason := self.refusal(value):
             raise InvalidRecord(reason)
-        return self._mapped(self.platform, payload, value, self.kind or TICKET, self.options)
+        return self._mapped(self.platform, payload, value, self.kind or self.found_kind or TICKET, self.options)
 
     def refusal(self, value: Parsed) -> str | None:
         """Why a record is none of those that are meant; None for one that is, or that says for itself what it is."""
         if self.platform is None or _is_envelope(value) or raw_of(value) is not None:
             return None
-        return platforms.refusal(self.platform, value, self.kind)
+        is_another = self.kind is None and platforms.kind_of(value) not in (None, self.found_kind)
+        return platforms.refusal(self.platform, value, self.found_kind if is_another else self.kind)
 
     def _mapped(self, platform: str, payload: bytes, value: Parsed, kind: Kind, options: Options) -> Incoming:
         if kind == TICKET:

@@ -320,7 +320,7 @@ class _Desk:
     def report(self, *, resumed_at: int) -> ImportReport:
         """What became of all records."""
         return ImportReport(
-            kind=self.run.arrivals.reading.kind,
+            kind=self.run.arrivals.reading.kind or self.run.arrivals.reading.found_kind,
             created=self.counts[Outcome.CREATED],
             updated=self.counts[Outcome.UPDATED],
             unchanged=self.counts[Outcome.UNCHANGED],

@@ -1,0 +1,325 @@
+"""The command line on files: what it prints, what it says, and how it ends."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from deskstore import __version__
+from deskstore.cli import main
+from deskstore.cli.root import COMMANDS, command
+from tests.cli.conftest import Deskstore
+from tests.payloads import as_bytes, freshdesk
+
+NOW = re.compile(r'"(saved_at|changed_at|last_updated)": "[^"]+Z"')
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> str:
+    path = tmp_path / "tickets.json"
+    path.write_bytes(as_bytes([freshdesk(number, status=2 + number % 2) for number in range(1, 6)]))
+    return str(path)
+
+
+@pytest.fixture
+def acme(deskstore: Deskstore, tickets: str) -> Deskstore:
+    assert deskstore("import", tickets, "--company", "acme", "--platform", "freshdesk").code == 0
+    return deskstore
+
+
+def test_an_import_prints_what_became_of_the_records(deskstore: Deskstore, tickets: str) -> None:
+    first = deskstore("import", tickets, "--company", "acme", "--platform", "freshdesk")
+    again = deskstore("import", tickets, "--company", "acme", "--platform", "freshdesk")
+
+    assert (first.code, first.lines) == (0, [["CREATED", "UPDATED", "UNCHANGED", "STALE", "REJECTED"], ["5", "0", "0", "0", "0"]])
+    assert again.lines[1] == ["0", "0", "5", "0", "0"]
+    assert first.err == f"deskstore: {tickets}: a JSON array, tickets\n"
+
+
+def test_an_import_with_rejects_ends_with_3_and_keeps_them(deskstore: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "t.ndjson").write_bytes(as_bytes(freshdesk(1)) + b'\n{"subject": "no id", "status": 2}\n')
+
+    ran = deskstore("import", "t.ndjson", "--company", "acme", "--platform", "freshdesk")
+
+    assert (ran.code, ran.lines[1]) == (3, ["1", "0", "0", "0", "1"])
+    assert "rejected: t.ndjson, line 2: " in ran.err
+    assert "1 rejected records are in t.rejects.ndjson: mend them there and import that file" in ran.err
+    assert json.loads((tmp_path / "t.rejects.ndjson").read_text())["line"] == 2
+
+
+def test_the_report_of_an_import_has_a_stable_shape(deskstore: Deskstore, tickets: str) -> None:
+    ran = deskstore("import", tickets, "--company", "acme", "--platform", "freshdesk", "--json")
+
+    assert ran.json == {
+        "company": "acme",
+        "kind": "ticket",
+        "records": 5,
+        "created": 5,
+        "updated": 0,
+        "unchanged": 0,
+        "stale": 0,
+        "rejected": 0,
+        "damaged": 0,
+        "resumed_at": 0,
+        "dry_run": False,
+        "detected": {tickets: "a JSON array"},
+        "rejects_file": None,
+        "rejects": [],
+    }
+
+
+def test_a_dry_run_keeps_nothing(deskstore: Deskstore, tickets: str, data_path: Path) -> None:
+    ran = deskstore("import", tickets, "--company", "acme", "--platform", "freshdesk", "--dry-run")
+
+    assert (ran.code, ran.lines[1]) == (0, ["5", "0", "0", "0", "0"])
+    assert "nothing was kept: this was a dry run" in ran.err
+    assert not data_path.exists()
+
+
+def test_tickets_are_listed_page_by_page(acme: Deskstore) -> None:
+    first = acme("ticket", "list", "--company", "acme", "--status", "3", "--limit", "2")
+    cursor = first.err.split()[-1]
+    second = acme("ticket", "list", "--company", "acme", "--status", "3", "--limit", "2", "--after", cursor)
+
+    assert first.lines[0] == ["PLATFORM", "ID", "STATUS", "PROCESSING", "CREATED", "SUBJECT"]
+    assert [line[:6] for line in first.lines[1:]] == [["freshdesk", one, "3", "pending", "2026-01-02", "03:04:05"] for one in ("5", "3")]
+    assert [line[1] for line in second.lines[1:]] == ["1"]
+    assert second.err == ""
+
+
+def test_a_listed_ticket_has_a_stable_shape(acme: Deskstore) -> None:
+    ran = acme("ticket", "list", "--company", "acme", "--limit", "1", "--json")
+
+    (ticket,) = ran.json["tickets"]
+    assert ticket.pop("version") > 0
+    assert re.fullmatch("[0-9a-f]{64}", ticket.pop("sha256"))
+    assert NOW.sub(r'"\1": "now"', json.dumps(ticket)) == json.dumps(
+        {
+            "platform": "freshdesk",
+            "id": "5",
+            "subject": "주문 5이 도착하지 않았습니다",
+            "status": "3",
+            "priority": "1",
+            "requester": "7005",
+            "created_at": "2026-01-02T03:04:05Z",
+            "updated_at": "2026-01-02T03:04:05Z",
+            "saved_at": "now",
+            "bytes": len(as_bytes(freshdesk(5, status=3))),
+            "processing": {"status": "pending", "attempts": 0, "error": None, "worker": None, "lease_until": None, "changed_at": "now"},
+        }
+    )
+
+
+def test_a_ticket_is_printed_byte_for_byte(acme: Deskstore) -> None:
+    ran = acme("ticket", "get", "3", "--company", "acme", "--platform", "freshdesk")
+
+    assert ran.out.encode() == as_bytes(freshdesk(3, status=3))
+
+
+def test_an_article_is_found_in_its_locale(deskstore: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "kb.json").write_bytes(b'[{"id": 1, "title": "How", "body": "so", "created_at": "2026-01-02T00:00:00Z"}]')
+    deskstore("import", "kb.json", "--company", "acme", "--platform", "docs", "--locale", "ko")
+
+    listed = deskstore("kb", "list", "--company", "acme")
+    shape = deskstore("kb", "list", "--company", "acme", "--json").json
+    found = deskstore("kb", "get", "1", "--locale", "ko", "--company", "acme", "--platform", "docs")
+    envelope = deskstore("kb", "get", "1", "--locale", "ko", "--company", "acme", "--platform", "docs", "--envelope")
+    missing = deskstore("kb", "get", "1", "--company", "acme", "--platform", "docs")
+
+    assert listed.lines[1] == ["docs", "1", "ko", "-", "2026-01-02", "00:00:00", "How"]
+    assert found.out == '{"id": 1, "title": "How", "body": "so", "created_at": "2026-01-02T00:00:00Z"}'
+    assert shape == {"articles": [envelope.json], "next": None}
+    assert [*envelope.json] == [
+        "platform",
+        "id",
+        "locale",
+        *["subject", "status", "priority", "requester", "created_at", "updated_at", "saved_at", "version", "bytes", "sha256"],
+    ]
+    assert (missing.code, missing.err.startswith("deskstore: article '1' on 'docs' does not exist")) == (1, True)
+
+
+def test_status_and_progress_count_what_is_kept(acme: Deskstore) -> None:
+    status = acme("status")
+    shape = acme("status", "--company", "acme", "--json").json
+    progress = acme("progress", "--company", "acme", "--platform", "freshdesk")
+    counted = acme("progress", "--company", "acme", "--platform", "freshdesk", "--json").json
+
+    assert status.lines[1:] == [
+        ["COMPANY", "PLATFORM", "TICKETS", "ARTICLES", "PENDING", "PROCESSING", "COMPLETED", "FAILED"],
+        ["acme", "freshdesk", "5", "0", "5", "0", "0", "0"],
+    ]
+    assert progress.lines[1][:7] == ["5", "5", "0", "0", "0", "0.0", "%"]
+    assert counted.pop("last_updated")
+    assert counted == {
+        "company": "acme",
+        "platform": "freshdesk",
+        "total": 5,
+        "pending": 5,
+        "processing": 0,
+        "completed": 0,
+        "failed": 0,
+        "percentage": 0.0,
+    }
+    assert [*shape["storage"]] == ["adapter", "place", "companies"]
+    assert [*shape["platforms"][0]] == ["company", "platform", "tickets", "articles", "progress"]
+
+
+def test_companies_are_listed(acme: Deskstore) -> None:
+    assert acme("company", "list").out == "COMPANY\nacme\n"
+    assert acme("company", "list", "--json").json == {"companies": ["acme"]}
+
+
+def test_an_export_goes_in_again_unchanged(acme: Deskstore, tmp_path: Path) -> None:
+    ran = acme("export", "--company", "acme", "-o", "out.ndjson.gz")
+    again = acme("import", "out.ndjson.gz", "--company", "acme", "--platform", "freshdesk")
+
+    assert (ran.code, ran.out, ran.err) == (0, "", "deskstore: 5 tickets written to out.ndjson.gz\n")
+    assert again.lines[1] == ["0", "0", "5", "0", "0"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out.ndjson.gz", "tickets.json"]
+
+
+def test_an_export_to_the_standard_output_is_the_payloads_and_nothing_else(acme: Deskstore) -> None:
+    ran = acme("export", "--company", "acme", "-o", "-")
+
+    assert ran.out.encode().splitlines() == [as_bytes(freshdesk(number, status=2 + number % 2)) for number in range(1, 6)]
+
+
+def test_an_export_with_envelopes_needs_no_platform_to_come_in(acme: Deskstore) -> None:
+    acme("export", "--company", "acme", "--envelope", "-o", "out.ndjson")
+
+    ran = acme("import", "out.ndjson", "--company", "copy")
+
+    assert ran.lines[1] == ["5", "0", "0", "0", "0"]
+    assert acme("ticket", "get", "3", "--company", "copy", "--platform", "freshdesk").out.encode() == as_bytes(freshdesk(3, status=3))
+
+
+def test_an_export_says_what_it_leaves_out(acme: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "kb.json").write_bytes(b'[{"id": 1, "title": "How", "body": "so"}]')
+    acme("import", "kb.json", "--company", "acme", "--platform", "docs")
+
+    ran = acme("export", "--company", "acme", "-o", "out.ndjson")
+
+    assert "1 articles are kept too: export them with --kind articles" in ran.err
+    assert acme("export", "--company", "acme", "--kind", "articles", "-o", "kb.ndjson", "--json").json == {
+        "records": 1,
+        "kind": "article",
+        "damaged": [],
+        "output": "kb.ndjson",
+    }
+
+
+def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore: Deskstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:secret@db/desk")
+
+    ran = deskstore("config", "show", "--json")
+
+    assert {one["variable"]: one["origin"] for one in ran.json["settings"]} == {
+        "STORAGE_TYPE": "default",
+        "DATA_PATH": "option",
+        "DATABASE_URL": "environment",
+        "REDIS_URL": "default",
+        "HYBRID_USE_POSTGRES": "default",
+        "DESKSTORE_LOG_LEVEL": "default",
+        "DESKSTORE_LOG_FORMAT": "default",
+    }
+    assert ran.json["settings"][2]["value"] == "postgresql://app:***@db/desk"
+    assert "secret" not in deskstore("config", "show").out
+
+
+# -- what goes wrong -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["ticket"], 2, "Missing command"),
+        (["tickets"], 2, "No such command 'tickets'"),
+        (["ticket", "list"], 2, "Missing option '--company' (see deskstore ticket list --help)"),
+        (["ticket", "list", "--company", ""], 2, "no company was named"),
+        (["ticket", "list", "--company", "a\nb"], 2, "holds a control character"),
+        (["ticket", "list", "--company", "acme", "--limit", "0"], 2, "0 is not in the range 1<=x<=1000"),
+        (["ticket", "list", "--company", "acme", "--after", "nonsense"], 1, "is no cursor of this page"),
+        (["ticket", "list", "--company", "acme", "--created-from", "yesterday"], 2, "'yesterday' does not match"),
+        (["ticket", "get", "1", "--company", "acme", "--platform", "freshdesk"], 1, "ticket '1' on 'freshdesk' does not exist"),
+        (
+            ["import", "missing.json", "--company", "acme", "--platform", "freshdesk"],
+            2,
+            "missing.json: No such file or directory: check the name",
+        ),
+        (["import", "table.csv", "--company", "acme", "--platform", "freshdesk"], 1, "looks like CSV"),
+        (["import", "t.rejects.ndjson", "--company", "acme", "--rejects", "t.rejects.ndjson"], 2, "name another file with --rejects"),
+        (["import", "table.csv", "--company", "acme", "--kind", "people"], 2, "'people' is neither tickets nor articles"),
+        (["export", "--company", "acme", "-o", "no/such/folder.ndjson"], 2, "No such file or directory: check the name"),
+        (["status", "--storage", "postgresql"], 2, "not part of this release: set STORAGE_TYPE=file"),
+        (["status", "--storage", "postgres"], 2, "'postgres' is not one of 'file', 'hybrid', 'postgresql'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_a_code_and_changes_nothing(
+    deskstore: Deskstore, tmp_path: Path, data_path: Path, words: list[str], code: int, says: str
+) -> None:
+    (tmp_path / "table.csv").write_text("id,subject\n1,Hello\n")
+
+    ran = deskstore(*words)
+
+    assert (ran.code, ran.out) == (code, "")
+    assert says in ran.err
+    assert ran.err.startswith("deskstore: ")
+    assert len(ran.err.splitlines()) == 1
+    assert not data_path.exists()
+
+
+def test_a_store_that_does_not_work_ends_with_4(deskstore: Deskstore, data_path: Path) -> None:
+    data_path.write_text("this is no folder")
+
+    ran = deskstore("status")
+
+    assert (ran.code, len(ran.err.splitlines())) == (4, 1)
+
+
+def test_verbose_shows_where_an_error_arose(deskstore: Deskstore) -> None:
+    ran = deskstore("ticket", "get", "1", "--company", "acme", "--platform", "freshdesk", "--verbose")
+
+    assert "Traceback" in ran.err
+    assert ran.err.splitlines()[-1].startswith("deskstore: ticket '1'")
+
+
+def test_text_out_of_payloads_cannot_steer_a_terminal(deskstore: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_bytes(as_bytes([freshdesk(1, subject="\x1b[2J\u202eevil\nline")]))
+    deskstore("import", "t.json", "--company", "acme", "--platform", "freshdesk")
+
+    assert deskstore("ticket", "list", "--company", "acme").lines[1][-1] == "�[2J�evil�line"
+
+
+# -- help ----------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_printed(deskstore: Deskstore) -> None:
+    assert deskstore("--version").out == f"deskstore {__version__}\n"
+
+
+def test_the_help_names_every_command_with_its_own_first_line(deskstore: Deskstore) -> None:
+    said = deskstore("--help").out
+
+    for name, (_, purpose) in COMMANDS.items():
+        assert re.search(rf"^  {name} +{re.escape(purpose)}$", said, re.MULTILINE)
+        assert command(name).name == name
+
+
+@pytest.mark.parametrize(
+    "words", [[name] for name in COMMANDS] + [["ticket", "list"], ["ticket", "get"], ["kb", "list"], ["config", "show"]]
+)
+def test_every_command_has_help(deskstore: Deskstore, words: list[str]) -> None:
+    ran = deskstore(*words, "--help")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert f"Usage: deskstore {' '.join(words)}" in ran.out
+
+
+def test_options_that_all_commands_share_may_stand_before_or_behind(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data-path", str(tmp_path), "--json", "company", "list"]) == 0
+    before = capfd.readouterr().out
+
+    assert main(["company", "list", "--json", "--data-path", str(tmp_path)]) == 0
+
+    assert before == capfd.readouterr().out == '{\n  "companies": []\n}\n'
