@@ -52,12 +52,18 @@ class Path:
     def _split(self) -> tuple[str, ...]:
         return tuple(self.name.split("."))
 
-    def follow(self, value: object) -> Iterator[object]:
+    is_plain: bool = field(init=False, eq=False, repr=False)  #: each step is a key: one value at most, and no need to search
+
+    @is_plain.default
+    def _without_choices(self) -> bool:
+        return not any(step == "*" or step.isdecimal() or step.startswith("[") for step in self.steps)
+
+    def follow(self, value: object) -> Iterable[object]:
         """All that is there and not null."""
         if isinstance(value, dict) and self.name in value:
             found = cast("dict[str, object]", value)[self.name]
-            return iter(() if found is None else (found,))
-        return _follow(value, self.steps)
+            return () if found is None else (found,)
+        return _reach(value, self.steps) if self.is_plain else _follow(value, self.steps)
 
 
 Paths = tuple[Path, ...]
@@ -162,6 +168,12 @@ def read_fields(value: object, payload: bytes, table: FieldMap) -> Fields:
     )
 
 
+def _reach(value: object, steps: tuple[str, ...]) -> Iterable[object]:
+    for step in steps:
+        value = cast("dict[str, object]", value).get(step) if isinstance(value, dict) else None
+    return () if value is None else (value,)
+
+
 def _follow(value: object, steps: tuple[str, ...]) -> Iterator[object]:
     if not steps:
         if value is not None:
@@ -215,7 +227,7 @@ def _text(found: object) -> str | None:
 def _flag(value: object, flag: Flag | None) -> str | None:
     if flag is None:
         return None
-    found = next(flag.path.follow(value), None)
+    found = next(iter(flag.path.follow(value)), None)
     return (flag.yes if found else flag.no) if isinstance(found, bool) else None
 
 
