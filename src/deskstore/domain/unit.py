@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -21,6 +22,7 @@ from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket, clean
 from deskstore.domain.summaries import StaleSummary, Summary
 
+logger: Final = logging.getLogger("deskstore")
 MOST_CHANGES: Final = 10_000  #: in one unit
 MOST_BYTES: Final = 64 * 1024 * 1024  #: of payloads and summaries in one unit
 
@@ -53,7 +55,7 @@ class BufferedUnit:
 
     async def commit(self) -> Committed:
         """Keep all changes, durably, or none; see UnitOfWork.commit."""
-        with self.alone():
+        with self.alone("commit"):
             changes = self._pending.changes()
             if not changes:
                 self._outcome = UnitOutcome.COMMITTED
@@ -71,8 +73,8 @@ class BufferedUnit:
             self._outcome = UnitOutcome.DISCARDED
 
     @contextmanager
-    def alone(self) -> Generator[_Pending, None, None]:
-        """Hold the unit for one call; raises UnitOfWorkMisuse when another task holds it, or after its end."""
+    def alone(self, operation: str) -> Generator[_Pending, None, None]:
+        """Hold the unit for one call, and log it; raises UnitOfWorkMisuse when another task holds it, or after its end."""
         if self._in_use:
             raise UnitOfWorkMisuse(
                 f"a unit of work of company {self.company_id!r} is in use by another task: give each task a unit of its own"
@@ -80,6 +82,8 @@ class BufferedUnit:
         if self._outcome is not UnitOutcome.OPEN:
             raise UnitOfWorkMisuse(f"this unit of work is over ({self._outcome}): open another one")
         self._in_use = True
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", operation, extra={"company_id": self.company_id, "operation": operation})
         try:
             yield self._pending
         finally:
@@ -165,7 +169,7 @@ class _Records(Generic[R]):
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R]:
         """The records that exist among these keys, as this unit would leave them."""
-        with self._unit.alone() as pending:
+        with self._unit.alone(f"{self._kind}.find_many") as pending:
             wanted = [self._checked(key) for key in keys]
             stored = dict(await self._reads.find_many([key for key in wanted if key not in pending.records and key not in pending.deleted]))
             saved = {key: pending.records[key] for key in wanted if key in pending.records}
@@ -173,24 +177,24 @@ class _Records(Generic[R]):
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         """Digests, versions and processing of the records as they are stored."""
-        with self._unit.alone():
+        with self._unit.alone(f"{self._kind}.heads"):
             return await self._reads.heads([self._checked(key) for key in keys])
 
     async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
         """A page of what is stored; the unit's own changes are not in it."""
-        with self._unit.alone():
+        with self._unit.alone(f"{self._kind}.page"):
             return await self._reads.page(where, after=after, limit=checked_limit(limit))
 
     async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
         """A page of what is stored, found by its offset; the unit's own changes are not in it."""
-        with self._unit.alone():
+        with self._unit.alone(f"{self._kind}.page_at"):
             return await self._reads.page_at(where, offset=checked_offset(offset), limit=checked_limit(limit))
 
     async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         """All that is stored and passes the filter; the unit's own changes are not in it."""
         records = aiter(self._reads.stream(where, after=self._checked(after) if after else None))
         while True:
-            with self._unit.alone():
+            with self._unit.alone(f"{self._kind}.stream"):
                 try:
                     record = await anext(records)
                 except StopAsyncIteration:
@@ -199,7 +203,7 @@ class _Records(Generic[R]):
 
     def save(self, record: R) -> R:
         """Keep the record at the commit."""
-        with self._unit.alone() as pending:
+        with self._unit.alone(f"{self._kind}.save") as pending:
             key = self._checked(record.key)
             if record.version < 0:
                 raise InvalidRecord(f"{key} has version {record.version}: pass the one it was read with, or 0 for a new one")
@@ -210,7 +214,7 @@ class _Records(Generic[R]):
 
     def delete(self, key: Key, *, version: int) -> None:
         """Remove the record at the commit."""
-        with self._unit.alone() as pending:
+        with self._unit.alone(f"{self._kind}.delete") as pending:
             self._checked(key)
             saved = pending.records.get(key)
             if version < 1 and (saved is None or saved.version):
@@ -254,7 +258,7 @@ class BufferedArticles(_Records[Article]):
 
     async def locales(self, platform: str, article_id: str) -> Sequence[str]:
         """The locales the article is stored in, ascending."""
-        with self._unit.alone():
+        with self._unit.alone("article.locales"):
             key = article_key(platform, article_id)
             return await self._articles.locales(key.platform, key.id)
 
@@ -276,7 +280,7 @@ class BufferedSummaries:
 
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
         """The current summaries of those records that have any, as this unit would leave them."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("summary.current_many") as pending:
             wanted = [checked_key(key) for key in keys if key not in pending.deleted]
             found = dict(await self._reads.current_many(wanted))
             for key in set(wanted) & pending.summaries.keys():
@@ -285,7 +289,7 @@ class BufferedSummaries:
 
     async def history(self, key: Key) -> Sequence[Summary]:
         """All summaries of a record, ascending; those this unit adds come last, with the numbers they would get."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("summary.history") as pending:
             return await self._history(checked_key(key), pending)
 
     async def _history(self, key: Key, pending: _Pending) -> Sequence[Summary]:
@@ -299,7 +303,7 @@ class BufferedSummaries:
         """Records whose current summary was written of another text; the unit's own changes are not seen."""
         found = aiter(self._reads.stale(None if platform is None else identifiers.platform(platform)))
         while True:
-            with self._unit.alone():
+            with self._unit.alone("summary.stale"):
                 try:
                     one = await anext(found)
                 except StopAsyncIteration:
@@ -308,7 +312,7 @@ class BufferedSummaries:
 
     def add(self, summary: Summary) -> None:
         """Keep one more summary at the commit, which numbers it."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("summary.add") as pending:
             key = checked_key(summary.key)
             if summary.number or summary.version:
                 raise InvalidRecord(f"summary {summary.number} of {key} was saved before: summaries are immutable, add another one")
@@ -331,7 +335,7 @@ class BufferedProgress:
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
         """The processing of those tickets that exist among these keys, as this unit would leave it."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("progress.find_many") as pending:
             wanted = [checked_key(key) for key in keys if key not in pending.deleted]
             found = {
                 key: fresh(key, now=pending.records[key].saved_at)
@@ -343,23 +347,23 @@ class BufferedProgress:
 
     async def progress(self, platform: str) -> Progress:
         """How many tickets of a platform are stored in which status."""
-        with self._unit.alone():
+        with self._unit.alone("progress.progress"):
             return await self._reads.progress(identifiers.platform(platform))
 
     async def stats(self) -> Sequence[Stats]:
         """How many tickets and articles are stored, a platform each."""
-        with self._unit.alone():
+        with self._unit.alone("progress.stats"):
             return await self._reads.stats()
 
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
         """How far a stream has been read, as this unit would leave it, or None."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("progress.checkpoint") as pending:
             named = (identifiers.platform(platform), identifiers.stream(stream))
             return pending.checkpoints.get(named) or await self._reads.checkpoint(*named)
 
     def save(self, processing: Processing, *, token: str | None = None) -> Processing:
         """Keep it at the commit, guarded by the token, or by the version and the absence of a live claim."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("progress.save") as pending:
             key = checked_key(processing.key)
             if key.kind != TICKET:
                 raise InvalidRecord(f"{key} is no ticket: only tickets are processed")
@@ -370,7 +374,7 @@ class BufferedProgress:
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep at the commit how far a stream has been read."""
-        with self._unit.alone() as pending:
+        with self._unit.alone("progress.save_checkpoint") as pending:
             named = (identifiers.platform(checkpoint.platform), identifiers.stream(checkpoint.stream))
             if clean(checkpoint.cursor, len(checkpoint.cursor)) != checkpoint.cursor:
                 raise InvalidRecord(f"the cursor of stream {named[1]!r} holds NUL or a lone surrogate: no storage could keep it exactly")
