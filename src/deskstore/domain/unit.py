@@ -73,8 +73,8 @@ class BufferedUnit:
             self._outcome = UnitOutcome.DISCARDED
 
     @contextmanager
-    def alone(self, operation: str) -> Generator[_Pending, None, None]:
-        """Hold the unit for one call, and log it; raises UnitOfWorkMisuse when another task holds it, or after its end."""
+    def alone(self, operation: str | None) -> Generator[_Pending, None, None]:
+        """Hold the unit for one call, and log it if it has a name; raises UnitOfWorkMisuse when another task holds it, or after its end."""
         if self._in_use:
             raise UnitOfWorkMisuse(
                 f"a unit of work of company {self.company_id!r} is in use by another task: give each task a unit of its own"
@@ -82,7 +82,7 @@ class BufferedUnit:
         if self._outcome is not UnitOutcome.OPEN:
             raise UnitOfWorkMisuse(f"this unit of work is over ({self._outcome}): open another one")
         self._in_use = True
-        if logger.isEnabledFor(logging.DEBUG):
+        if operation is not None and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", operation, extra={"company_id": self.company_id, "operation": operation})
         try:
             yield self._pending
@@ -193,12 +193,14 @@ class _Records(Generic[R]):
     async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         """All that is stored and passes the filter; the unit's own changes are not in it."""
         records = aiter(self._reads.stream(where, after=self._checked(after) if after else None))
+        operation: str | None = f"{self._kind}.stream"
         while True:
-            with self._unit.alone(f"{self._kind}.stream"):
+            with self._unit.alone(operation):
                 try:
                     record = await anext(records)
                 except StopAsyncIteration:
                     return
+            operation = None
             yield record
 
     def save(self, record: R) -> R:
@@ -302,12 +304,14 @@ class BufferedSummaries:
     async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
         """Records whose current summary was written of another text; the unit's own changes are not seen."""
         found = aiter(self._reads.stale(None if platform is None else identifiers.platform(platform)))
+        operation: str | None = "summary.stale"
         while True:
-            with self._unit.alone("summary.stale"):
+            with self._unit.alone(operation):
                 try:
                     one = await anext(found)
                 except StopAsyncIteration:
                     return
+            operation = None
             yield one
 
     def add(self, summary: Summary) -> None:
