@@ -419,6 +419,7 @@ async def test_a_database_that_vanishes_while_in_use_is_refused_and_not_made_ane
     desk: Desk, own: Path, reopened: Callable[[], Desk]
 ) -> None:
     stored = await desk.kept(a_ticket())
+    await desk.keep(a_ticket("later"))  # which comes after the files of the one before were written
     _without(*DATABASE_FILES)(own)
 
     with pytest.raises(CompanyMoved, match="removed or replaced"):
