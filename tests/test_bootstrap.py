@@ -1,11 +1,16 @@
 """Settings are read once, whole, and with every fault named; the storage they ask for is the only one that is loaded."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from deskstore.bootstrap import Layer, LogLevel, Settings, StorageType, masked, open_storage
-from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.errors import ConfigurationError, StorageUnavailable
+from deskstore.services.tickets import save_ticket
+from tests.payloads import as_bytes, freshdesk
 
 HEAVY = ("alembic", "asyncpg", "greenlet", "hypothesis", "pydantic", "redis", "rich", "sqlalchemy")
 
@@ -103,3 +108,63 @@ async def test_a_storage_of_a_later_release_is_refused_naming_the_one_there_is(k
     with pytest.raises(ConfigurationError, match=f"STORAGE_TYPE is '{kind}', which is not part of this release: set STORAGE_TYPE=file"):
         async with open_storage(Settings(storage_type=kind)):
             pass
+
+
+async def test_files_are_opened_where_the_settings_say_and_closed_behind_the_block(tmp_path: Path) -> None:
+    async with open_storage(Settings(data_path=tmp_path / "data")) as storage:
+        await save_ticket(storage, "acme", "freshdesk", freshdesk())
+
+    assert (tmp_path / "data" / "acme").is_dir()
+    with pytest.raises(StorageUnavailable):
+        await storage.companies()
+
+
+async def test_without_settings_the_environment_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_PATH", str(tmp_path / "there"))
+
+    async with open_storage() as storage:
+        health = await storage.health()
+
+    assert health.place == str(tmp_path / "there")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import deskstore; [getattr(deskstore, name) for name in deskstore.__all__]",
+        "from deskstore.cli import main; main(['--help'])",
+        "from deskstore.cli import main; main(['import', 't.json', '--company', 'acme', '--platform', 'freshdesk'])",
+        "from deskstore.cli import main; main(['status']); main(['ticket', 'list', '--company', 'acme'])",
+        "from deskstore.cli import main; main(['export', '--company', 'acme', '-o', 'out.ndjson'])",
+    ],
+)
+def test_on_files_nothing_heavy_is_loaded(program: str, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_bytes(as_bytes(freshdesk()))
+
+    loaded = modules_after(program, tmp_path)
+
+    assert "deskstore" in loaded
+    assert sorted(loaded & {*HEAVY}) == []
+
+
+def test_importing_the_package_loads_next_to_nothing(tmp_path: Path) -> None:
+    assert {name for name in modules_after("import deskstore", tmp_path) if name.startswith("deskstore")} == {"deskstore"}
+
+
+def test_the_help_needs_neither_the_domain_nor_an_event_loop(tmp_path: Path) -> None:
+    loaded = modules_after("from deskstore.cli import main; main(['--help'])", tmp_path)
+
+    assert sorted(loaded & {"asyncio", "dependency_injector", "deskstore.bootstrap", "deskstore.domain", "orjson", "sqlite3"}) == []
+
+
+def modules_after(program: str, folder: Path) -> set[str]:
+    """What a fresh interpreter has loaded once the program ran."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys; print('LOADED', *sys.modules)"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {*ran.stdout.splitlines()[-1].split()[1:]}

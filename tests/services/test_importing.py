@@ -46,12 +46,12 @@ async def test_a_freshdesk_array_goes_in_and_comes_out_byte_for_byte(storage: Me
 
 
 async def test_the_same_export_again_is_unchanged(storage: MemoryStorage, tmp_path: Path) -> None:
-    path = lines(tmp_path / "tickets.ndjson", [freshdesk(number) for number in range(2_500)])
+    path = lines(tmp_path / "tickets.ndjson", [freshdesk(number) for number in range(250)])
 
-    first = await import_records(storage, ACME, "freshdesk", [path])
-    again = await import_records(storage, ACME, "freshdesk", [path])
+    first = await import_records(storage, ACME, "freshdesk", [path], batch_records=100)
+    again = await import_records(storage, ACME, "freshdesk", [path], batch_records=100)
 
-    assert (counts(first), counts(again)) == ((2_500, 0, 0, 0, 0), (0, 0, 2_500, 0, 0))
+    assert (counts(first), counts(again)) == ((250, 0, 0, 0, 0), (0, 0, 250, 0, 0))
     assert again.resumed_at == 0
 
 
@@ -81,7 +81,7 @@ async def test_of_one_ticket_in_two_states_the_newer_stands_whichever_comes_firs
     assert (await get_ticket(storage, ACME, "freshdesk", "42")).fields.status == "5"
 
 
-@pytest.mark.parametrize("between", [0, 3, 2_500])
+@pytest.mark.parametrize("between", [0, 3, 250])
 async def test_a_repeated_id_that_nothing_orders_is_rejected_and_importing_again_reports_unchanged(
     storage: MemoryStorage, tmp_path: Path, between: int
 ) -> None:
@@ -90,8 +90,8 @@ async def test_a_repeated_id_that_nothing_orders_is_rejected_and_importing_again
         tmp_path / "a.ndjson", [{"id": "a", "text": "first"}, *others, {"id": "a", "text": "second"}, {"id": "a", "text": "first"}]
     )
 
-    first = await import_records(storage, ACME, "docs", [path], rejects=tmp_path / "r.ndjson")
-    again = await import_records(storage, ACME, "docs", [path], rejects=tmp_path / "r.ndjson")
+    first = await import_records(storage, ACME, "docs", [path], rejects=tmp_path / "r.ndjson", batch_records=100)
+    again = await import_records(storage, ACME, "docs", [path], rejects=tmp_path / "r.ndjson", batch_records=100)
 
     assert (counts(first), counts(again)) == ((1 + between, 0, 1, 0, 1), (0, 0, 2 + between, 0, 1))
     assert (await get_ticket(storage, ACME, "docs", "a")).data["text"] == "first"
@@ -178,15 +178,15 @@ async def test_an_import_of_which_nothing_is_kept_leaves_no_company(storage: Mem
 
 
 async def test_a_dry_run_says_what_would_become_of_the_records_and_keeps_nothing(storage: MemoryStorage, tmp_path: Path) -> None:
-    records = [{"id": number % 2_000, "text": number} for number in range(3_000)]
+    records = [{"id": number % 200, "text": number} for number in range(300)]
     await save_ticket(storage, ACME, "docs", as_bytes({"id": 0, "text": 0}))
     path = lines(tmp_path / "t.ndjson", records)
 
-    dry = await import_records(storage, ACME, "docs", [path], dry_run=True, rejects=tmp_path / "r.ndjson")
+    dry = await import_records(storage, ACME, "docs", [path], dry_run=True, batch_records=100, rejects=tmp_path / "r.ndjson")
 
     assert not (tmp_path / "r.ndjson").exists()
     assert [stats.tickets for stats in await platform_stats(storage, ACME)] == [1]
-    assert counts(dry) == counts(await import_records(storage, ACME, "docs", [path])) == (1_999, 0, 1, 0, 1_000)
+    assert counts(dry) == counts(await import_records(storage, ACME, "docs", [path])) == (199, 0, 1, 0, 100)
 
 
 async def test_articles_take_their_locale_from_the_option_where_they_have_none(storage: MemoryStorage, tmp_path: Path) -> None:
@@ -213,12 +213,12 @@ async def test_without_a_platform_only_records_that_say_theirs_come_in(storage: 
 
 
 async def test_progress_is_told_behind_each_batch(storage: MemoryStorage, tmp_path: Path) -> None:
-    path = lines(tmp_path / "t.ndjson", [freshdesk(number) for number in range(2_500)])
+    path = lines(tmp_path / "t.ndjson", [freshdesk(number) for number in range(250)])
     told: list[ImportProgress] = []
 
-    await import_records(storage, ACME, "freshdesk", [path], on_progress=told.append)
+    await import_records(storage, ACME, "freshdesk", [path], on_progress=told.append, batch_records=100)
 
-    assert [progress.records for progress in told] == [1_000, 2_000, 2_500]
+    assert [progress.records for progress in told] == [100, 200, 250]
     assert told[-1].read_bytes == path.stat().st_size
 
 
@@ -256,10 +256,10 @@ class _FailingBackend(MemoryBackend):
 
 def hostile_export(folder: Path) -> list[Path]:
     """Two files with repetitions near and far, ordered and not, and lines that are broken."""
-    first: list[object] = [{"id": number % 700, "text": number % 1_400} for number in range(2_100)]
-    first.insert(50, b"{broken")
+    first: list[object] = [{"id": number % 70, "text": number % 140} for number in range(210)]
+    first.insert(5, b"{broken")
     second: list[object] = [
-        {"id": number % 500, "text": number, "updated_at": f"2026-01-0{1 + number % 9}T00:00:00Z"} for number in range(2_500)
+        {"id": number % 50, "text": number, "updated_at": f"2026-01-0{1 + number % 9}T00:00:00Z"} for number in range(250)
     ]
     return [lines(folder / "1.ndjson", first), lines(folder / "2.ndjson", second)]
 
@@ -271,19 +271,19 @@ async def contents(storage: MemoryStorage) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("fails_at", "fails_after", "resumes_at"),
-    [(1, False, 0), (1, True, 1_000), (3, False, 2_000), (4, True, 4_000), (5, True, 4_601), (6, False, 4_601)],
+    [(1, False, 0), (1, True, 100), (3, False, 200), (4, True, 400), (5, True, 461), (6, False, 461)],
 )
 async def test_an_interrupted_import_resumes_and_equals_an_uninterrupted_one(
     tmp_path: Path, fails_at: int, fails_after: bool, resumes_at: int
 ) -> None:
     files = hostile_export(tmp_path)
     whole, broken = MemoryStorage(), FailingStorage()
-    expected = await import_records(whole, ACME, "docs", files, rejects=tmp_path / "whole.ndjson")
+    expected = await import_records(whole, ACME, "docs", files, batch_records=100, rejects=tmp_path / "whole.ndjson")
     broken.fails_at, broken.fails_after = fails_at, fails_after
 
     with pytest.raises(StorageUnavailable):
-        await import_records(broken, ACME, "docs", files, rejects=tmp_path / "broken.ndjson")
-    resumed = await import_records(broken, ACME, "docs", files, rejects=tmp_path / "broken.ndjson")
+        await import_records(broken, ACME, "docs", files, batch_records=100, rejects=tmp_path / "broken.ndjson")
+    resumed = await import_records(broken, ACME, "docs", files, batch_records=100, rejects=tmp_path / "broken.ndjson")
 
     assert counts(resumed) == counts(expected)
     assert await contents(broken) == await contents(whole)
@@ -294,7 +294,7 @@ async def test_an_interrupted_import_resumes_and_equals_an_uninterrupted_one(
 async def interrupted(storage: FailingStorage, files: Sequence[Path], rejects: Path) -> None:
     storage.fails_at = storage.commits + 3
     with pytest.raises(StorageUnavailable):
-        await import_records(storage, ACME, "docs", files, rejects=rejects)
+        await import_records(storage, ACME, "docs", files, batch_records=100, rejects=rejects)
 
 
 async def test_an_interrupted_import_of_files_that_changed_since_begins_anew(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ async def test_an_interrupted_import_of_files_that_changed_since_begins_anew(tmp
     await interrupted(storage, files, tmp_path / "r.ndjson")
     files[0].write_bytes(files[0].read_bytes().replace(b'"text": 0}', b'"text": -1}'))
 
-    report = await import_records(storage, ACME, "docs", files, rejects=tmp_path / "r.ndjson")
+    report = await import_records(storage, ACME, "docs", files, batch_records=100, rejects=tmp_path / "r.ndjson")
 
     assert (report.began_anew, report.resumed_at) == (True, 0)
 
@@ -312,9 +312,9 @@ async def test_an_interrupted_import_of_a_file_that_grew_since_goes_on(tmp_path:
     await interrupted(storage, [path], tmp_path / "r.ndjson")
     path.write_bytes(path.read_bytes() + as_bytes({"id": "last"}))
 
-    report = await import_records(storage, ACME, "docs", [path], rejects=tmp_path / "r.ndjson")
+    report = await import_records(storage, ACME, "docs", [path], batch_records=100, rejects=tmp_path / "r.ndjson")
 
-    assert report.resumed_at == 2_000
+    assert report.resumed_at == 200
     assert await find_ticket(storage, ACME, "docs", "last")
 
 
@@ -322,7 +322,7 @@ async def test_an_interrupted_import_whose_rejects_are_gone_begins_anew(tmp_path
     storage, files = FailingStorage(), hostile_export(tmp_path)
     await interrupted(storage, files, tmp_path / "r.ndjson")
 
-    report = await import_records(storage, ACME, "docs", files, rejects=tmp_path / "other.ndjson")
+    report = await import_records(storage, ACME, "docs", files, batch_records=100, rejects=tmp_path / "other.ndjson")
 
     assert report.resumed_at == 0
     assert len((tmp_path / "other.ndjson").read_bytes().splitlines()) == report.rejected
@@ -332,7 +332,7 @@ async def test_restart_begins_anew(tmp_path: Path) -> None:
     storage, files = FailingStorage(), hostile_export(tmp_path)
     await interrupted(storage, files, tmp_path / "r.ndjson")
 
-    report = await import_records(storage, ACME, "docs", files, rejects=tmp_path / "r.ndjson", restart=True)
+    report = await import_records(storage, ACME, "docs", files, batch_records=100, rejects=tmp_path / "r.ndjson", restart=True)
 
     assert report.resumed_at == 0
 
@@ -341,17 +341,17 @@ async def test_another_standard_input_than_the_interrupted_one_is_refused(tmp_pa
     storage, (path, other) = FailingStorage(), hostile_export(tmp_path)
     storage.fails_at = 2
     with pytest.raises(StorageUnavailable):
-        await import_records(storage, ACME, "docs", [io.BytesIO(path.read_bytes())])
+        await import_records(storage, ACME, "docs", [io.BytesIO(path.read_bytes())], batch_records=100)
 
     with pytest.raises(ConfigurationError, match="--restart"):
-        await import_records(storage, ACME, "docs", [io.BytesIO(other.read_bytes())])
+        await import_records(storage, ACME, "docs", [io.BytesIO(other.read_bytes())], batch_records=100)
 
 
 async def test_rejects_that_cannot_be_written_stop_the_import(storage: MemoryStorage, tmp_path: Path) -> None:
     path = lines(tmp_path / "t.ndjson", [{"id": 1}, {"no": "id"}])
 
     with pytest.raises(ConfigurationError, match="name another file"):
-        await import_records(storage, ACME, "docs", [path], rejects=tmp_path / "missing" / "r.ndjson")
+        await import_records(storage, ACME, "docs", [path], batch_records=100, rejects=tmp_path / "missing" / "r.ndjson")
 
     assert await list_companies(storage) == []
 

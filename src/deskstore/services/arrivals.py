@@ -163,12 +163,12 @@ class Arrivals:
         return read_records(source, id_fields=[chosen, chosen.partition(".")[0]] if chosen else [])
 
 
-async def in_batches(arrivals: AsyncIterator[Arrival]) -> AsyncGenerator[list[Arrival], None]:
+async def in_batches(arrivals: AsyncIterator[Arrival], most: int = BATCH_RECORDS) -> AsyncGenerator[list[Arrival], None]:
     """The records in units of a batch, in their order; a record may come twice in one."""
     batch: list[Arrival] = []
     size_bytes = 0
     async for one in arrivals:
-        if len(batch) >= BATCH_RECORDS or (batch and size_bytes + len(one.raw) > BATCH_BYTES):
+        if len(batch) >= most or (batch and size_bytes + len(one.raw) > BATCH_BYTES):
             yield batch
             batch, size_bytes = [], 0
         batch.append(one)

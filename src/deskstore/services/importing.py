@@ -38,7 +38,7 @@ from deskstore.domain.records import Incoming
 from deskstore.formats.platforms import Options
 from deskstore.formats.streams import Detected, Reject
 from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches
-from deskstore.services.receiving import Heads, Plan, foresee, head_of, keep, plan
+from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, foresee, head_of, keep, plan
 from deskstore.services.rejects import RejectsFile, holds
 from deskstore.services.repeats import Repeats, repeats
 
@@ -126,6 +126,7 @@ async def import_records(
     on_progress: Callable[[ImportProgress], None] | None = None,
     restart: bool = False,
     dry_run: bool = False,
+    batch_records: int = BATCH_RECORDS,
 ) -> ImportReport:
     """
     Receive all records of some exports, and go on where a run over the same exports was interrupted.
@@ -138,6 +139,7 @@ async def import_records(
         rejects: A file for the records that cannot be kept; without it they are only counted.
         on_progress: Called after each batch.
         restart: Begin anew, whatever was interrupted.
+        batch_records: How many records are kept in one unit, at most; 8 MB of them end it sooner.
         dry_run: Only say what would become of the records; takes memory for each record that is not stored yet.
 
     Raises:
@@ -152,6 +154,7 @@ async def import_records(
         rejects=None if dry_run else rejects,
         on_progress=on_progress,
         is_dry=dry_run,
+        batch_records=batch_records,
     )
     await run.arrivals.refuse_strangers()
     mark = BEGINNING if restart or dry_run else await run.interrupted()
@@ -174,6 +177,7 @@ class _Run:
     rejects: Path | None
     on_progress: Callable[[ImportProgress], None] | None
     is_dry: bool
+    batch_records: int
     stream: str = field(init=False)
 
     @stream.default
@@ -199,7 +203,7 @@ class _Run:
             desk = _Desk(run=self, met=met, file=file, counts=Counter(mark.counts))
             async with aclosing(self.arrivals.stream()) as arrivals:
                 await desk.pass_over(arrivals, mark)
-                async with aclosing(ahead(in_batches(arrivals))) as batches:
+                async with aclosing(ahead(in_batches(arrivals, self.batch_records))) as batches:
                     async for batch in batches:
                         await desk.receive(batch)
             await desk.finish()
