@@ -27,11 +27,11 @@ from deskstore.domain.ports import Storage
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, ProcessingStatus
 from deskstore.domain.receiving import Outcome
 from deskstore.formats import naive
-from deskstore.formats.naive import Found, FoundProgress, FoundSummary, FoundTicket
+from deskstore.formats.naive import Found, FoundSummary, FoundTicket
 from deskstore.services.adopting.records import FoundRecord, keep_records
 from deskstore.services.adopting.report import AdoptReport, Difference, Ledger, NotPlaced, Remark, Row
 from deskstore.services.adopting.summaries import Known, keep_summaries
-from deskstore.services.adopting.tree import OURS, Entry, Tree
+from deskstore.services.adopting.tree import Entry, Tree
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 
 __all__ = ["AdoptReport", "Difference", "NotPlaced", "Remark", "Row", "adopt"]
@@ -79,7 +79,6 @@ async def _refuse_where_kept(storage: Storage, directory: Path) -> None:
     health = await storage.health()
     if health.adapter not in ("file", "hybrid"):
         return
-    kept, given = (await asyncio.to_thread(Path(one).resolve) for one in (health.place, directory))
     kept, given = await asyncio.to_thread(Path(health.place).resolve), await asyncio.to_thread(directory.resolve)
     if kept.is_relative_to(given) or given.is_relative_to(kept):
         raise ConfigurationError(f"{directory} and {kept}, where deskstore keeps its files, lie in one another: choose another DATA_PATH")
@@ -274,15 +273,16 @@ class _Company:
         except InvalidRecord as error:
             self._leave(path, str(error))
             return
-        for name, counted in self._counted(path.split("/")[1]).items():
-            if (number := getattr(said, name)) is not None and number != counted:
-                self.ledger.differences.append(Difference(file=path, name=name, said=number, counted=counted))
+        counted = self._counted(path.split("/")[1])
+        for name, number in said.items():
+            if number != counted[name]:
+                self.ledger.differences.append(Difference(file=path, name=name, said=number, counted=counted[name]))
         self.done.add(1)
 
     def _counted(self, platform: str) -> Mapping[str, int]:
         total = sum(number for (of, _), number in self.recount.items() if of == platform)
         completed, failed = self.recount[platform, COMPLETED], self.recount[platform, FAILED]
-        return {"total_tickets": total, "processed_tickets": completed, "failed_tickets": failed}
+        return dict(zip(naive.COUNTS, (total, completed, failed), strict=True))
 
     def _remark(self, path: str, found: Found) -> None:
         for text in found.remarks:

@@ -49,7 +49,7 @@ class Difference:
 
     file: str
     name: str
-    said: object
+    said: int | str
     counted: int
 
 
@@ -92,7 +92,9 @@ class Ledger:
         return AdoptReport(
             rows=tuple(self._row(*named) for named in sorted({named[:3] for named in self.counts})),
             not_placed=tuple(self.not_placed),
-            remarks=tuple(Remark(company_id=company_id, text=text, files=tuple(files)) for (company_id, text), files in self.remarks.items()),
+            remarks=tuple(
+                Remark(company_id=company_id, text=text, files=tuple(files)) for (company_id, text), files in self.remarks.items()
+            ),
             differences=tuple(self.differences),
             damaged=self.damaged,
         )

@@ -1,0 +1,105 @@
+"""`deskstore adopt`: take over the tree that the first version of this code wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from deskstore.cli.failures import FAILED, OK, REJECTED, tell
+from deskstore.cli.output import cell, print_json, print_table
+from deskstore.cli.progress_bar import progress_bar
+from deskstore.cli.shared import Command, shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deskstore.cli.records import Shown
+    from deskstore.domain.ports import Storage
+    from deskstore.services.adopting import AdoptReport, Remark
+
+OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "not_placed")
+EXAMPLES: Final = """\b
+Examples:
+  deskstore adopt backend/data --dry-run
+  deskstore adopt backend/data
+  deskstore adopt backend/data --company acme --json
+"""
+
+
+@click.command("adopt", cls=Command, epilog=EXAMPLES)
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--company", "companies", multiple=True, metavar="NAME", help="This company alone; may be given several times.")
+@click.option("--dry-run", is_flag=True, help="Only say what would become of the files.")
+def command(directory: Path, companies: tuple[str, ...], dry_run: bool) -> int:
+    """
+    Take over the files of the first version of this code.
+
+    DIR has a directory for each company, in it one for each platform, in it tickets, knowledge_base, summaries and progress. Nothing in it
+    is changed, and what cannot be placed is named. Adopting a tree twice changes nothing.
+    """
+    shared().if_interrupted = "interrupted: what was adopted stays; run the same command again, and the rest follows"
+
+    async def work(storage: Storage) -> int:
+        from deskstore.services.adopting import adopt
+
+        with progress_bar("adopting", None, unit="files") as advance:
+            report = await adopt(storage, directory, companies=companies, dry_run=dry_run, on_progress=advance)
+        return closing(report, dry_run=dry_run)
+
+    return shared().run(work)
+
+
+def closing(report: AdoptReport, *, dry_run: bool) -> int:
+    """Print what became of the files, and give the exit code."""
+    if shared().as_json:
+        print_json(report_shown(report, dry_run=dry_run))
+    else:
+        headings = ["COMPANY", "PLATFORM", "KIND", *(f"#{name.upper().replace('_', ' ')}" for name in OUTCOMES)]
+        rows = [[row.company_id, row.platform or None, row.kind, *(getattr(row, name) for name in OUTCOMES)] for row in report.rows]
+        print_table(headings, rows)
+    for line in remarks(report, dry_run=dry_run):
+        tell(cell(line))  # a file may have been named for an id with control characters
+    if report.damaged:
+        return FAILED
+    return REJECTED if report.not_placed else OK
+
+
+def remarks(report: AdoptReport, *, dry_run: bool) -> Iterator[str]:
+    """What else is to be said, a line each."""
+    for remark in report.remarks:
+        yield f"{_files(remark)}: {remark.text}"
+    for one in report.differences:
+        yield f"{one.file}: says {one.name} {one.said}, and the tree has {one.counted:,}"
+    for left in report.not_placed:
+        yield f"not placed: {left.file}: {left.reason}"
+    if report.not_placed:
+        yield f"{len(report.not_placed):,} files were not placed, and lie in the tree as before: keep it until each of them is accounted for"
+    if dry_run:
+        yield "nothing was kept: this was a dry run"
+
+
+def report_shown(report: AdoptReport, *, dry_run: bool) -> Shown:
+    """The report as JSON."""
+    return {
+        "dry_run": dry_run,
+        "rows": [
+            {
+                "company": row.company_id,
+                "platform": row.platform or None,
+                "kind": row.kind,
+                **{name: getattr(row, name) for name in OUTCOMES},
+            }
+            for row in report.rows
+        ],
+        "not_placed": [{"file": one.file, "reason": one.reason} for one in report.not_placed],
+        "remarks": [{"company": one.company_id, "remark": one.text, "files": [*one.files]} for one in report.remarks],
+        "differences": [{"file": one.file, "name": one.name, "said": one.said, "counted": one.counted} for one in report.differences],
+        "damaged": report.damaged,
+    }
+
+
+def _files(remark: Remark) -> str:
+    others = len(remark.files) - 1
+    return f"{remark.files[0]} and {others:,} more" if others else remark.files[0]
