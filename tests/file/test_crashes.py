@@ -53,7 +53,7 @@ def test_a_disk_that_stays_broken_breaks_no_unit(error: int, kinds: frozenset[st
     assert report.ok, report
 
 
-@pytest.mark.parametrize("at", (16, 17, 25))
+@pytest.mark.parametrize("at", [16, 17, 25])
 def test_what_a_failed_sync_lost_takes_no_later_unit_along(at: int, tmp_path: Path, seed: int) -> None:
     found = list(after_a_failed_sync(WORK, errno.EIO, at=at, mode="ordered", every=29, seed=seed))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +31,9 @@ class Desk:
         self._users = 0
         self._refusal: CompanyMoved | None = None
         self._damaged = False
+        self._is_closing = False
         self.erasures = 0  #: how often this storage erased the company: what was open before refuses ever after
-        self._waiting: list[Job] = []
+        self._waiting: Final = deque[Job]()  # without the guard, which whoever opens the company holds for long
 
     @property
     def path(self) -> Path:
@@ -64,14 +65,12 @@ class Desk:
             raise CompanyErased(f"company {self.company_id!r} was erased while it was open here: open a new unit of work to begin it anew")
 
     def put(self, job: Job) -> None:
-        """Let a job wait for the next commit."""
-        with self._guard:
-            self._waiting.append(job)
+        """Let a job wait for the next commit; does not block."""
+        self._waiting.append(job)
 
     def flush(self) -> bool:
         """Commit what waits, tell whoever waited, and write the files; says whether a checkpoint is due."""
-        with self._guard:
-            taken, self._waiting = self._waiting[: group.MOST_JOBS], self._waiting[group.MOST_JOBS :]
+        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), group.MOST_JOBS))]
         jobs = [job for job in taken if job.done.set_running_or_notify_cancel() and self._is_welcome(job)]
         if not jobs:
             return False
@@ -109,16 +108,14 @@ class Desk:
         if not opening.exists(self._place, self.company_id):
             return
         with self.using(make=True) as company:
-            if company is not None:
-                with database.translated(str(company.path)), database.transaction(company.writer, durable=True):
-                    company.check_in_place()
-                    writing.forbid(company)
-        with self._guard:
-            self._guard.wait_for(lambda: not self._users)
-            self._close()
+            if company is None:
+                return
+            with database.translated(str(company.path)), database.transaction(company.writer, durable=True):
+                company.check_in_place()
+                writing.forbid(company)
             self.erasures += 1
-            with database.translated(str(self.path)):
-                erasing.remove(self._place.base, self.path)
+            with self._nobody_else(), database.translated(str(company.path)):
+                erasing.remove(company.path, company.tree)
 
     def close_if_idle(self) -> bool:
         """Close the company unless somebody uses it or has something to write; says whether it is closed now."""
@@ -129,7 +126,9 @@ class Desk:
             return True
 
     def finish(self) -> None:
-        """Make everything durable and close."""
+        """Write what is not written yet, make everything durable, and close."""
+        if self._company is not None and self._refusal is None:
+            self._write_files(self._company)
         self.checkpoint()
         with self._guard:
             self._guard.wait_for(lambda: not self._users)
@@ -145,6 +144,7 @@ class Desk:
 
     def _take(self, *, make: bool) -> OpenCompany | None:
         with self._guard:
+            self._guard.wait_for(lambda: not self._is_closing)
             if self._refusal is not None:
                 raise self._refusal
             if self._damaged and not self._users:
@@ -158,6 +158,18 @@ class Desk:
         with self._guard:
             self._users -= 1
             self._guard.notify_all()
+
+    @contextmanager
+    def _nobody_else(self) -> Generator[None, None, None]:
+        """Wait for whoever uses the company beside the caller, let nobody in meanwhile, and close it at the end."""
+        with self._guard:
+            self._is_closing = True
+            try:
+                self._guard.wait_for(lambda: self._users == 1)
+                yield
+            finally:
+                self._is_closing = False
+                self._close()
 
     def _close(self) -> None:
         if self._company is not None:

@@ -20,8 +20,8 @@ from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 from deskstore.domain.mirror import CompanyState
 
 
-class _ErasureUnderWay(Exception):
-    """Somebody began to erase the company and did not come to the end."""
+class _Erased(Exception):
+    """What stood there was erased, and is gone now."""
 
 
 def exists(place: Place, company_id: str) -> bool:
@@ -78,11 +78,9 @@ def open_company(place: Place, company_id: str) -> OpenCompany:
     path = place.of(company_id)
     with database.translated(str(path)):
         erasing.sweep(place.base)
-        try:
-            return _made_and_open(place, path, company_id)
-        except _ErasureUnderWay:
-            erasing.remove(place.base, path)
-            return _made_and_open(place, path, company_id)
+        while True:
+            with suppress(_Erased):
+                return _made_and_open(place, path, company_id)
 
 
 def _made_and_open(place: Place, path: Path, company_id: str) -> OpenCompany:
@@ -165,7 +163,8 @@ def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> 
     _check_database(company)
     state = _agreed(company, said)
     if state.erased:
-        raise _ErasureUnderWay
+        erasing.remove(company.path, company.tree)  # somebody began it, and did not come to the end
+        raise _Erased
     if said is None:
         flush_directory(company.path.parent.parent)  # the directory of all companies may be as new as this one
         flush_directory(company.path / layout.OWN)

@@ -30,6 +30,7 @@ def recover(company: OpenCompany) -> None:
     with database.transaction(company.writer, durable=False):
         company.index.set_meta("applied", 0)
     journal.write_files(company)
+    company.gathered_rows = len(files)  # or the rows of processes that never come to a checkpoint would add up
     logger.info("%s: recovered %d files from the journal", company.path, len(files), extra={"company_id": company.company_id})
 
 
