@@ -84,11 +84,9 @@ def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:
         raise NotOurs("it names another record or company than its place does")
     if payloads.digest(record.payload) != record.sha256:
         raise NotOurs("its payload is not the one that was received")
-    index.put_record(record, checksum(body))
-    if envelope.processing is not None:
-        processing = envelope.processing.processing(record.key)
-        index.put_processing(processing)
-        index.put_settled(record.key, settled_json(envelope.processing), checksum(body))
+    processing = envelope.processing.processing(record.key) if envelope.processing else None
+    index.put_record(record, processing, settled_json(envelope.processing) if envelope.processing else None, checksum(body))
+    if processing is not None:
         index.touch_platforms([record.platform], max(times.microseconds(processing.changed_at), index.changed_us(record.platform)))
 
 

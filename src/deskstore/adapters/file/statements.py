@@ -30,14 +30,20 @@ CLAIMABLE: Final = """
 """
 NEWEST_BODY: Final = "select file, body from redo where file = ? and seq > ? order by seq desc limit 1"
 PUT_RECORD: Final = """
-    insert into record (kind, platform, id, locale, version, sha256, text_digest, source_version, status, created_us, saved_us, crc)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    insert into record (
+        kind, platform, id, locale, version, sha256, text_digest, source_version, status, created_us, saved_us, crc, settled,
+        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
+    )
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     on conflict do update set version = excluded.version, sha256 = excluded.sha256, text_digest = excluded.text_digest,
         source_version = excluded.source_version, status = excluded.status, created_us = excluded.created_us,
-        saved_us = excluded.saved_us, crc = excluded.crc
+        saved_us = excluded.saved_us, crc = excluded.crc, settled = excluded.settled,
+        processing = excluded.processing, attempts = excluded.attempts, error = excluded.error, worker = excluded.worker,
+        token = excluded.token, lease_us = excluded.lease_us, claimed_digest = excluded.claimed_digest,
+        claimable_us = excluded.claimable_us, changed_us = excluded.changed_us, processing_version = excluded.processing_version
 """
 PUT_PROCESSING: Final = """
-    update record set
+    update record set settled = coalesce(?, settled), crc = coalesce(?, crc),
         processing = ?, attempts = ?, error = ?, worker = ?, token = ?, lease_us = ?, claimed_digest = ?,
         claimable_us = ?, changed_us = ?, processing_version = ?
     where kind = ? and platform = ? and id = ? and locale = ?

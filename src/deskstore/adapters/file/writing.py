@@ -124,9 +124,8 @@ class _Desk:
     company: OpenCompany
     rows: dict[Key, Row | None]
     records: dict[Key, Ticket | Article] = Factory(dict[Key, Ticket | Article])
-    settled: dict[Key, Settled] = Factory(dict[Key, Settled])
+    processing: dict[Key, Processing] = Factory(dict[Key, Processing])
     platforms: set[str] = Factory(set[str])
-    deleted: set[Key] = Factory(set[Key])
 
     def take(self, copy: Copy) -> None:
         if copy.thing.part in ("ticket", "processing"):
@@ -136,44 +135,46 @@ class _Desk:
                 self._remove(copy.thing, copy.version)
             case Ticket() | Article() as record:
                 self.records[record.key] = record
-                self.company.index.put_record(record, 0)
             case Processing() as processing:
-                self.company.index.put_processing(processing)
-                if processing.claim is None:
-                    self.settled[processing.key] = Settled.of(processing)
+                self.processing[processing.key] = processing
             case Summary() as summary:
                 self._write_summary(summary)
             case Checkpoint() as checkpoint:
                 self.company.index.put_checkpoint(checkpoint)
 
     def write_records(self) -> None:
-        for key in sorted(self.records.keys() | self.settled.keys()):
-            settled = self._settled_text(key)
-            file, before = layout.record_path(key), self._before(key)
-            body = self._body(key, file, settled)
-            journal.append(self.company, file, body, before)
-            self.company.index.put_settled(key, settled, checksum(body))
+        for key in sorted(self.records.keys() | self.processing.keys()):
+            processing = self.processing.get(key)
+            if key in self.records:
+                self._write_record(self.records[key], processing)
+            elif processing is not None:
+                self._write_processing(processing)
+
+    def _write_record(self, record: Ticket | Article, processing: Processing | None) -> None:
+        row = self._row(record.key)
+        settled = _settled_json(processing) or (row.settled if row else None)
+        body = envelope.record_file(self.company.company_id, record, settled)
+        journal.append(self.company, layout.record_path(record.key), body, row.crc if row else None)
+        self.company.index.put_record(record, processing or (row.processing if row else None), settled, checksum(body))
+
+    def _write_processing(self, processing: Processing) -> None:
+        settled = _settled_json(processing)
+        if settled is None:
+            self.company.index.put_processing(processing)
+            return
+        key = processing.key
+        row, file = self._row(key), layout.record_path(key)
+        if row is None:
+            raise LookupError(f"{key} has a processing and no record")
+        body = envelope.with_settled(journal.newest(self.company, file, row.crc, key), settled)
+        journal.append(self.company, file, body, row.crc)
+        self.company.index.put_processing(processing, settled=settled, crc=checksum(body))
 
     def remember_grave(self, copy: Copy) -> None:
         if copy.value is None:
             self.company.index.bury(copy.thing, copy.version)
         else:
             self.company.index.unbury(copy.thing)
-
-    def _body(self, key: Key, file: str, settled: bytes | None) -> bytes:
-        record = self.records.get(key)
-        if record is not None:
-            return envelope.record_file(self.company.company_id, record, settled)
-        row = self._row(key)
-        if row is None or settled is None:
-            raise LookupError(f"{key} has a processing and no record")
-        return envelope.with_settled(journal.newest(self.company, file, row.crc, key), settled)
-
-    def _settled_text(self, key: Key) -> bytes | None:
-        if key in self.settled:
-            return envelope.settled_json(self.settled[key])
-        row = self._row(key)
-        return row.settled if row else None
 
     def _before(self, key: Key) -> int | None:
         row = self._row(key)
@@ -215,3 +216,8 @@ class _Desk:
         file = layout.path_of(thing)
         if file is not None and before is not None:
             journal.append(self.company, file, None, before)
+
+
+def _settled_json(processing: Processing | None) -> bytes | None:
+    """What a ticket's file says of its processing, when that changes: a claim is known to the database alone."""
+    return None if processing is None or processing.claim is not None else envelope.settled_json(Settled.of(processing))
