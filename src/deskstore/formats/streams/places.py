@@ -7,8 +7,9 @@ from typing import Final, Literal
 from attrs import field, frozen
 
 from deskstore.domain.payloads import Parsed
+from deskstore.formats.json import MAX_BYTES
 
-REJECT_BYTES: Final = 65_536  #: how much of a refused piece is kept
+REJECT_BYTES: Final = MAX_BYTES  #: how much of a refused piece is kept: all that could have been a record, so that it can be mended
 
 Format = Literal["json", "array", "ndjson"]
 Compression = Literal["gzip", "zstd", "none"]
@@ -43,7 +44,7 @@ class Reject:
 
     place: Place
     reason: str
-    raw: bytes = field(repr=False)  #: the piece, its first 65,536 bytes at most
+    raw: bytes = field(repr=False)  #: the piece, its first 16 MiB at most
 
 
 @frozen(kw_only=True)
