@@ -18,6 +18,7 @@ Examples:
 """
 #: command -> its module, and what it is for; written here so that --help imports none of them
 COMMANDS: Final = {
+    "adopt": ("adopting", "Take over the files of the first version of this code."),
     "company": ("companies", "The companies whose records are kept."),
     "config": ("config", "The settings, and where each came from."),
     "demo": ("demo", "Show the main job on made-up data."),
