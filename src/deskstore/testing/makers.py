@@ -1,4 +1,8 @@
-"""Records with plain content, for tests that care for one thing in them; what is not given is the same each time."""
+"""
+Records with plain content, for tests that care for one thing in them; what is not given is the same each time.
+
+Names are not checked here, so that storages can be given bad ones.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from deskstore.domain.identifiers import Key, article_key, ticket_key
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.processing import Checkpoint
 from deskstore.domain.records import Article, Fields, Incoming, SourceVersion, Ticket, new_article, new_ticket
 from deskstore.domain.summaries import Summary
@@ -64,7 +68,7 @@ def a_ticket(
     now: datetime = MORNING,
 ) -> Ticket:
     """A ticket that was never saved."""
-    return new_ticket(incoming(ticket_key(platform, ticket_id), text, payload=payload, read=read), now=now)
+    return new_ticket(incoming(Key(TICKET, platform, ticket_id), text, payload=payload, read=read), now=now)
 
 
 def an_article(
@@ -78,7 +82,7 @@ def an_article(
     now: datetime = MORNING,
 ) -> Article:
     """An article that was never saved."""
-    return new_article(incoming(article_key(platform, article_id, locale), text, payload=payload, read=read), now=now)
+    return new_article(incoming(Key(ARTICLE, platform, article_id, locale), text, payload=payload, read=read), now=now)
 
 
 def a_summary(

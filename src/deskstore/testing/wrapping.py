@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.identifiers import Key, article_key, ticket_key
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
 from deskstore.domain.ports import (
     ArticleReads,
@@ -232,3 +233,37 @@ class WrappedProgress:
 
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
         return await self._storage.checkpoint(self._reads, platform, stream)
+
+
+class WrappedReplica:
+    """A company as raw copies, each operation as the replica beneath carries it out."""
+
+    def __init__(self, beneath: Replica) -> None:
+        self.beneath: Final = beneath
+
+    async def store_id(self) -> str:
+        return await self.beneath.store_id()
+
+    async def state(self) -> CompanyState | None:
+        return await self.beneath.state()
+
+    async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+        return await self.beneath.compare_and_set_state(expected, wanted)
+
+    def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+        return self.beneath.copies(part, after=after)
+
+    async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+        return await self.beneath.read(things)
+
+    async def outbox(self, limit: int) -> Sequence[Debt]:
+        return await self.beneath.outbox(limit)
+
+    async def acknowledge(self, debts: Collection[Debt]) -> None:
+        await self.beneath.acknowledge(debts)
+
+    async def apply(self, copies: Collection[Copy]) -> int:
+        return await self.beneath.apply(copies)
+
+    def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+        return self.beneath.digests(part, after=after)

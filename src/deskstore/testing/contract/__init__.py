@@ -5,6 +5,7 @@ Every promise of a storage, as test functions; import all of them and bring one 
 
     import pytest
 
+    from deskstore.domain.ports import Storage
     from deskstore.testing.clock import ManualClock
     from deskstore.testing.contract import *
     from deskstore.testing.contract.replica import *  # if it can be a side of a migration
@@ -31,7 +32,7 @@ from deskstore.testing.contract.articles import *
 from deskstore.testing.contract.claims import *
 from deskstore.testing.contract.companies import *
 from deskstore.testing.contract.concurrency import *
-from deskstore.testing.contract.fixtures import *
+from deskstore.testing.contract.fixtures import clock, company_id, desk, new_desk, other_desk, own_storage
 from deskstore.testing.contract.identifiers import *
 from deskstore.testing.contract.isolation import *
 from deskstore.testing.contract.pages import *
@@ -42,3 +43,7 @@ from deskstore.testing.contract.streams import *
 from deskstore.testing.contract.summaries import *
 from deskstore.testing.contract.tickets import *
 from deskstore.testing.contract.units import *
+
+# what the modules import for themselves is not for those who import the kit
+__all__ = [name for name in dir() if name.startswith("test_")]  # pyright: ignore[reportUnsupportedDunderAll] - no list to keep by hand
+__all__ += ["clock", "company_id", "desk", "new_desk", "other_desk", "own_storage"]

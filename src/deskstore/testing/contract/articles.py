@@ -29,11 +29,11 @@ async def test_each_locale_of_an_article_is_a_record_of_its_own(desk: Desk) -> N
 
 
 async def test_the_locales_of_an_article_ascend_by_code_points(desk: Desk) -> None:
-    await desk.keep(*(an_article(locale=locale) for locale in ("ko", "EN", "", "en", "한")))
+    await desk.keep(*(an_article(locale=locale) for locale in ("ko", "EN", "", "en", "한", "Fr")))
     await desk.keep(an_article("43", "de"), an_article("42", "fr", platform="jira"), a_ticket())
 
     async with desk.unit() as uow:
-        assert list(await uow.articles.locales(PLATFORM, "42")) == ["", "EN", "en", "ko", "한"]
+        assert list(await uow.articles.locales(PLATFORM, "42")) == ["", "EN", "Fr", "en", "ko", "한"]
         assert list(await uow.articles.locales(PLATFORM, "44")) == []
 
 

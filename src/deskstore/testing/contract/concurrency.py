@@ -29,7 +29,7 @@ async def test_of_fifty_concurrent_updates_each_is_kept_or_is_a_conflict(desk: D
 
 
 async def _note(desk: Desk, number: int) -> bool:
-    for _ in range(3 * number):
+    for _ in range(number // 5):
         await asyncio.sleep(0)
     stored = await desk.find(_KEY)
     assert stored is not None

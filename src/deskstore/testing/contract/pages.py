@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.domain.errors import InvalidRecord
@@ -86,13 +86,13 @@ async def test_times_of_any_zone_are_ordered_by_their_instant(desk: Desk) -> Non
 
 
 async def test_articles_of_one_id_are_ordered_by_locale_descending(desk: Desk) -> None:
-    await desk.keep(*(an_article(locale=locale) for locale in ("en", "", "ko", "EN")))
+    await desk.keep(*(an_article(locale=locale) for locale in ("en", "", "ko", "EN", "Fr")))
 
     async with desk.unit() as uow:
         first = await uow.articles.page(EVERYTHING, limit=2)
-        second = await uow.articles.page(EVERYTHING, after=first.next, limit=2)
+        second = await uow.articles.page(EVERYTHING, after=first.next, limit=3)
 
-    assert [one.locale for one in (*first.items, *second.items)] == ["ko", "en", "EN", ""]
+    assert [one.locale for one in (*first.items, *second.items)] == ["ko", "en", "Fr", "EN", ""]
     assert second.next is None
 
 
@@ -127,7 +127,7 @@ async def test_a_cursor_stays_in_its_place_while_records_come_change_and_go(desk
         first = await uow.tickets.page(EVERYTHING, limit=3)
     assert [one.ticket_id for one in first.items] == ["6", "5", "4"]
 
-    await desk.keep(_Sample(ticket_id="9").ticket())
+    await desk.keep(_Sample(ticket_id="9").ticket(), _Sample(ticket_id="8").ticket())
     await desk.received(stored["5"], "changed", note="its time is the same")
     await desk.delete(stored["4"])
     await desk.delete(stored["2"])
@@ -249,7 +249,8 @@ async def test_articles_are_filtered_by_platform_status_and_time(desk: Desk) -> 
 
 
 @PROPERTY
-@given(st.lists(strategies.tickets(), max_size=8, unique_by=lambda ticket: ticket.key), st.integers(1, 4))
+@given(tickets=st.lists(strategies.tickets(), max_size=8, unique_by=lambda ticket: ticket.key), limit=st.integers(1, 4))
+@example(tickets=[_Sample(ticket_id=one, created_at=at).ticket() for one in ("B", "a", "한") for at in (None, _NOON)][1:5], limit=2)
 async def test_any_tickets_are_paged_in_order(new_desk: Callable[[], Desk], tickets: list[Ticket], limit: int) -> None:
     desk = new_desk()
 

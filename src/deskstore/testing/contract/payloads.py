@@ -8,10 +8,10 @@ from functools import cache
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 
-from deskstore.domain import payloads
 from deskstore.domain.paging import EVERYTHING
+from deskstore.domain.payloads import digest as sha256_of
 from deskstore.domain.records import Article, Fields, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.testing import strategies
@@ -37,7 +37,7 @@ async def test_a_hostile_payload_comes_back_byte_for_byte(desk: Desk, payload: b
             *[article async for article in uow.articles.stream()],
         ]
     assert [one.payload for one in found] == [payload] * 6
-    assert {one.sha256 for one in found} == {payloads.digest(payload)}
+    assert {one.sha256 for one in found} == {sha256_of(payload)}
 
 
 async def test_a_payload_of_the_largest_size_comes_back_byte_for_byte(desk: Desk) -> None:
@@ -99,7 +99,8 @@ async def test_times_come_back_to_the_microsecond(desk: Desk, moment: datetime) 
 
 
 @PROPERTY
-@given(strategies.tickets(), strategies.articles())
+@given(ticket=strategies.tickets(), article=strategies.articles())
+@example(ticket=a_ticket(payload=HOSTILE_PAYLOADS[1]), article=an_article(locale="ko", payload=HOSTILE_PAYLOADS[3]))
 async def test_any_record_comes_back_as_it_was_saved(new_desk: Callable[[], Desk], ticket: Ticket, article: Article) -> None:
     desk = new_desk()
 
@@ -110,7 +111,8 @@ async def test_any_record_comes_back_as_it_was_saved(new_desk: Callable[[], Desk
 
 
 @PROPERTY
-@given(strategies.summaries())
+@given(summary=strategies.summaries())
+@example(summary=a_summary(an_article(locale="ko").key, content=HOSTILE_PAYLOADS[1], pinned=True))
 async def test_any_summary_comes_back_as_it_was_given(new_desk: Callable[[], Desk], summary: Summary) -> None:
     desk = new_desk()
     key = summary.key

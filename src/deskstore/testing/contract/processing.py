@@ -15,8 +15,8 @@ from deskstore.testing.desk import LEASE, Desk
 from deskstore.testing.makers import a_checkpoint, a_ticket, an_article
 
 
-async def test_a_new_ticket_is_pending_and_may_be_taken_from_when_it_was_received(desk: Desk) -> None:
-    stored = await desk.kept(a_ticket())
+async def test_a_new_ticket_is_pending_and_may_be_taken_from_when_it_was_received(desk: Desk, clock: ManualClock) -> None:
+    stored = await desk.kept(a_ticket(now=clock() - LEASE))
 
     processing = await desk.processing(stored.key)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.domain.errors import StorageError, VersionConflict
@@ -75,7 +75,12 @@ async def test_stats_count_tickets_and_articles_by_platform_ascending(desk: Desk
 
 
 @PROPERTY
-@given(st.lists(st.tuples(st.sampled_from(["save", "change", "delete", "claim", *ProcessingStatus]), st.sampled_from("abc")), max_size=12))
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["save", "change", "delete", "claim", *ProcessingStatus]), st.sampled_from("abc")), max_size=12
+    )
+)
+@example(steps=[("save", "a"), ("save", "b"), ("claim", "a"), ("completed", "b"), ("change", "b"), ("save", "c"), ("delete", "c")])
 async def test_progress_equals_a_recount_after_any_steps(new_desk: Callable[[], Desk], steps: list[_Step]) -> None:
     desk = new_desk()
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.adapters.memory import MemoryStorage
@@ -317,6 +317,7 @@ async def _follow_another_store(desk: Desk) -> None:
 
 @PROPERTY
 @given(order=st.permutations(range(6)), repeats=st.lists(st.integers(0, 5), max_size=4))
+@example(order=[5, 4, 3, 2, 1, 0], repeats=[0, 5])
 async def test_copies_applied_in_any_order_and_repeatedly_end_in_the_same(
     new_desk: Callable[[], Desk], order: list[int], repeats: list[int]
 ) -> None:

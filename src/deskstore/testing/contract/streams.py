@@ -28,12 +28,12 @@ async def test_a_stream_ascends_by_code_points_of_platform_and_id(desk: Desk) ->
 
 
 async def test_a_stream_of_articles_ascends_by_locale_within_an_id(desk: Desk) -> None:
-    await desk.keep(*(an_article(article_id, locale) for article_id in "ba" for locale in ("ko", "", "EN", "en")))
+    await desk.keep(*(an_article(article_id, locale) for article_id in "ba" for locale in ("ko", "", "EN", "en", "Fr")))
 
     async with desk.unit() as uow:
         found = [(article.article_id, article.locale) async for article in uow.articles.stream()]
 
-    assert found == [(article_id, locale) for article_id in "ab" for locale in ("", "EN", "en", "ko")]
+    assert found == [(article_id, locale) for article_id in "ab" for locale in ("", "EN", "Fr", "en", "ko")]
 
 
 async def test_a_stream_gives_whole_records(desk: Desk) -> None:

@@ -1,0 +1,324 @@
+"""Raw copies that are not exact."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from hashlib import sha256
+from typing import ClassVar
+
+from attrs import evolve
+
+from deskstore.adapters.memory import MemoryStorage
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.errors import VersionConflict
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+from deskstore.domain.ports import Backend, BeforeCommit, Replica
+from deskstore.testing.contract import replica as of_replica
+from deskstore.testing.wrapping import WrappedReplica
+from tests.contract.saboteurs.base import Saboteur
+
+
+class SabotagedReplica(Saboteur):
+    """The replica is of another class."""
+
+    Kind: ClassVar[type[WrappedReplica]]
+
+    def replica(self, company_id: str) -> Replica:
+        made = self.Kind(super().replica(company_id))
+        vars(made).update(memory=self.memory, company_id=company_id)
+        return made
+
+
+class Raw(WrappedReplica):
+    """A replica that can tamper with the storage beneath."""
+
+    memory: MemoryStorage
+    company_id: str
+
+
+class LivesElsewhere(SabotagedReplica):
+    class Kind(Raw):
+        async def state(self) -> CompanyState | None:
+            found = await super().state()
+            return found and (evolve(found, primary="nowhere") if found == CompanyState(primary=await self.store_id()) else found)
+
+    breaks = (
+        of_replica.test_a_claim_is_owed_to_the_mirror,
+        of_replica.test_a_company_lives_in_the_store_that_kept_it_first,
+        of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_unit_that_fails_owes_nothing,
+        of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,
+        of_replica.test_an_applied_deletion_of_a_record_takes_all_that_is_its_along,
+        of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
+        of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
+        of_replica.test_copies_of_one_company_are_not_seen_in_another,
+        of_replica.test_the_outbox_gives_no_more_than_was_asked_for,
+        of_replica.test_the_state_is_set_only_if_it_is_as_expected,
+        of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
+    )
+
+
+class SetsAnyState(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            return await super().compare_and_set_state(await self.state(), wanted)
+
+    breaks = (
+        of_replica.test_the_state_is_set_only_if_it_is_as_expected,
+        of_replica.test_the_state_of_a_company_without_records_may_be_set,
+    )
+
+
+class NeedsARecordForAState(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            known = self.memory.known(self.company_id)
+            return (
+                bool(known and known.values) or wanted.epoch != 3
+                if expected is None and wanted.epoch == 3
+                else await super().compare_and_set_state(expected, wanted)
+            )
+
+    breaks = (of_replica.test_the_state_of_a_company_without_records_may_be_set,)
+
+
+class CopiesInAnyOrder(SabotagedReplica):
+    class Kind(Raw):
+        async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+            found = [copy async for copy in super().copies(part, after=after)]
+            for copy in found if after else found[::-1]:
+                yield copy
+
+    breaks = (
+        of_replica.test_a_company_copied_to_memory_and_back_is_the_same,
+        of_replica.test_copies_are_the_values_that_reads_give_ascending_by_name,
+        of_replica.test_copies_go_on_behind_a_name,
+        of_replica.test_digests_are_those_of_the_copies,
+    )
+
+
+class CopiesBeginAtTheName(SabotagedReplica):
+    class Kind(Raw):
+        async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+            if after is not None:
+                for copy in await self.read([after]):
+                    yield copy
+            async for copy in super().copies(part, after=after):
+                yield copy
+
+    breaks = (of_replica.test_copies_go_on_behind_a_name,)
+
+
+class LeavesOutWhatIsMissing(SabotagedReplica):
+    class Kind(Raw):
+        async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+            return [copy for copy in await super().read(things) if copy.version]
+
+    breaks = (of_replica.test_reading_names_gives_things_as_they_stand_ascending,)
+
+
+class OwesWithoutAMirror(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, limit: int) -> Sequence[Debt]:
+            state = await self.state()
+            if state is None or state.mirror is not None:
+                return await super().outbox(limit)
+            return [Debt(thing, 1) for thing in self.memory.registered(self.company_id).values][:limit]
+
+    breaks = (of_replica.test_without_a_mirror_nothing_is_owed,)
+
+
+class OwesNoCheckpoints(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, limit: int) -> Sequence[Debt]:
+            return [debt for debt in await super().outbox(limit) if debt.thing.part != "checkpoint"]
+
+    breaks = (of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,)
+
+
+class OwesNoClaims(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, limit: int) -> Sequence[Debt]:
+            found = await super().outbox(limit)
+            return found if len(found) > 1 else [debt for debt in found if debt.thing.part != "processing"]
+
+    breaks = (of_replica.test_a_claim_is_owed_to_the_mirror,)
+
+
+class OwesNoDeletions(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, limit: int) -> Sequence[Debt]:
+            return [debt for debt in await super().outbox(limit) if debt.thing in self.memory.registered(self.company_id).values]
+
+    breaks = (of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,)
+
+
+class BuriesAtOldVersions(SabotagedReplica):
+    class Kind(Raw):
+        async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+            found = await super().read(things)
+            return [evolve(copy, version=copy.version - 1) if copy.value is None and copy.thing.number == 2 else copy for copy in found]
+
+    breaks = (of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,)
+
+
+class OwesWhatFailed(Saboteur):
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        try:
+            return await super().apply(backend, changes, before_commit)
+        except VersionConflict:
+            company = self.memory.registered(backend.company_id)
+            if company.state.mirror:
+                company.debts |= {Thing(key.kind, *key): 1 for key in changes.keys}
+            raise
+
+    breaks = (of_replica.test_a_unit_that_fails_owes_nothing,)
+
+
+class GivesAllDebts(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, limit: int) -> Sequence[Debt]:
+            return await super().outbox(1_000)
+
+    breaks = (of_replica.test_the_outbox_gives_no_more_than_was_asked_for,)
+
+
+class ForgivesEveryVersion(SabotagedReplica):
+    class Kind(Raw):
+        async def acknowledge(self, debts: Collection[Debt]) -> None:
+            await super().acknowledge([evolve(debt, version=2**62) for debt in debts])
+
+    breaks = (of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,)
+
+
+class GivesCopiesNewVersions(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            raised = [
+                evolve(copy, version=copy.version + 1, value=copy.value and evolve(copy.value, version=copy.version + 1)) for copy in copies
+            ]
+            return await super().apply(raised)
+
+    breaks = (
+        of_replica.test_a_company_copied_to_memory_and_back_is_the_same,
+        of_replica.test_a_processing_or_a_summary_without_its_record_is_not_applied,
+        of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
+        of_replica.test_applied_copies_keep_their_versions_and_are_found_by_every_read,
+        of_replica.test_copies_applied_in_any_order_and_repeatedly_end_in_the_same,
+        of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
+        of_replica.test_only_copies_that_are_newer_are_applied,
+        of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,
+    )
+
+
+class AppliesOlderCopies(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            company = self.memory.registered(self.company_id)
+            for copy in copies:
+                stood = company.values.get(copy.thing)
+                if copy.value is not None and stood is not None and copy.version <= stood.version:
+                    company.values.pop(copy.thing)
+            return await super().apply(copies)
+
+    breaks = (of_replica.test_only_copies_that_are_newer_are_applied,)
+
+
+class SavesBelowAppliedCopies(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            low = [
+                evolve(copy, version=7, value=evolve(copy.value, version=7)) if copy.value and copy.version == 2**60 else copy
+                for copy in copies
+            ]
+            return await super().apply(low)
+
+    breaks = (of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,)
+
+
+class ForgetsWhatWasBuried(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            self.memory.registered(self.company_id).deleted.clear()
+            return await super().apply(copies)
+
+    breaks = (of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,)
+
+
+class AppliesNothingAsOne(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            return await super().apply(copies) if copies else 1
+
+    breaks = (of_replica.test_applying_nothing_changes_nothing,)
+
+
+class AppliesInSilence(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            debts = dict(self.memory.registered(self.company_id).debts)
+            applied = await super().apply(copies)
+            self.memory.registered(self.company_id).debts = debts
+            return applied
+
+    breaks = (of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,)
+
+
+class OwesBack(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            company = self.memory.registered(self.company_id)
+            if company.state.primary != await self.store_id():
+                company.owe(copies)
+            return await super().apply(copies)
+
+    breaks = (of_replica.test_copies_applied_to_a_mirror_are_owed_to_nobody,)
+
+
+class AppliesOrphans(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            applied = await super().apply(copies)
+            company = self.memory.registered(self.company_id)
+            orphans = [copy for copy in copies if copy.value and copy.thing not in company.values and company.is_orphan(copy, ())]
+            company.values |= {copy.thing: copy.value for copy in orphans if copy.value}
+            return applied + len(orphans)
+
+    breaks = (
+        of_replica.test_a_processing_or_a_summary_without_its_record_is_not_applied,
+        of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
+    )
+
+
+class BuriesRecordsAlone(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            company = self.memory.registered(self.company_id)
+            before = dict(company.values)
+            applied = await super().apply(copies)
+            kept = {copy.thing.key for copy in copies if copy.value is None and copy.version == 2**60 and len(copies) == 1}
+            company.values |= {thing: value for thing, value in before.items() if thing.part == "processing" and thing.key in kept}
+            return applied
+
+    breaks = (of_replica.test_an_applied_deletion_of_a_record_takes_all_that_is_its_along,)
+
+
+class DigestsThePayloadAlone(SabotagedReplica):
+    class Kind(Raw):
+        async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+            async for one in super().digests(part, after=after):
+                yield evolve(one, digest=sha256(str(one.thing).encode()).digest())
+
+    breaks = (of_replica.test_digests_are_those_of_the_copies,)
+
+
+class AppliesToAllCompanies(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy]) -> int:
+            if all(copy.value is None for copy in copies) and len(copies) > 2:
+                for company in await self.memory.companies():
+                    for copy in copies:
+                        self.memory.registered(company).values.pop(copy.thing, None)
+            return await super().apply(copies)
+
+    breaks = (of_replica.test_copies_of_one_company_are_not_seen_in_another,)
