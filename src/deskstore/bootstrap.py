@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -178,7 +178,7 @@ def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings | None = None) -> AsyncIterator[Storage]:
+async def open_storage(settings: Settings | None = None) -> AsyncGenerator[Storage]:
     """
     The storage that the settings ask for (without any: those of the environment), closed when the block ends.
 

@@ -43,6 +43,7 @@ def deskstore(data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
     def run(*words: str) -> Ran:
         code = main(["--data-path", str(data_path), *words])
-        return Ran(code, *capfd.readouterr())
+        captured = capfd.readouterr()
+        return Ran(code, captured.out, captured.err)
 
     return run

@@ -144,10 +144,10 @@ async def _kept(storage: Storage, company_id: str, platform: str, value: dict[st
 
     identifier = str(value["id"])
     if "section_id" in value:
-        record = await find_article(storage, company_id, platform, identifier, str(value["locale"]))
-    else:
-        record = await find_ticket(storage, company_id, platform, identifier)
-    return record.payload if record else None
+        article = await find_article(storage, company_id, platform, identifier, str(value["locale"]))
+        return article.payload if article else None
+    ticket = await find_ticket(storage, company_id, platform, identifier)
+    return ticket.payload if ticket else None
 
 
 # -- processing ----------------------------------------------------------------------------------------------------------------------------

@@ -30,9 +30,11 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     said = Shared()
     _never_fail_to_print()
     try:
-        code = command.main(args=[*arguments], prog_name="deskstore", standalone_mode=False, obj=said)
+        code = _invoked(command, arguments, said)
         sys.stdout.flush()
-        return code if isinstance(code, int) else OK
+        return code
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         return _fail(_usage(error), USAGE)
     except (click.Abort, KeyboardInterrupt):
@@ -44,6 +46,15 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         return _explained(said, error, _of_system(error), FAILED if error.filename is None else USAGE)
     except _storage_error() as error:
         return _explained(said, error, str(error), code_of(error))
+
+
+def _invoked(command: click.Command, arguments: Sequence[str], said: Shared) -> int:
+    """Run the command; not by its main(), which has exit codes of its own for an interruption and for a reader that left."""
+    if "_DESKSTORE_COMPLETE" in os.environ:
+        command.main(args=[*arguments], prog_name="deskstore", complete_var="_DESKSTORE_COMPLETE")
+    with command.make_context("deskstore", [*arguments], obj=said, color=False if os.environ.get("NO_COLOR") else None) as context:
+        code: object = command.invoke(context)
+    return code if isinstance(code, int) else OK
 
 
 def code_of(error: StorageError) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None, *, unit: str) -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int | None, *, unit: str) -> Generator[Callable[[int], None]]:
     """Give a function that is told how much is done, out of a total where there is one; unit: 'bytes' or a plural."""
     if not on_terminal(sys.stderr):
         yield lambda _: None

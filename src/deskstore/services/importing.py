@@ -178,10 +178,10 @@ class _Run:
     on_progress: Callable[[ImportProgress], None] | None
     is_dry: bool
     batch_records: int
-    stream: str = field(init=False)
 
-    @stream.default
-    def _named(self) -> str:
+    @property
+    def stream(self) -> str:
+        """The checkpoint's name: another one for other sources, or for the same read otherwise."""
         reading = self.arrivals.reading
         sources = [str(source.resolve()) if isinstance(source, Path) else "-" for source in self.arrivals.sources]
         said = json.dumps([reading.platform, reading.kind, reading.locale, repr(reading.options), sources])

@@ -9,7 +9,7 @@ another one that nothing orders it against.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import IO, Final
@@ -57,7 +57,7 @@ class Repeats:
 
 
 @contextmanager
-def repeats() -> Iterator[Repeats]:
+def repeats() -> Generator[Repeats]:
     """An empty memory of a run, whose temporary file goes with the block."""
     with tempfile.TemporaryFile(prefix="deskstore-") as spool:
         yield Repeats(spool)
