@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 from zlib import crc32
@@ -62,14 +62,14 @@ class OpenCompany:
         return database.connect(self.database, busy_s=self.busy_s, must_exist=True)
 
     @contextmanager
-    def reading(self) -> Generator[Index, None, None]:
-        """The index over a connection of one's own, seeing one state throughout."""
+    def reading(self, *, hold_writers: bool = False) -> Generator[Index, None, None]:
+        """The index over a connection of one's own, seeing one state throughout; nobody commits meanwhile if writers are held."""
         with self._idle_guard:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             connection = self.connect()
         try:
-            with database.snapshot(connection):
+            with database.snapshot(connection, hold_writers=hold_writers):
                 yield Index(connection)
         finally:
             with self._idle_guard:
@@ -120,11 +120,18 @@ def try_alone(lock: int) -> bool:
 
 def share(lock: int, busy_s: float, place: str) -> None:
     """Hold the company open beside others; raises StorageBusy when somebody recovers it for longer than this process may wait."""
-    last = time.monotonic() + busy_s
-    while not _try_share(lock):
+    if not within(busy_s, lambda: _try_share(lock)):
+        raise StorageBusy(f"{place}: another process has been recovering it for more than {busy_s:g} s; nothing was written, try again")
+
+
+def within(seconds: float, attempt: Callable[[], bool]) -> bool:
+    """Whether an attempt succeeds before the time is up; it is made again and again."""
+    last = time.monotonic() + seconds
+    while not attempt():
         if time.monotonic() > last:
-            raise StorageBusy(f"{place}: another process has been recovering it for more than {busy_s:g} s; nothing was written, try again")
+            return False
         time.sleep(_LOOK_AGAIN_S)
+    return True
 
 
 def _try_share(lock: int) -> bool:

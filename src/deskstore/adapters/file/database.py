@@ -117,9 +117,9 @@ def transaction(connection: sqlite3.Connection, *, durable: bool) -> Generator[N
 
 
 @contextmanager
-def snapshot(connection: sqlite3.Connection) -> Generator[None, None, None]:
-    """Let all reads of the block see one state."""
-    connection.execute("begin")
+def snapshot(connection: sqlite3.Connection, *, hold_writers: bool) -> Generator[None, None, None]:
+    """Let all reads of the block see one state, and keep it the present one if writers are held."""
+    connection.execute("begin immediate" if hold_writers else "begin")
     try:
         yield
     finally:

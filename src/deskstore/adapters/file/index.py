@@ -139,6 +139,11 @@ class Index:
         found = (self._sql(statements.NEWEST_BODY, (file, mark)).fetchone() for file in files)
         return {row[0]: row[1] for row in found if row is not None}
 
+    def journalled(self, file: str, crc: int) -> bytes | None:
+        """The bytes with this CRC-32 that the journal still holds for a file, or None."""
+        found = self._sql("select body from redo where file = ? and crc = ? order by seq desc limit 1", (file, crc)).fetchone()
+        return found[0] if found else None
+
     def is_in_motion(self, file: str) -> bool:
         """Whether the journal still has to do with a file."""
         return self._sql("select 1 from redo where file = ? limit 1", (file,)).fetchone() is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from attrs import frozen
 
@@ -15,8 +14,10 @@ from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import Key
 
 OnDisk = bytes | StrangerInTree | OSError | None
-_LOOKS: Final = 20  #: at a file that writers keep replacing
-_NOT_LOOKED: Final = -1  # no CRC-32 is negative
+
+
+class Overtaken(Exception):
+    """A writer replaced a file that a reader's snapshot tells of, and the journal no longer holds it: the reader begins again."""
 
 
 @frozen
@@ -40,37 +41,41 @@ def load(company: OpenCompany, index: Index, wants: Sequence[Want]) -> list[byte
     """
     The files wanted, in their order: None for one that is not to be there, an error in place of one that cannot be trusted.
 
-    A file is written after the commit that changed it and read after the row that tells of it, so a reader may meet the file of a later
-    commit than its row: it then looks again.
+    All of them are as the caller's snapshot has them. A file that was replaced since is taken from the journal; where it is not there
+    any more, the caller has to begin again.
+
+    Raises:
+        Overtaken: A writer replaced a file since the caller's snapshot began.
     """
     files = [want.file for want in wants]
     crcs = [want.crc(index) for want in wants]
-    bodies = _bodies(company, index, [file for file, crc in zip(files, crcs, strict=True) if crc is not None])
+    bodies = _bodies(company, index, files)
     found: list[bytes | CorruptRecord | None] = []
     for want, file, crc in zip(wants, files, crcs, strict=True):
-        body = bodies.get(file)
-        agrees = crc is not None and isinstance(body, bytes) and checksum(body) == crc
-        found.append(body if agrees and isinstance(body, bytes) else _look_again(company, want, _NOT_LOOKED if crc is None else crc))
+        body = bodies[file]
+        agrees = body is None if crc is None else isinstance(body, bytes) and checksum(body) == crc
+        found.append(body if agrees and (body is None or isinstance(body, bytes)) else _look_again(company, index, want, crc, body))
     return found
 
 
-def _look_again(company: OpenCompany, want: Want, seen: int | None) -> bytes | CorruptRecord | None:
-    """Look until row and file agree; two looks at the same row that do not agree are damage, since each row is older than its file."""
-    file = want.file
-    for _ in range(_LOOKS):
-        with company.reading() as index:
-            crc = want.crc(index)
-            body = _bodies(company, index, [file])[file]
-            in_motion = index.is_in_motion(file)
-        if crc is None and (body is None or in_motion):
-            return None
-        if crc is not None and isinstance(body, bytes) and checksum(body) == crc:
-            return body
-        if crc == seen:
-            reason = "the file was added by another hand" if crc is None else distrust(body, crc, file)
-            return CorruptRecord(want.key, file, reason or "it cannot be read")
-        seen = crc
-    return CorruptRecord(want.key, file, "it changes faster than it can be read")
+def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None, seen: OnDisk) -> bytes | CorruptRecord | None:
+    """
+    What to make of a file that is not the one its row tells of.
+
+    A row is committed before its file is written. So if a later look finds the same row, no writer was there in between.
+    """
+    with company.reading() as later:
+        is_overtaken = want.crc(later) != crc
+        in_motion = index.is_in_motion(want.file) or later.is_in_motion(want.file)
+    if crc is None:
+        is_stranger = not (seen is None or is_overtaken or in_motion) and company.tree.read_many([want.file]) != [None]
+        return CorruptRecord(want.key, want.file, "the file was added by another hand") if is_stranger else None
+    if not is_overtaken:
+        return CorruptRecord(want.key, want.file, distrust(seen, crc, want.file) or "it cannot be read")
+    journalled = index.journalled(want.file, crc)
+    if journalled is None:
+        raise Overtaken
+    return journalled
 
 
 def _bodies(company: OpenCompany, index: Index, files: Sequence[str]) -> dict[str, OnDisk]:

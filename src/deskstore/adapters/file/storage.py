@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -17,6 +18,7 @@ from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.desk import Desk, Desks
 from deskstore.adapters.file.group import Job, Refused
 from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.loading import Overtaken
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
 from deskstore.adapters.file.replica import FileReplica
@@ -31,6 +33,7 @@ V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
 READERS: Final = 4  #: reading threads
 BUSY_S: Final = 5.0  #: how long another process may hold a lock
+_LOOKS: Final = 3  #: of a reader whose files are replaced meanwhile, before it holds up the writers
 _HOOK_S: Final = 60.0  #: how long a unit's before_commit may take
 
 
@@ -200,7 +203,10 @@ def _look(desk: Desk, look: Callable[[OpenCompany, Index], V]) -> V | None:
             return None
         with database.translated(str(company.path)):
             company.check_in_place()
-            with company.reading() as index:
+            for _ in range(_LOOKS):
+                with suppress(Overtaken), company.reading() as index:
+                    return look(company, index)
+            with company.reading(hold_writers=True) as index:
                 return look(company, index)
 
 
