@@ -38,7 +38,7 @@ SUMMARIES: Final = "summaries"
 PROGRESS: Final = "progress/progress.json"
 PROCESSED_DATA: Final = "processed_data"
 #: what may have been appended to a payload, in the order in which a file has it when nobody added a key between two saves
-APPENDED: Final = ("company_id", "platform", "saved_at", "storage_type", PROCESSED_DATA, "processing_status", "status_updated_at")
+APPENDED: Final = ("company_id", "platform", "saved_at", "storage_type", "processing_status", "status_updated_at")
 
 _STATUS: Final = ("processing_status", "status_updated_at")
 _SUMMARY: Final = ("company_id", "platform", "item_id", "summary", "created_at")
@@ -53,9 +53,17 @@ _OVERWRITTEN: Final = "the payload had {names} of its own, whose value was overw
 _OTHER_ID: Final = (
     "its payload has another id than its ticket_id, under which it is kept: an import from the platform will keep it under its own"
 )
-_IN_TREE_ALONE: Final = "its metadata is not what one save after another appends: the file's exact bytes are in the tree alone"
+_IN_TREE_ALONE: Final = "the file's exact bytes are in the tree alone: its metadata stands between other keys, or cannot be kept as it is"
 _RENAMED: Final = "its {id} is not the one the file is named for: it was renamed, or copied"
 _BARE: Final = "it lacks metadata that the first version added to every file: nothing was cut out of it"
+
+
+@frozen
+class ProcessedData:
+    """What an application made of a ticket and kept inside it."""
+
+    content: bytes  #: an object, as it stands in the file
+    place: int  #: how many keys the file has before it: an application put it wherever it liked
 
 
 @frozen(kw_only=True)
@@ -66,7 +74,7 @@ class FoundTicket:
     saved_at: datetime | None  #: None: the file does not say
     status: ProcessingStatus | None  #: None: nobody ever set one
     status_updated_at: datetime | None
-    processed_data: bytes | None  #: an object, as it stands in the file
+    processed_data: ProcessedData | None
     remarks: tuple[str, ...] = ()
 
 
@@ -111,10 +119,18 @@ def read(source: bytes, company_id: str, path: str) -> Found:
     return _bare(file)
 
 
-def as_written(payload: bytes, facts: Mapping[str, bytes]) -> bytes:
-    """The file that saving this payload wrote: facts (JSON values) that it has no key for are appended in their order."""
+def as_written(payload: bytes, facts: Mapping[str, bytes], processed: ProcessedData | None = None) -> bytes:
+    """The file that saving this payload wrote: facts (JSON values) that it has no key for are appended, processed data goes to its place."""
     added = b"".join(b',\n  "' + name.encode() + b'": ' + fact for name, fact in facts.items())
-    return payload.removesuffix(b"\n}") + added + b"\n}"
+    file = payload.removesuffix(b"\n}") + added + b"\n}"
+    return file if processed is None else _inserted(file.decode(), processed)
+
+
+def _inserted(text: str, processed: ProcessedData) -> bytes:
+    member = f'\n  "{PROCESSED_DATA}": {processed.content.decode()}'
+    ends = [one.end for one in _members(text)]
+    at = ends[processed.place - 1] if processed.place else text.index("{") + 1
+    return (text[:at] + (f",{member}" if processed.place else f"{member},") + text[at:]).encode()
 
 
 def stamp(at: datetime) -> bytes:
@@ -217,24 +233,37 @@ class _Split:
 
     payload: bytes
     value: Parsed  #: of the payload
-    cut: Mapping[str, bytes]  #: the values of the members that were cut out
+    cut: Collection[str]  #: the names of the members that were cut out
+    processed_data: ProcessedData | None = None
     overwritten: tuple[str, ...] = ()
 
 
-def _split(file: _File, groups: Sequence[Sequence[str]], others: Collection[str] = ()) -> _Split:
-    """Cut out what each group of metadata appended, and other members wherever they stand."""
+def _split(file: _File, groups: Sequence[Sequence[str]]) -> _Split:
+    """Cut out what each group of metadata appended, and a ticket's processed data wherever it stands."""
     text = file.source.decode()
     members = [*_members(text)]
     names = [one.name for one in members]
     if len(set(names)) < len(names):  # by hand: who put which of two there?
-        return _Split(payload=file.source, value=file.value, cut={})
-    appended = {name for group in groups for name in _appended(names, group)} | {*others}
+        return _Split(payload=file.source, value=file.value, cut=())
+    cut = {name for group in groups for name in _appended(names, group)}
+    overwritten = tuple(name for group in groups for name in group if name not in cut)
+    processed = _processed_data(file, text, members) if _TICKETS.adds in groups else None
+    if processed is not None:
+        cut.add(PROCESSED_DATA)
     return _Split(
-        payload=_without(text, members, appended).encode(),
-        value={name: value for name, value in file.value.items() if name not in appended},
-        cut={one.name: text[one.value : one.end].encode() for one in members if one.name in appended},
-        overwritten=tuple(name for group in groups for name in group if name not in appended),
+        payload=_without(text, members, cut).encode(),
+        value={name: value for name, value in file.value.items() if name not in cut},
+        cut=cut,
+        processed_data=processed,
+        overwritten=overwritten,
     )
+
+
+def _processed_data(file: _File, text: str, members: Sequence[_Member]) -> ProcessedData | None:
+    if not isinstance(file.value.get(PROCESSED_DATA), dict):
+        return None
+    place, found = next((place, one) for place, one in enumerate(members) if one.name == PROCESSED_DATA)
+    return ProcessedData(text[found.value : found.end].encode(), place)
 
 
 def _appended(names: Sequence[str], group: Sequence[str]) -> set[str]:
@@ -250,7 +279,8 @@ def _remarks(file: _File, split: _Split, facts: Mapping[str, bytes]) -> Iterator
     """What is to be said of a file whose metadata was cut out; facts: the metadata as deskstore keeps it."""
     if split.overwritten:
         yield _OVERWRITTEN.format(names=" and ".join(split.overwritten))
-    if as_written(split.payload, {name: facts[name] for name in APPENDED if name in split.cut}) != file.source:
+    appended = {name: facts[name] for name in APPENDED if name in split.cut}
+    if as_written(split.payload, appended, split.processed_data) != file.source:
         yield _IN_TREE_ALONE
 
 
@@ -264,11 +294,10 @@ def _facts(file: _File, saved_at: datetime) -> dict[str, bytes]:
 
 def _ticket(file: _File) -> FoundTicket:
     with_status = moment(file.value.get("status_updated_at")) is not None and "processing_status" in file.value
-    processed = isinstance(file.value.get(PROCESSED_DATA), dict)
-    split = _split(file, (_TICKETS.adds, _STATUS) if with_status else (_TICKETS.adds,), [PROCESSED_DATA] if processed else [])
+    split = _split(file, (_TICKETS.adds, _STATUS) if with_status else (_TICKETS.adds,))
     saved_at = _moment(file.value["saved_at"])
     found = _found_ticket(file, split, file.value["platform"], saved_at)
-    facts = _facts(file, saved_at) | {PROCESSED_DATA: found.processed_data or b"", "processing_status": orjson.dumps(found.status)}
+    facts = _facts(file, saved_at) | {"processing_status": orjson.dumps(found.status)}
     if found.status_updated_at is not None:
         facts |= {"status_updated_at": stamp(found.status_updated_at)}
     return evolve(found, remarks=(*found.remarks, *_remarks(file, split, facts)))
@@ -282,7 +311,7 @@ def _found_ticket(file: _File, split: _Split, of_platform: str, saved_at: dateti
         saved_at=saved_at,
         status=status,
         status_updated_at=moment(file.value.get("status_updated_at")) if status else None,
-        processed_data=split.cut.get(PROCESSED_DATA),
+        processed_data=split.processed_data,
         remarks=(*of_id, *of_status),
     )
 
@@ -402,7 +431,7 @@ def _bare(file: _File) -> Found:
     if writer is _SUMMARIES:
         raise InvalidRecord("it stands among the summaries, and is none that the first version wrote")
     of_platform = file.path.partition("/")[0]
-    split = _Split(payload=file.source, value=file.value, cut={})
+    split = _Split(payload=file.source, value=file.value, cut=())
     found = _found_ticket(file, split, of_platform, None) if writer is _TICKETS else _found_article(split, of_platform, None)
     if file.path not in (place(of_platform, writer.folder, one) for one in (found.incoming.key.id, writer.id_of(file.value))):
         raise InvalidRecord(_RENAMED.format(id=writer.id_name))

@@ -20,7 +20,8 @@ from deskstore.domain.processing import PENDING, Processing
 from deskstore.domain.receiving import CREATED, STALE, UNCHANGED, UPDATED, Head, Outcome, judge
 from deskstore.domain.records import Article, Ticket, new_article, new_ticket
 from deskstore.domain.summaries import Summary
-from deskstore.formats.naive import FoundArticle, FoundTicket
+from deskstore.formats import json
+from deskstore.formats.naive import FoundArticle, FoundTicket, ProcessedData
 from deskstore.services.attempts import until_saved
 
 FROM_PROCESSED_DATA: Final = "adopted:processed_data"
@@ -109,8 +110,8 @@ class _Desk:
             processing = self._processing(found)
             if processing is not None:
                 uow.progress.save(processing)
-            if kept.summary is CREATED:
-                uow.summaries.add(_summary(found, self.now))
+            if kept.summary is CREATED and found.processed_data is not None:
+                uow.summaries.add(_summary(found, found.processed_data, self.now))
 
     def _save(self, uow: UnitOfWork, found: FoundRecord) -> None:
         key = found.incoming.key
@@ -157,7 +158,8 @@ async def _desk(uow: UnitOfWork, batch: Sequence[FoundRecord], now: datetime) ->
     differ = [key for key, head in heads.items() if head.sha256 != incoming[key].sha256]
     stored: dict[Key, Ticket | Article] = dict(await uow.tickets.find_many(_of(TICKET, differ)))
     stored |= await uow.articles.find_many(_of(ARTICLE, differ))
-    drafts = [_summary(one, now) for one in batch if isinstance(one, FoundTicket) and one.processed_data and one.incoming.key in heads]
+    tickets = [one for one in batch if isinstance(one, FoundTicket) and one.incoming.key in heads]
+    drafts = [_summary(one, one.processed_data, now) for one in tickets if one.processed_data is not None]
     current = await uow.summaries.current_many([draft.key for draft in drafts])
     summarised = {draft.key for draft in drafts if await has_summary(uow, draft, current)}
     return _Desk(heads=heads, stored=stored, summarised=summarised, now=now)
@@ -167,11 +169,12 @@ def _of(kind: str, keys: Iterable[Key]) -> list[Key]:
     return [key for key in keys if key.kind == kind]
 
 
-def _summary(found: FoundTicket, now: datetime) -> Summary:
+def _summary(found: FoundTicket, processed: ProcessedData, now: datetime) -> Summary:
     return Summary(
         key=found.incoming.key,
-        content=found.processed_data or b"{}",
+        content=processed.content,
         prompt_id=FROM_PROCESSED_DATA,
+        parameters=json.dump({"place": processed.place}),  # with which the file can be made again
         source_digest=found.incoming.fields.text_digest,
         created_at=min(found.saved_at or now, now),
     )
