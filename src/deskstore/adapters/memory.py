@@ -151,7 +151,7 @@ class MemoryStorage:
             free = [one for one in _processing_of(company, wanted.platform) if claims.is_claimable(one, now)]
             free.sort(key=lambda one: (times.microseconds(one.claimable_at), one.key))
             found = ((one, company.standing(one.key).text_digest) for one in free[: wanted.n])
-            taken = claims.take(found, wanted, now=now)
+            taken = claims.take(found, wanted, floor=company.floor, now=now)
             self.keep(company, [copy_of(one) for one in taken], now)
             return taken
 

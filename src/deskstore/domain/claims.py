@@ -48,17 +48,18 @@ def is_claimable(processing: Processing, now: datetime) -> bool:
     return processing.claimable_at is not None and processing.claimable_at <= now
 
 
-def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, now: datetime) -> list[Processing]:
+def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, floor: int, now: datetime) -> list[Processing]:
     """
     The processing of each ticket in the hands of the worker, with a token of its own and the next version.
 
     Args:
         found: Claimable tickets with their text_digest, smallest claimable_at first.
+        floor: The highest version that was ever deleted in this company.
     """
     taken: list[Processing] = []
     for processing, text_digest in found:
         token = secrets.token_hex(16)
         claim = Claim(worker=wanted.worker, token=token, lease_until=now + wanted.lease, text_digest=text_digest)
-        version = next_version(processing.version, 0, now)
+        version = next_version(processing.version, floor, now)
         taken.append(evolve(processing.claimed(claim, now=now), version=version))
     return taken

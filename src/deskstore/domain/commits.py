@@ -49,8 +49,8 @@ class Decision:
 
 
 def next_version(previous: int, floor: int, now: datetime) -> int:
-    """The version after a previous one, or after everything ever deleted (the floor); about the time in microseconds."""
-    return max((previous or floor) + 1, times.microseconds(now))
+    """The version after a previous one and after everything ever deleted (the floor); about the time in microseconds."""
+    return max(max(previous, floor) + 1, times.microseconds(now))
 
 
 def decide(
@@ -86,7 +86,7 @@ def decide(
         desk.summarise(summary)
     for checkpoint in (change.checkpoint for change in changes.checkpoints):
         known = checkpoints.get((checkpoint.platform, checkpoint.stream), 0)
-        desk.keep(evolve(checkpoint, version=next_version(known, 0, now)))
+        desk.keep(evolve(checkpoint, version=next_version(known, floor, now)))
     return desk.decision()
 
 

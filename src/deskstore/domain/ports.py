@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from attrs import frozen
 
 from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.findings import Check, Finding, Mended, Offer
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
@@ -352,4 +353,45 @@ class Storage(Protocol):
 
     async def aclose(self) -> None:
         """Finish what is under way and let go of everything; later calls raise StorageUnavailable."""
+        ...
+
+
+class Inspection(Protocol):
+    """A look through what a storage keeps, past the ways by which it is read, and the means to mend it."""
+
+    async def checks(self) -> Sequence[Check]:
+        """What can be told of the storage's place, whatever is kept there."""
+        ...
+
+    async def companies(self) -> Sequence[str]:
+        """Every company of which something is there, ascending; also those that no other read lists, since something is wrong with them."""
+        ...
+
+    async def layout(self, company_id: str) -> int | None:
+        """In which version of the layout a company is kept; None when nothing tells."""
+        ...
+
+    def findings(self, company_id: str) -> AsyncIterator[Finding]:
+        """Whatever of a company is not as it was left, in batches of constant size; changes nothing, also while others are at work."""
+        ...
+
+    async def offer(self, finding: Finding) -> Offer:
+        """What a file that another hand wrote holds; raises InvalidRecord when that can be no record."""
+        ...
+
+    async def mend(self, finding: Finding) -> Mended:
+        """Heal what was found, or set it aside, in one durable commit; what became right meanwhile stays."""
+        ...
+
+    async def release_claims(self, company_id: str) -> bool:
+        """Hand tickets out again before the wait after a lost database is over; False when nobody had to wait."""
+        ...
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """What a storage may offer beside Storage."""
+
+    def inspection(self) -> Inspection:
+        """A look through what it keeps."""
         ...

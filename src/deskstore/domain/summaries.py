@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -9,9 +10,11 @@ from typing import Final
 from attrs import field, frozen
 
 from deskstore.domain import payloads, times
+from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.identifiers import Key
 from deskstore.domain.records import clean
 
+MOST_TOKENS: Final = 2**63
 NAME_LENGTH: Final = 255  #: code points of model and prompt_id
 
 
@@ -44,6 +47,33 @@ class Summary:
     def is_stale(self, text_digest: bytes) -> bool:
         """Whether it was written of another text than the one with this digest."""
         return self.source_digest != text_digest
+
+
+def checked(summary: Summary) -> Summary:
+    """
+    The same summary, fit for every storage.
+
+    Raises:
+        InvalidRecord: It was saved before, or holds a number or a text that not every storage can give back as it came.
+    """
+    if summary.number or summary.version:
+        raise InvalidRecord(f"summary {summary.number} of {summary.key} was saved before: summaries are immutable, add another one")
+    if summary.tokens is not None and not 0 <= summary.tokens < MOST_TOKENS:
+        raise InvalidRecord(f"a summary of {summary.key} counts {summary.tokens} tokens: give 0 to {MOST_TOKENS - 1}")
+    if summary.cost is not None and not math.isfinite(summary.cost):
+        raise InvalidRecord(f"a summary of {summary.key} costs {summary.cost}: give a finite number")
+    for name, text in (("content", summary.content), ("parameters", summary.parameters)):
+        if not _is_object(text):
+            raise InvalidRecord(f"the {name} of a summary of {summary.key} is no JSON object in UTF-8")
+    return summary
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        value: object = payloads.parse(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict)
 
 
 def current(summaries: Iterable[Summary]) -> Summary | None:

@@ -317,9 +317,7 @@ class BufferedSummaries:
     def add(self, summary: Summary) -> None:
         """Keep one more summary at the commit, which numbers it."""
         with self._unit.alone("summary.add") as pending:
-            key = checked_key(summary.key)
-            if summary.number or summary.version:
-                raise InvalidRecord(f"summary {summary.number} of {key} was saved before: summaries are immutable, add another one")
+            key = checked_key(summaries.checked(summary).key)
             pending.not_deleted(key)
             pending.admit(len(summary.content) + len(summary.parameters))
             pending.summaries[key] = (*pending.summaries.get(key, ()), summary)

@@ -46,6 +46,7 @@ class OpenCompany:
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
         self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since
+        self.is_mark_in_doubt = False  #: a sync of files failed, and the mark could not be lowered since
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0
 

@@ -11,18 +11,19 @@ import logging
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from fcntl import LOCK_EX, flock
 from os import close
 from typing import Final
 
 from deskstore.adapters.file import database, layout
-from deskstore.adapters.file.company import OpenCompany, checksum, hold, trusted
+from deskstore.adapters.file.company import OpenCompany, checksum, hold, trusted, try_alone, within
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import StrangerInTree
+from deskstore.domain.errors import StorageBusy
 from deskstore.domain.identifiers import Key
 
 logger: Final = logging.getLogger("deskstore")
 
+CHECKPOINT_WAIT_S: Final = 30.0  #: how long a checkpoint waits for that of another process
 MOST_ROWS: Final = 2_000  #: redo rows that call for a checkpoint
 MOST_BYTES: Final = 8 * 1024 * 1024  #: of redo bodies that call for a checkpoint
 _PENDING: Final = """
@@ -71,6 +72,8 @@ def checkpoint(company: OpenCompany) -> None:
     with closing(company.connect()) as connection, _checkpoint_lock(company):
         company.gathered_rows = company.gathered_bytes = 0
         index = Index(connection)
+        if company.is_mark_in_doubt:
+            _lower_mark(company, connection)
         mark = index.number("applied")
         files = [file for (file,) in connection.execute("select distinct file from redo where seq <= ?", (mark,))]
         if not files:
@@ -79,8 +82,8 @@ def checkpoint(company: OpenCompany) -> None:
             company.tree.make_durable(files)
         except (OSError, StrangerInTree):
             # the kernel reports a failed sync once: whoever holds the lock next must not take these files for durable
-            with database.transaction(connection, durable=False):
-                index.set_meta("applied", 0)
+            company.is_mark_in_doubt = True
+            _lower_mark(company, connection)
             raise
         with database.transaction(connection, durable=False):
             connection.execute("delete from redo where seq <= ?", (mark,))
@@ -89,6 +92,13 @@ def checkpoint(company: OpenCompany) -> None:
         except sqlite3.Error:
             company.is_log_in_doubt = True
             raise
+
+
+def _lower_mark(company: OpenCompany, connection: sqlite3.Connection) -> None:
+    """Have all files of the journal written anew."""
+    with database.transaction(connection, durable=False):
+        Index(connection).set_meta("applied", 0)
+    company.is_mark_in_doubt = False
 
 
 def _read(company: OpenCompany, file: str) -> bytes | StrangerInTree | OSError | None:
@@ -109,7 +119,8 @@ def _replace(company: OpenCompany, bodies: dict[str, bytes | None]) -> None:
 def _checkpoint_lock(company: OpenCompany) -> Generator[None, None, None]:
     descriptor = hold(str(company.path / layout.CHECKPOINT_LOCK))
     try:
-        flock(descriptor, LOCK_EX)
+        if not within(CHECKPOINT_WAIT_S, lambda: try_alone(descriptor)):
+            raise StorageBusy(f"{company.path}: another process has been making files durable for more than {CHECKPOINT_WAIT_S:g} s")
         yield
     finally:
         close(descriptor)

@@ -45,7 +45,7 @@ def claim(company: OpenCompany, wanted: claims.Request, now: datetime) -> Sequen
     now_us = times.microseconds(now)
     if now_us < company.index.number(_CLAIMS_FROM):
         return []
-    taken = claims.take(company.index.claimable(wanted.platform, now_us, wanted.n), wanted, now=now)
+    taken = claims.take(company.index.claimable(wanted.platform, now_us, wanted.n), wanted, floor=company.index.number("floor"), now=now)
     copies = [copy_of(processing) for processing in taken]
     _keep(company, state, copies, {}, now)
     return taken
