@@ -25,6 +25,7 @@ SUMMARY = Summary(key=ticket_key("freshdesk", "1"), content=b'{"short": "x"}', s
         {"parameters": b"\xff"},
         {"parameters": b"[]"},
         {"content": b"not json"},
+        {"content": b'{"a": NaN}'},
         {"content": b'{"a": 1'},
         {"number": 1},
         {"version": 1},

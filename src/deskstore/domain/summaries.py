@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from datetime import datetime
@@ -70,10 +71,13 @@ def checked(summary: Summary) -> Summary:
 
 def _is_object(text: bytes) -> bool:
     try:
-        value: object = payloads.parse(text)
+        return isinstance(json.loads(text, parse_int=payloads.exact_int, parse_constant=_refuse), dict)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def current(summaries: Iterable[Summary]) -> Summary | None:
