@@ -61,12 +61,13 @@ def _tests_of(module: object) -> Iterator[Function]:
 
 
 def _promise(function: Function) -> Promise:
-    if hasattr(function, "hypothesis"):
-        pinned = getattr(function, "hypothesis_explicit_examples", ())
-        cases = tuple(_named(function.hypothesis.inner_test, example) for example in pinned)
-        assert cases, f"{function.__name__} has no pinned example"
-        return Promise(function.__name__, function.hypothesis.inner_test, cases)
-    return Promise(function.__name__, function, tuple(_cases(function)))
+    hypothesis = getattr(function, "hypothesis", None)
+    if hypothesis is None:
+        return Promise(function.__name__, function, tuple(_cases(function)))
+    pinned = getattr(function, "hypothesis_explicit_examples", ())
+    cases = tuple(_named(hypothesis.inner_test, example) for example in pinned)
+    assert cases, f"{function.__name__} has no pinned example"
+    return Promise(function.__name__, hypothesis.inner_test, cases)
 
 
 def _named(function: Function, example: Any) -> Arguments:  # Any: Hypothesis keeps the class of pinned examples to itself

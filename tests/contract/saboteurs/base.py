@@ -41,6 +41,10 @@ class Saboteur(WrappedStorage):
         found = self.memory.known(company_id)
         return found.values if found else {}
 
+    def known(self) -> list[str]:
+        """The companies that are known."""
+        return list(vars(self.memory)["_companies"])
+
     def processing_of(self, company_id: str, key: Key) -> Processing | None:
         """The processing of a ticket as it stands."""
         value = self.values(company_id).get(Thing("processing", *key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import evolve
 
@@ -411,22 +411,21 @@ class HasOneToken(TamperedClaims):
 class ReordersClaims(Saboteur):
     """Hands out in another order."""
 
-    def rank(self, one: Processing) -> object:
+    def rank(self, one: Processing) -> tuple[Any, ...]:  # Any: whatever can be compared
         raise NotImplementedError
 
     async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
         if self.memory.known(company_id) is None or not 0 < n < 11 or not worker.startswith("worker"):
             return await super().claim(company_id, platform, n, worker=worker, lease=lease)
-        before = {thing: value for thing, value in self.values(company_id).items() if thing.part == "processing"}
+        before = {value.key: value for value in self.values(company_id).values() if isinstance(value, Processing)}
         taken = await super().claim(company_id, platform, 1_000, worker=worker, lease=lease)
-        stood = {one.key: before[Thing("processing", *one.key)] for one in taken}
-        ordered = sorted(taken, key=lambda one: self.rank(stood[one.key]))  # type: ignore[arg-type, return-value]  # whatever can be compared
-        self.values(company_id).update({Thing("processing", *one.key): stood[one.key] for one in ordered[n:]})
+        ordered = sorted(taken, key=lambda one: self.rank(before[one.key]))
+        self.values(company_id).update({Thing("processing", *one.key): before[one.key] for one in ordered[n:]})
         return ordered[:n]
 
 
 class HandsOutByKey(ReordersClaims):
-    def rank(self, one: Processing) -> object:
+    def rank(self, one: Processing) -> tuple[Any, ...]:  # Any: whatever can be compared
         return one.key
 
     breaks = (
@@ -436,14 +435,14 @@ class HandsOutByKey(ReordersClaims):
 
 
 class HandsOutPendingFirst(ReordersClaims):
-    def rank(self, one: Processing) -> object:
+    def rank(self, one: Processing) -> tuple[Any, ...]:  # Any: whatever can be compared
         return (one.status != PENDING, times.microseconds(one.claimable_at), one.key)
 
     breaks = (of_claims.test_failed_and_expired_tickets_wait_in_the_same_line_as_pending_ones,)
 
 
 class BreaksTiesByCase(ReordersClaims):
-    def rank(self, one: Processing) -> object:
+    def rank(self, one: Processing) -> tuple[Any, ...]:  # Any: whatever can be compared
         return (times.microseconds(one.claimable_at), one.key.id.casefold())
 
     breaks = (of_claims.test_tickets_of_the_same_moment_are_handed_out_by_key,)

@@ -44,7 +44,7 @@ class Reordered(Saboteur):
             kind = keys[0].kind if keys else TICKET
             _, platform, record_id, locale = paging.position(kind, after)
             key = Key(kind, platform, record_id, locale)
-            found = found[keys.index(key) + 1 :] if key in keys else (await reads.page(where, after=after, limit=1_000)).items  # type: ignore[assignment]  # a sequence will do
+            found = found[keys.index(key) + 1 :] if key in keys else list((await reads.page(where, after=after, limit=1_000)).items)
         return _page(found, limit)
 
     async def page_at(self, reads: RecordReads[R], where: Filter, offset: int, limit: int) -> Page[R]:

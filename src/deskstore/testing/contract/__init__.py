@@ -27,23 +27,38 @@ clock is found out. Promises with random examples are Hypothesis tests and obey 
 A promise may not be skipped. A gap that is known is an `xfail` with its reason, for the function as it was imported.
 """
 
-# ruff: noqa: F403 - the kit is one name for all of its promises
-from deskstore.testing.contract.articles import *
-from deskstore.testing.contract.claims import *
-from deskstore.testing.contract.companies import *
-from deskstore.testing.contract.concurrency import *
+from deskstore.testing.contract import (
+    articles,
+    claims,
+    companies,
+    concurrency,
+    identifiers,
+    isolation,
+    pages,
+    payloads,
+    processing,
+    progress,
+    streams,
+    summaries,
+    tickets,
+    units,
+)
 from deskstore.testing.contract.fixtures import clock, company_id, desk, new_desk, other_desk, own_storage
-from deskstore.testing.contract.identifiers import *
-from deskstore.testing.contract.isolation import *
-from deskstore.testing.contract.pages import *
-from deskstore.testing.contract.payloads import *
-from deskstore.testing.contract.processing import *
-from deskstore.testing.contract.progress import *
-from deskstore.testing.contract.streams import *
-from deskstore.testing.contract.summaries import *
-from deskstore.testing.contract.tickets import *
-from deskstore.testing.contract.units import *
 
-# what the modules import for themselves is not for those who import the kit
-__all__ = [name for name in dir() if name.startswith("test_")]  # pyright: ignore[reportUnsupportedDunderAll] - no list to keep by hand
-__all__ += ["clock", "company_id", "desk", "new_desk", "other_desk", "own_storage"]
+_SUBJECTS = (
+    *(articles, claims, companies, concurrency, identifiers, isolation, pages),
+    *(payloads, processing, progress, streams, summaries, tickets, units),
+)
+_PROMISES = {name: value for subject in _SUBJECTS for name, value in vars(subject).items() if name.startswith("test_")}
+
+globals().update(_PROMISES)
+
+_FIXTURES = {
+    "clock": clock,
+    "company_id": company_id,
+    "desk": desk,
+    "new_desk": new_desk,
+    "other_desk": other_desk,
+    "own_storage": own_storage,
+}
+__all__ = [name for names in (_FIXTURES, _PROMISES) for name in names]  # pyright: ignore[reportUnsupportedDunderAll] - one kept by hand would miss one

@@ -366,3 +366,6 @@ async def test_copies_of_one_company_are_not_seen_in_another(desk: Desk, other_d
     assert await _all_copies(desk) == []
     assert await other_desk.everything() == before
     assert await _debts(other_desk) == {}
+
+
+__all__ = [name for name in dir() if name.startswith("test_")]  # pyright: ignore[reportUnsupportedDunderAll] - a list kept by hand would miss one

@@ -46,8 +46,10 @@ async def test_a_commit_says_what_it_assigned(desk: Desk) -> None:
 
 
 async def test_leaving_with_changes_and_without_commit_is_an_error(desk: Desk) -> None:
+    uow = desk.unit()
+
     with pytest.raises(UncommittedChanges, match="2 changes"):
-        async with desk.unit() as uow:
+        async with uow:
             uow.tickets.save(a_ticket())
             uow.articles.save(an_article())
 
@@ -68,8 +70,10 @@ async def test_leaving_without_commit_keeps_nothing(desk: Desk) -> None:
 async def test_an_error_inside_the_block_discards_and_comes_out_as_it_is(desk: Desk) -> None:
     error = RuntimeError("the caller's own")
 
+    uow = desk.unit()
+
     with pytest.raises(RuntimeError) as raised:
-        async with desk.unit() as uow:
+        async with uow:
             uow.tickets.save(a_ticket())
             raise error
 
@@ -192,8 +196,10 @@ async def test_one_conflict_among_many_changes_keeps_none_of_them(desk: Desk) ->
     await desk.received(stored, "somebody was faster")
     before = await desk.everything()
 
+    uow = desk.unit()
+
     with pytest.raises(VersionConflict):
-        async with desk.unit() as uow:
+        async with uow:
             for number in range(10):
                 uow.tickets.save(evolve(a_ticket(str(number)), version=stored.version if number == 5 else 0))
             uow.articles.save(an_article())
