@@ -1,5 +1,6 @@
 """The command as a process of its own: interrupted, cut off, on a terminal."""
 
+import json
 import os
 import pty
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,10 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def holds(folder: Path, least: int) -> bool:
+    return folder.is_dir() and len([*folder.iterdir()]) >= least
+
+
 def test_an_interrupted_import_says_how_to_go_on_and_does(environment: dict[str, str], tmp_path: Path) -> None:
     export = b"".join(b'{"id":%d,"text":"%s"}\n' % (number, b"x" * 300) for number in range(2_500))
     tickets = tmp_path / "data" / "acme" / "docs" / "tickets"
@@ -41,7 +47,7 @@ def test_an_interrupted_import_says_how_to_go_on_and_does(environment: dict[str,
         assert importing.stderr
         importing.stdin.write(export[:-100])
         importing.stdin.flush()
-        wait_until(lambda: tickets.is_dir() and any(tickets.iterdir()))
+        wait_until(partial(holds, tickets, 1))
 
         importing.send_signal(signal.SIGINT)
         importing.stdin.close()
@@ -53,6 +59,26 @@ def test_an_interrupted_import_says_how_to_go_on_and_does(environment: dict[str,
     assert again.returncode == 0
     assert b"went on behind record " in again.stderr
     assert run(environment, "status").stdout.decode().splitlines()[-1].split()[:3] == ["acme", "docs", "2,500"]
+
+
+def test_an_import_that_was_killed_three_times_ends_as_one_that_was_not(environment: dict[str, str], tmp_path: Path) -> None:
+    export = tmp_path / "t.ndjson"
+    export.write_bytes(b"".join(b'{"id":"%05d"}\n{"id":"%05d","again":%d}\n' % (number, number // 2, number) for number in range(3_000)))
+    words = [*PROGRAM, "import", "t.ndjson", "--company", "acme", "--platform", "docs"]
+    tickets = tmp_path / "data" / "acme" / "docs" / "tickets"
+
+    for least in (1, 700, 1_700):
+        with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as importing:
+            wait_until(partial(holds, tickets, least))
+            importing.kill()
+    last = run(environment, "import", "t.ndjson", "--company", "acme", "--platform", "docs", "--json")
+
+    report = json.loads(last.stdout)
+    assert report["resumed_at"] > 0
+    assert (report["created"], report["rejected"]) == (3_000, 3_000)
+    assert len((tmp_path / "t.rejects.ndjson").read_bytes().splitlines()) == 3_000
+    kept = run(environment, "export", "--company", "acme", "-o", "-").stdout
+    assert kept == b"".join(b'{"id":"%05d"}\n' % number for number in range(3_000))
 
 
 def test_a_reader_that_goes_away_is_no_error_to_talk_about(environment: dict[str, str], tmp_path: Path) -> None:
