@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         UnitOfWorkMisuse,
         VersionConflict,
     )
+    from deskstore.domain.findings import Finding, FindingKind, Mended, Remedy
     from deskstore.domain.identifiers import Key, article_key, ticket_key
     from deskstore.domain.paging import Filter, Page
     from deskstore.domain.ports import Storage, UnitOfWork, UnitOutcome
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         save_articles,
     )
     from deskstore.services.companies import erase_company, list_companies, platform_stats
+    from deskstore.services.doctoring import accept_edits, inspect_company, release_claims, repair_company
     from deskstore.services.exporting import ExportReport, export_records
     from deskstore.services.importing import ImportReport, import_records
     from deskstore.services.processing import (
@@ -77,6 +79,7 @@ _PLACES = {
         "InvalidIdentifier InvalidRecord InvalidTransition MigrationError StorageBusy StorageError StorageUnavailable TicketNotFound "
         "UncommittedChanges UnitOfWorkMisuse VersionConflict"
     ),
+    "domain.findings": "Finding FindingKind Mended Remedy",
     "domain.identifiers": "Key article_key ticket_key",
     "domain.paging": "Filter Page",
     "domain.ports": "Storage UnitOfWork UnitOutcome",
@@ -88,6 +91,7 @@ _PLACES = {
     "formats.platforms": "Options",
     "services.articles": "article_locales delete_article find_article get_article list_articles save_article save_articles",
     "services.companies": "erase_company list_companies platform_stats",
+    "services.doctoring": "accept_edits inspect_company release_claims repair_company",
     "services.exporting": "ExportReport export_records",
     "services.importing": "ImportReport import_records",
     "services.processing": "claim_tickets complete fail get_processing_progress release renew update_processing_status",
@@ -112,11 +116,14 @@ __all__ = [
     "ExportReport",
     "Fields",
     "Filter",
+    "Finding",
+    "FindingKind",
     "ImportReport",
     "InvalidIdentifier",
     "InvalidRecord",
     "InvalidTransition",
     "Key",
+    "Mended",
     "MigrationError",
     "Options",
     "Outcome",
@@ -125,6 +132,7 @@ __all__ = [
     "ProcessingStatus",
     "Progress",
     "Received",
+    "Remedy",
     "Settings",
     "SourceVersion",
     "StaleSummary",
@@ -146,6 +154,7 @@ __all__ = [
     "UnitOutcome",
     "VersionConflict",
     "__version__",
+    "accept_edits",
     "article_key",
     "article_locales",
     "claim_tickets",
@@ -163,13 +172,16 @@ __all__ = [
     "get_storage",
     "get_ticket",
     "import_records",
+    "inspect_company",
     "list_articles",
     "list_companies",
     "list_tickets",
     "open_storage",
     "platform_stats",
     "release",
+    "release_claims",
     "renew",
+    "repair_company",
     "save_article",
     "save_articles",
     "save_summary",

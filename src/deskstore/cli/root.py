@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "company": ("companies", "The companies whose records are kept."),
     "config": ("config", "The settings, and where each came from."),
     "demo": ("demo", "Show the main job on made-up data."),
+    "doctor": ("doctor", "Say what is not as deskstore left it, and mend it."),
     "export": ("exporting", "Write a company's records to a file."),
     "import": ("importing", "Take records in from files that a helpdesk exported."),
     "kb": ("articles", "Knowledge-base articles."),

@@ -18,6 +18,7 @@ from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.desk import Desk, Desks
 from deskstore.adapters.file.group import Job, Refused
 from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.inspection import FileInspection
 from deskstore.adapters.file.loading import Overtaken
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
@@ -78,6 +79,10 @@ class FileStorage:
     def replica(self, company_id: str) -> FileReplica:
         """The company as raw copies."""
         return FileReplica(self.backend(company_id))
+
+    def inspection(self) -> FileInspection:
+        """A look through what is kept here, for who looks for damage."""
+        return FileInspection(self._place, self)
 
     async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
         """Take up to n tickets for a worker, smallest claimable_at first."""
