@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from deskstore.domain.summaries import StaleSummary, Summary
     from deskstore.facade import DictStorage, StorageFactory, StorageInterface, get_storage
     from deskstore.formats.platforms import Options
+    from deskstore.services.adopting import AdoptReport, adopt
     from deskstore.services.articles import (
         article_locales,
         delete_article,
@@ -89,6 +90,7 @@ _PLACES = {
     "domain.summaries": "StaleSummary Summary",
     "facade": "DictStorage StorageFactory StorageInterface get_storage",
     "formats.platforms": "Options",
+    "services.adopting": "AdoptReport adopt",
     "services.articles": "article_locales delete_article find_article get_article list_articles save_article save_articles",
     "services.companies": "erase_company list_companies platform_stats",
     "services.doctoring": "accept_edits inspect_company release_claims repair_company",
@@ -101,6 +103,7 @@ _PLACES = {
 _PLACE_OF = {name: f"deskstore.{place}" for place, names in _PLACES.items() for name in names.split()}
 
 __all__ = [
+    "AdoptReport",
     "Article",
     "ArticleNotFound",
     "Checkpoint",
@@ -155,6 +158,7 @@ __all__ = [
     "VersionConflict",
     "__version__",
     "accept_edits",
+    "adopt",
     "article_key",
     "article_locales",
     "claim_tickets",
