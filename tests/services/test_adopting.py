@@ -325,6 +325,15 @@ async def test_a_company_id_that_stood_last_cannot_be_told_from_an_appended_one(
     assert report.remarks == ()
 
 
+async def test_a_platform_that_stood_last_is_told_by_the_order_of_what_was_appended(storage: MemoryStorage, old: FirstVersion) -> None:
+    old.save_ticket(ACME, "freshdesk", {**raw(), "platform": "web"})
+
+    report = await adopt(storage, old.base_path)
+
+    assert [*(await get_ticket(storage, ACME, "freshdesk", "42")).data][-1] == "platform"
+    assert ["platform of its own" in text for text in remarks(report)] == [True]
+
+
 async def test_a_file_put_there_by_hand_is_kept_as_it_is_under_its_own_name(storage: MemoryStorage, old: FirstVersion) -> None:
     tickets = old.base_path / "acme/freshdesk/tickets"
     tickets.mkdir(parents=True)
