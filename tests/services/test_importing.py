@@ -55,6 +55,28 @@ async def test_the_same_export_again_is_unchanged(storage: MemoryStorage, tmp_pa
     assert again.resumed_at == 0
 
 
+async def test_what_a_later_export_no_longer_lists_stays(storage: MemoryStorage, tmp_path: Path) -> None:
+    first = lines(tmp_path / "1.ndjson", [freshdesk(1), freshdesk(2)])
+    later = lines(tmp_path / "2.ndjson", [freshdesk(2), freshdesk(3), freshdesk(4, deleted=True)])
+
+    await import_records(storage, ACME, "freshdesk", [first])
+    report = await import_records(storage, ACME, "freshdesk", [later])
+
+    assert counts(report) == (2, 0, 1, 0, 0)
+    page = await list_tickets(storage, ACME, "freshdesk")
+    assert sorted(ticket.ticket_id for ticket in page.items) == ["1", "2", "3", "4"]
+
+
+async def test_a_company_id_in_a_payload_names_no_company(storage: MemoryStorage, tmp_path: Path) -> None:
+    payload = as_bytes(freshdesk(1, company_id="globex", _deskstore={"company_id": "globex"}))
+
+    report = await import_records(storage, ACME, "freshdesk", [lines(tmp_path / "t.ndjson", [payload])])
+
+    assert counts(report) == (1, 0, 0, 0, 0)
+    assert await list_companies(storage) == [ACME]
+    assert (await get_ticket(storage, ACME, "freshdesk", "1")).payload == payload
+
+
 async def test_several_files_and_a_compressed_one_are_one_run(storage: MemoryStorage, tmp_path: Path) -> None:
     first = lines(tmp_path / "1.json", [freshdesk(1), freshdesk(2)])
     second = tmp_path / "2.json.gz"

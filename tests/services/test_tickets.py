@@ -9,7 +9,8 @@ from deskstore.domain.errors import CompanyRequired, InvalidRecord, TicketNotFou
 from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.processing import COMPLETED, PENDING
 from deskstore.domain.receiving import CREATED, STALE, UNCHANGED, UPDATED
-from deskstore.services.companies import platform_stats
+from deskstore.formats.json import MAX_BYTES
+from deskstore.services.companies import list_companies, platform_stats
 from deskstore.services.processing import update_processing_status
 from deskstore.services.receiving import Payload
 from deskstore.services.tickets import delete_ticket, find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
@@ -103,6 +104,17 @@ async def test_one_ticket_that_cannot_be_kept_keeps_all_of_them_out(storage: Mem
         await save_tickets(storage, ACME, "freshdesk", [freshdesk(1), {"subject": "no id"}])
 
     assert await find_ticket(storage, ACME, "freshdesk", "1") is None
+
+
+async def test_one_byte_more_than_the_largest_payload_is_refused_and_nothing_is_kept(storage: MemoryStorage) -> None:
+    largest = b'{"id": 1, "a": "' + b"x" * (MAX_BYTES - 18) + b'"}'
+
+    with pytest.raises(InvalidRecord, match="16"):
+        await save_ticket(storage, ACME, "freshdesk", largest.replace(b"x", b"xx", 1))
+    assert await list_companies(storage) == []
+
+    await save_ticket(storage, ACME, "freshdesk", largest)
+    assert (await get_ticket(storage, ACME, "freshdesk", "1")).payload == largest
 
 
 async def test_a_lost_race_is_tried_again(storage: MemoryStorage) -> None:
