@@ -43,6 +43,7 @@ class OpenCompany:
         self.has_file = False  #: whether company.json is known to be there
         self._lock = lock
         self._identity = _identity(self.database)
+        self.turn: Final = threading.Lock()  #: writer and checkpoint of this process wait here, where SQLite would let one of them starve
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
         self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since

@@ -17,6 +17,7 @@ from deskstore.adapters.file.place import Place
 from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageError, StorageUnavailable
 
 logger: Final = logging.getLogger("deskstore")
+_OVERDUE: Final = 4  # times what makes a checkpoint due
 MOST_IDLE: Final = 64  #: companies kept open while nobody uses them
 
 
@@ -198,6 +199,8 @@ class Desk:
         except StorageError as error:
             # acknowledged all the same: the journal holds it, reads see it there, and the next writer or opener tries again
             logger.warning("%s: files not written yet: %s", company.path, error, extra={"company_id": self.company_id})
+        if journal.is_due(company, self._place.checkpoint_rows, times=_OVERDUE):
+            self.checkpoint()  # the disk is slower than the writers: let them feel it, before the journal outgrows the disk
         return journal.is_due(company, self._place.checkpoint_rows)
 
 

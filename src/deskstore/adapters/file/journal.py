@@ -48,7 +48,7 @@ def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:
 
 def write_files(company: OpenCompany) -> None:
     """Bring what was committed into the files, without a sync; holds the writer lock, so that an older body never follows a newer one."""
-    with database.transaction(company.writer, durable=False):
+    with company.turn, database.transaction(company.writer, durable=False):
         company.check_in_place()
         rows = company.writer.execute(_PENDING, (company.index.number("applied"),)).fetchall()
         if not rows:
@@ -57,9 +57,9 @@ def write_files(company: OpenCompany) -> None:
         company.index.set_meta("applied", rows[-1][2])
 
 
-def is_due(company: OpenCompany, most_rows: int) -> bool:
-    """Whether enough has gathered for a checkpoint to pay."""
-    return company.gathered_rows >= most_rows or company.gathered_bytes >= MOST_BYTES
+def is_due(company: OpenCompany, most_rows: int, *, times: int = 1) -> bool:
+    """Whether enough has gathered for a checkpoint to pay, that many times over."""
+    return company.gathered_rows >= times * most_rows or company.gathered_bytes >= times * MOST_BYTES
 
 
 def checkpoint(company: OpenCompany) -> None:
@@ -85,7 +85,7 @@ def checkpoint(company: OpenCompany) -> None:
             company.is_mark_in_doubt = True
             _lower_mark(company, connection)
             raise
-        with database.transaction(connection, durable=False):
+        with company.turn, database.transaction(connection, durable=False):
             connection.execute("delete from redo where seq <= ?", (mark,))
         try:
             connection.execute("pragma wal_checkpoint(passive)")
@@ -96,7 +96,7 @@ def checkpoint(company: OpenCompany) -> None:
 
 def _lower_mark(company: OpenCompany, connection: sqlite3.Connection) -> None:
     """Have all files of the journal written anew."""
-    with database.transaction(connection, durable=False):
+    with company.turn, database.transaction(connection, durable=False):
         Index(connection).set_meta("applied", 0)
     company.is_mark_in_doubt = False
 
