@@ -274,10 +274,10 @@ class Index:
             last_updated=_moment(changed[0]) if changed else None,
         )
 
-    def changed_us(self, platform: str) -> int:
-        """When the tickets of a platform last changed, the smallest number when there never were any."""
-        found = self._sql("select changed_us from platform where platform = ?", (platform,)).fetchone()
-        return found[0] if found else times.NO_TIME_US
+    def recount(self) -> None:
+        """Fill what is derived from the rows, after they came without triggers: counts, and when each platform's tickets last changed."""
+        self._sql("insert into tally select kind, platform, coalesce(processing, ''), count(*) from record group by 1, 2, 3")
+        self._sql("insert into platform select platform, max(changed_us) from record where changed_us is not null group by platform")
 
     def touch_platforms(self, platforms: Iterable[str], now_us: int) -> None:
         """Keep when the tickets of these platforms last changed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -17,6 +18,7 @@ from deskstore.domain import payloads, times
 from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE
 
 logger: Final = logging.getLogger("deskstore")
+_AT_ONCE: Final = 500  #: files in memory
 
 
 def set_aside(tree: Tree) -> None:
@@ -28,13 +30,15 @@ def set_aside(tree: Tree) -> None:
 
 def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost: bool, now: datetime) -> None:
     """
-    Fill a new database from the files, inside the caller's transaction.
+    Fill a new database that has no triggers yet from the files, inside the caller's transaction.
 
     What the files do not hold is lost with the database: units after the last checkpoint, live claims, checkpoints. So nothing is handed
     out until the longest lease has passed, in case a worker still holds a claim.
     """
     index = Index(connection)
-    count = sum(_take(tree, index, company_id, file) for file in sorted(tree.walk(), key=_summaries_last))
+    files = sorted(tree.walk(), key=_summaries_last)
+    count = sum(_take(tree, index, company_id, file, body) for file, body in _read(tree, files))
+    index.recount()
     if not (lost or count):
         return
     for stranger in tree.strangers():
@@ -65,13 +69,21 @@ def _summaries_last(file: str) -> tuple[bool, str]:
     return "/summaries/" in file, file
 
 
-def _take(tree: Tree, index: Index, company_id: str, file: str) -> bool:
+def _read(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, bytes | StrangerInTree | OSError | None]]:
+    """The files with what they hold, so many at once that the way to them is gone once for all."""
+    for start in range(0, len(files), _AT_ONCE):
+        some = files[start : start + _AT_ONCE]
+        yield from zip(some, tree.read_many(some), strict=True)
+
+
+def _take(tree: Tree, index: Index, company_id: str, file: str, body: bytes | StrangerInTree | OSError | None) -> bool:
     try:
-        body = tree.read(file) or b""
+        if isinstance(body, (StrangerInTree, OSError)):
+            raise body
         if "/summaries/" in file:
-            _take_summary(index, company_id, file, body)
+            _take_summary(index, company_id, file, body or b"")
         else:
-            _take_record(index, company_id, file, body)
+            _take_record(index, company_id, file, body or b"")
     except (NotOurs, StrangerInTree, OSError) as error:
         logger.error("%s/%s is left out: %s", tree.path, file, error, extra={"company_id": company_id})
         return False
@@ -86,8 +98,6 @@ def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:
         raise NotOurs("its payload is not the one that was received")
     processing = envelope.processing.processing(record.key) if envelope.processing else None
     index.put_record(record, processing, settled_json(envelope.processing) if envelope.processing else None, checksum(body))
-    if processing is not None:
-        index.touch_platforms([record.platform], max(times.microseconds(processing.changed_at), index.changed_us(record.platform)))
 
 
 def _take_summary(index: Index, company_id: str, file: str, body: bytes) -> None:
