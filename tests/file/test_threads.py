@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import random
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +19,9 @@ from attrs import evolve
 
 from deskstore.adapters.file import FileStorage
 from deskstore.domain.changes import Changes, SaveRecord
-from deskstore.domain.errors import StorageBusy, VersionConflict
+from deskstore.domain.errors import StorageBusy, StorageError, VersionConflict
 from deskstore.domain.identifiers import ticket_key
-from deskstore.domain.processing import COMPLETED
+from deskstore.domain.processing import COMPLETED, ProcessingStatus
 from deskstore.domain.records import Ticket
 from deskstore.services.attempts import until_saved
 from deskstore.testing.clock import ManualClock
@@ -54,6 +60,14 @@ async def _behind_a_slow_one(desk: Desk, calls: list[Coroutine[Any, Any, Any]]) 
 
 async def _apply(desk: Desk, changes: Changes, before_commit: Callable[[Changes], Coroutine[Any, Any, None]] = _nothing) -> object:
     return await desk.storage.backend(desk.company_id).apply(changes, before_commit)
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd" if os.path.exists("/proc/self/fd") else "/dev/fd"))
+
+
+def _threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("deskstore")}
 
 
 async def _commits(desk: Desk) -> Callable[[], int]:
@@ -201,6 +215,58 @@ async def test_a_commit_that_is_cancelled_is_delivered_and_says_what_became_of_i
 
     assert uow.outcome == "committed"
     assert await desk.find(a_ticket().key) is not None
+
+
+async def test_cancelled_calls_leave_no_thread_descriptor_or_lock_behind(base: Path, clock: ManualClock, seed: int) -> None:
+    gc.collect()
+    chance, before = random.Random(seed), (_open_files(), _threads())
+    storage = FileStorage(base, clock=clock)
+    desk = await Desk(storage, "acme").fill("ours")
+    calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [  # Any: each call has a result of its own kind
+        lambda: desk.keep(a_ticket(str(chance.random()))),
+        lambda: desk.claim(2),
+        desk.everything,
+        lambda: desk.summarise(a_summary(a_ticket("1").key)),
+        storage.companies,
+    ]
+
+    for _ in range(300):
+        task = asyncio.create_task(chance.choice(calls)())
+        await asyncio.sleep(chance.choice([0, 0, 0.000_1, 0.001, 0.003]))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait_for(desk.keep(a_ticket("afterwards")), 10)
+
+    found = await desk.everything()
+    assert found.progress[0].total == len(found.tickets) == found.stats[0].tickets
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert _open_files() < before[0] + 30  # those of one open company, however many calls were cancelled
+    await storage.aclose()
+    assert (_open_files(), _threads()) == before
+
+
+async def test_progress_equals_a_recount_after_concurrent_writers(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(*(a_ticket(str(number)) for number in range(12)))
+
+    async def settle(number: int) -> None:
+        with suppress(StorageError):
+            stood = await desk.processing(a_ticket(str(number)).key)
+            await desk.settle(stood.failed("no", now=clock(), retry_at=None) if number % 2 else stood.completed(now=clock()))
+
+    async def change(number: int) -> None:
+        with suppress(StorageError):
+            ticket = await desk.find(a_ticket(str(number)).key)
+            assert ticket is not None
+            await (desk.delete(ticket) if number % 5 == 0 else desk.received(ticket, "changed"))
+
+    work = [change(number) for number in range(12)] + [settle(number) for number in range(12) if number % 5]
+    await asyncio.gather(*work, *(desk.claim(2, worker=str(number)) for number in range(4)), desk.keep(a_ticket("new")))
+
+    found = await desk.everything()
+    recount = Counter(processing.status for processing in found.processing)
+    (progress,) = found.progress
+    assert progress.total == len(found.tickets) == found.stats[0].tickets
+    assert [progress.pending, progress.processing, progress.completed, progress.failed] == [recount[status] for status in ProcessingStatus]
 
 
 async def test_readers_beside_a_writer_see_only_whole_states(desk: Desk) -> None:
