@@ -120,15 +120,15 @@ class _Pending:
         self.records: dict[Key, Ticket | Article] = {}
         self.deleted: dict[Key, int] = {}
         self.processing: dict[Key, SaveProcessing] = {}
-        self.summaries: dict[Key, tuple[Summary, ...]] = {}
+        self.summaries: dict[Key, list[Summary]] = {}
         self.checkpoints: dict[tuple[str, str], Checkpoint] = {}
+        self._summaries = 0
         self._size_bytes = 0
 
     @property
     def count(self) -> int:
         """How many changes there are."""
-        others = len(self.records) + len(self.deleted) + len(self.processing) + len(self.checkpoints)
-        return others + sum(len(added) for added in self.summaries.values())
+        return len(self.records) + len(self.deleted) + len(self.processing) + len(self.checkpoints) + self._summaries
 
     def admit(self, size_bytes: int) -> None:
         """Make room for one more change; raises UnitOfWorkMisuse when the unit would become too large."""
@@ -137,6 +137,15 @@ class _Pending:
                 f"a unit of work holds at most {MOST_CHANGES:,} changes and {MOST_BYTES >> 20} MB: commit, and go on in another one"
             )
         self._size_bytes += size_bytes
+
+    def add_summary(self, key: Key, summary: Summary) -> None:
+        """Add to those that the record will have."""
+        self.summaries.setdefault(key, []).append(summary)
+        self._summaries += 1
+
+    def drop_summaries(self, key: Key) -> None:
+        """Take back those that the record was to have."""
+        self._summaries -= len(self.summaries.pop(key, ()))
 
     def not_deleted(self, key: Key) -> None:
         """Raise UnitOfWorkMisuse when this unit deletes the record."""
@@ -224,7 +233,7 @@ class _Records(Generic[R]):
             pending.admit(0)
             pending.records.pop(key, None)
             pending.processing.pop(key, None)
-            pending.summaries.pop(key, None)
+            pending.drop_summaries(key)
             if saved is None or saved.version:
                 pending.deleted[key] = version
 
@@ -320,7 +329,7 @@ class BufferedSummaries:
             key = checked_key(summaries.checked(summary).key)
             pending.not_deleted(key)
             pending.admit(len(summary.content) + len(summary.parameters))
-            pending.summaries[key] = (*pending.summaries.get(key, ()), summary)
+            pending.add_summary(key, summary)
 
 
 class BufferedProgress:
