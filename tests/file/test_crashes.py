@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash import SPACE_TAKING, SYNCING, Fail, Mode, fail_sweep, kill_sweep, materialise, nested_sweep, power_sweep, trace
+from tests.crash import SPACE_TAKING, SYNCING, Fail, Kind, Mode, fail_sweep, kill_sweep, materialise, nested_sweep, power_sweep, trace
 from tests.file.faults import StopAtRefusal, after_a_failed_sync, synced_again, syncs
 from tests.file.workload import Plan, Recovery, Verdict, Work
 
@@ -47,7 +47,7 @@ def test_an_operation_that_fails_once_is_refused_or_survived(error: int) -> None
 
 
 @pytest.mark.parametrize(("error", "kinds"), [(errno.ENOSPC, SPACE_TAKING), (errno.EIO, SYNCING)])
-def test_a_disk_that_stays_broken_breaks_no_unit(error: int, kinds: frozenset[str]) -> None:
+def test_a_disk_that_stays_broken_breaks_no_unit(error: int, kinds: frozenset[Kind]) -> None:
     report = fail_sweep(WORK, QUICK, error, sticky=True, kinds=kinds, every=23)
 
     assert report.ok, report

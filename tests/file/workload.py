@@ -199,7 +199,7 @@ class Performer:
         now = self.clock()
         match step.verb:
             case "save":
-                await _save(uow, step.key, unit, now)
+                await save(uow, step.key, unit, now)
             case "delete":
                 found = await uow.tickets.find(step.key.platform, step.key.id)
                 uow.tickets.delete(step.key, version=found.version if found else 0)
@@ -239,7 +239,8 @@ def _summary(key: Key, unit: int, now: datetime) -> Summary:
     return Summary(key=key, content=json.dumps({"unit": unit}).encode(), source_digest=_text_digest(key, unit), created_at=now)
 
 
-async def _save(uow: UnitOfWork, key: Key, unit: int, now: datetime) -> None:
+async def save(uow: UnitOfWork, key: Key, unit: int, now: datetime) -> None:
+    """Save what a unit makes of a record over whatever stands there."""
     incoming = _incoming(key, unit)
     if key.kind == TICKET:
         ticket = await uow.tickets.find(key.platform, key.id)
@@ -301,7 +302,8 @@ async def _company(storage: Storage, company_id: str) -> Company:
         articles = [article async for article in uow.articles.stream()]
         await _agree(uow, tickets, articles)
         checkpoint = await uow.progress.checkpoint(PLATFORM, STREAM)
-        kept = {record.key: await _kept(uow, record) for record in (*tickets, *articles)}
+        records: list[Ticket | Article] = [*tickets, *articles]
+        kept = {record.key: await _kept(uow, record) for record in records}
         await _counts_agree(uow, kept)
         return Company(kept, checkpoint.cursor if checkpoint else None)
 
@@ -382,7 +384,7 @@ class Verdict:
         for company_id in self.plan.companies:
             async with storage.unit_of_work(company_id) as uow:
                 for key in (HOT, ticket_key(PLATFORM, "after")):
-                    await _save(uow, key, self.plan.units + 1, clock())
+                    await save(uow, key, self.plan.units + 1, clock())
                 await uow.commit()
 
     async def _judge_files_alone(self, folder: Path, clock: ManualClock, before: State) -> str | None:

@@ -1,0 +1,16 @@
+"""Each way to break a promise about crashes is found out, so that a green sweep means something; `chaos file` tries those that take longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.file.catalogue import CASES, Case
+
+QUICK = [case for case in CASES if case.mutant.is_quick]
+
+
+@pytest.mark.parametrize("case", QUICK, ids=lambda case: case.mutant.name)
+def test_a_mutant_is_found_out(case: Case, seed: int) -> None:
+    said = case.search(case.mutant, seed)
+
+    assert said is not None
