@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attrs import evolve, frozen
 
 from deskstore.domain.errors import StorageUnavailable
+from deskstore.testing.clock import ManualClock
 from tests.crash import SYNCING, Fail, Mode, Operation, Run, State, Workload, states, trace
-from tests.file.workload import Performer, Work
+from tests.file.workload import Performer, Work, opened
 
 
 @frozen(kw_only=True)
@@ -23,6 +24,19 @@ class StopAtRefusal(Work):
             await performer.carry_out(unit)
         except StorageUnavailable:
             os._exit(0)
+
+
+@frozen(kw_only=True)
+class TwoTakeTurns(Work):
+    """The workload of two storages on one folder: each makes durable what both wrote."""
+
+    async def _run(self, folder: Path, acknowledge: Callable[[int], None]) -> None:
+        clock, tokens = ManualClock(), dict[str, str]()
+        async with opened(self.adapter, folder, clock) as one, opened(self.adapter, folder, clock) as other:
+            performers = [Performer(storage, clock, self.plan, tokens) for storage in (one, other)]
+            for unit in range(1, self.plan.units + 1):
+                await self._until_done(performers[unit % 2], unit)
+                acknowledge(unit)
 
 
 def after_a_failed_sync(run: Workload, errno: int, *, at: int, mode: Mode, every: int, seed: int) -> Iterator[State]:

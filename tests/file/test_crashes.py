@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.crash import SPACE_TAKING, SYNCING, Fail, Kind, Mode, fail_sweep, kill_sweep, materialise, nested_sweep, power_sweep, trace
-from tests.file.faults import StopAtRefusal, after_a_failed_sync, synced_again, syncs
+from tests.file.cancelling import cancel_units, open_things
+from tests.file.faults import StopAtRefusal, TwoTakeTurns, after_a_failed_sync, synced_again, syncs
 from tests.file.workload import Plan, Recovery, Verdict, Work
 
 PLAN = Plan(units=4, companies=("acme",))
@@ -73,11 +75,22 @@ def test_a_unit_that_was_refused_is_not_there_after_a_crash() -> None:
     assert report.ok, report
 
 
-def test_a_file_whose_sync_failed_is_written_anew_before_it_leaves_the_journal(tmp_path: Path) -> None:
-    for at in range(18, syncs(WORK), 7):
+@pytest.mark.parametrize("work", [WORK, TwoTakeTurns(plan=PLAN)], ids=["one process", "two checkpointers"])
+def test_a_file_whose_sync_failed_is_written_anew_before_it_leaves_the_journal(work: Work, tmp_path: Path) -> None:
+    for at in range(18, syncs(work), 17):
         folder = tmp_path / str(at)
         folder.mkdir()
 
-        run = trace(WORK, folder, fail=Fail(at=at, errno=errno.EIO, kinds=SYNCING), data=True)
+        run = trace(work, folder, fail=Fail(at=at, errno=errno.EIO, kinds=SYNCING), data=True)
 
         assert synced_again(run) == []
+        assert QUICK(folder, run.acked, 1) is None
+
+
+async def test_a_unit_cancelled_at_any_moment_is_whole_or_absent_and_leaves_nothing_open(tmp_path: Path, seed: int) -> None:
+    before = open_things()
+
+    cancelled = await cancel_units(tmp_path, times=2_000, random=Random(seed))
+
+    assert cancelled > 500
+    assert open_things() == before
