@@ -23,6 +23,7 @@ UNAVAILABLE: Final = 4
 BUSY: Final = 5
 INTERRUPTED: Final = 130
 NO_READER: Final = 141
+COMPLETION: Final = "_DESKSTORE_COMPLETE"  #: the variable by which a shell asks how a line may go on
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
@@ -50,8 +51,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
 
 def _invoked(command: click.Command, arguments: Sequence[str], said: Shared) -> int:
     """Run the command; not by its main(), which has exit codes of its own for an interruption and for a reader that left."""
-    if "_DESKSTORE_COMPLETE" in os.environ:
-        command.main(args=[*arguments], prog_name="deskstore", complete_var="_DESKSTORE_COMPLETE")
+    if COMPLETION in os.environ:
+        command.main(args=[*arguments], prog_name="deskstore", complete_var=COMPLETION)
     with command.make_context("deskstore", [*arguments], obj=said, color=False if os.environ.get("NO_COLOR") else None) as context:
         code: object = command.invoke(context)
     return code if isinstance(code, int) else OK

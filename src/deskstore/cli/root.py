@@ -20,6 +20,7 @@ Examples:
 COMMANDS: Final = {
     "adopt": ("adopting", "Take over the files of the first version of this code."),
     "company": ("companies", "The companies whose records are kept."),
+    "completion": ("completion", "Let a shell complete commands and options."),
     "config": ("config", "The settings, and where each came from."),
     "demo": ("demo", "Show the main job on made-up data."),
     "doctor": ("doctor", "Say what is not as deskstore left it, and mend it."),
