@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from deskstore.adapters.file import database, erasing, inspecting, mending
+from deskstore.adapters.file import database, erasing, inspecting, mending, offering, outside
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.place import Place
 from deskstore.domain import identifiers
@@ -58,12 +58,12 @@ class FileInspection:
 
     async def companies(self) -> Sequence[str]:
         """Every company of which something is there, ascending."""
-        return await self._access.call(lambda: inspecting.companies(self._place))
+        return await self._access.call(lambda: outside.companies(self._place))
 
     async def layout(self, company_id: str) -> int | None:
         """In which version of the layout a company is kept."""
         known = identifiers.company_id(company_id)
-        return await self._access.call(lambda: inspecting.layout_of(self._place, known))
+        return await self._access.call(lambda: outside.layout_of(self._place, known))
 
     async def findings(self, company_id: str) -> AsyncIterator[Finding]:
         """Whatever of a company is not as it was left."""
@@ -77,7 +77,7 @@ class FileInspection:
 
     async def offer(self, finding: Finding) -> Offer:
         """What a file that another hand wrote holds; raises InvalidRecord when that can be no record."""
-        return await self._access.call(lambda: inspecting.offer(self._place, finding))
+        return await self._access.call(lambda: offering.offer(self._place, finding))
 
     async def mend(self, finding: Finding) -> Mended:
         """Heal what was found, or set it aside."""
@@ -89,7 +89,10 @@ class FileInspection:
             case FindingKind.STATE | FindingKind.DATABASE | FindingKind.ERASURE:
                 return await self._settle(finding)
             case _:
-                return await self._write(finding.company_id, lambda company, now: mending.mend_file(company, finding, now))
+                mended = await self._write(finding.company_id, lambda company, now: mending.mend_file(company, finding, now))
+                # whoever is told where a file lies now finds it there: a commit's files are written before the company's next job
+                await self._write(finding.company_id, mending.nothing)
+                return mended
 
     async def release_claims(self, company_id: str) -> bool:
         """Hand tickets out again before the wait after a lost database is over; False when nobody had to wait."""
@@ -127,7 +130,7 @@ class FileInspection:
         def look() -> Sequence[Finding]:
             path = self._place.of(company_id)
             with database.translated(str(path)):
-                return inspecting.from_outside(self._place, company_id) if path.is_dir() else []
+                return outside.look(self._place, company_id) if path.is_dir() else []
 
         return await self._access.call(look)
 

@@ -17,11 +17,11 @@ from typing import Final
 
 from deskstore.adapters.file import journal, layout
 from deskstore.adapters.file.company import OpenCompany, checksum
-from deskstore.adapters.file.inspecting import CLAIMS_FROM, check_soundness, on_disk
+from deskstore.adapters.file.inspecting import CLAIMS_FROM, on_disk
 from deskstore.adapters.file.loading import OnDisk, Want
+from deskstore.adapters.file.outside import check_soundness
 from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain import times
-from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.findings import LOSSES, Finding, Mended, Remedy
 from deskstore.domain.identifiers import TICKET, Key
 
@@ -40,9 +40,8 @@ def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
         return _set_aside(company, finding, body)
     if company.index.pending_bodies([want.file]) or (isinstance(body, bytes) and checksum(body) == crc):
         return Mended(finding=finding, remedy=Remedy.HEALED, said="it was healed from the journal meanwhile")
-    try:
-        right = journal.newest(company, want.file, crc, want.key)
-    except CorruptRecord:
+    right = company.index.journalled(want.file, crc)
+    if right is None:
         return _give_up(company, finding, want, body, now)
     aside = _keep(company, want.file, body)
     journal.append(company, want.file, right, _crc(body))
@@ -52,6 +51,10 @@ def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
 def reopen(company: OpenCompany, _: datetime) -> None:
     """Nothing but a look whether the database is sound: being opened has settled the rest; raises sqlite3.DatabaseError."""
     check_soundness(company.writer)
+
+
+def nothing(_: OpenCompany, __: datetime) -> None:
+    """Only wait for one's turn."""
 
 
 def release_claims(company: OpenCompany, now: datetime) -> bool:

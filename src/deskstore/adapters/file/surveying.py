@@ -31,7 +31,7 @@ _FILE: Final = re.compile(
     r"(?(summaries)/(?P<number>[1-9][0-9]{0,17}))\.json"
 )
 _OWN_DIRECTORIES: Final = frozenset({layout.OWN, TEMPORARY, layout.EDITED, layout.DAMAGED})
-_OWN_FILES: Final = frozenset({layout.COMPANY_FILE, layout.LOCK, layout.CHECKPOINT_LOCK})
+_OWN_FILES: Final = frozenset({layout.COMPANY_FILE, layout.LOCK, layout.CHECKPOINT_LOCK, layout.WAITING})
 _OWN_PREFIXES: Final = (layout.DATABASE, f"{TEMPORARY}/")
 _ASIDE: Final = (f"{layout.EDITED}/", f"{layout.DAMAGED}/")
 _TYPES: Final = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFREG: "a file", stat.S_IFIFO: "a pipe"}
