@@ -20,6 +20,7 @@ from cattrs.fns import identity
 from deskstore.adapters.file.layout import LAYOUT
 from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import TICKET, Key, Kind
+from deskstore.domain.payloads import Parsed
 from deskstore.domain.processing import Processing, ProcessingStatus
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
@@ -27,7 +28,6 @@ from deskstore.domain.summaries import Summary
 _PAYLOAD: Final = b',"payload":'
 _CONTENT: Final = b',"content":'
 _PROCESSING: Final = b',"processing":'  # the last key before the payload
-_NO_PROCESSING: Final = _PROCESSING + b"null}"
 _ORJSON_WRITES: Final = (str, int, bool, datetime, str | None, int | None, float | None, datetime | None)
 
 E = TypeVar("E")
@@ -195,16 +195,60 @@ def summary_file(company_id: str, summary: Summary) -> bytes:
 
 
 def record_in(body: bytes) -> Ticket | Article:
-    """The record of a file that the index vouches for, without its processing, which the index knows best; raises NotOurs."""
-    return read_record(body, processing=False)[1]
+    """
+    The record of a file that the index vouches for; its processing the index knows best.
+
+    What reads a file as read_record() does checks each value and makes objects that a page has no use for: twice the time.
+
+    Raises:
+        NotOurs: It is no such file, whatever its checksum says.
+    """
+    head, payload = _parted(body, _PAYLOAD)
+    try:
+        value = orjson.loads(head)
+        if value["deskstore"] != LAYOUT or value["payload_bytes"] != len(payload):
+            return read_record(body)[1]  # which says what is wrong with it
+        return _record(value, payload)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_ours() from error
 
 
-def read_record(body: bytes, *, processing: bool = True) -> tuple[RecordEnvelope, Ticket | Article]:
+def _record(value: Parsed, payload: bytes) -> Ticket | Article:
+    fields, sha256 = _fields(value["fields"]), bytes.fromhex(value["sha256"])
+    platform, identifier, saved_at, version = value["platform"], value["id"], _moment(value["saved_at"]), value["version"]
+    if value["kind"] == TICKET:
+        return Ticket(
+            platform=platform, ticket_id=identifier, payload=payload, sha256=sha256, fields=fields, saved_at=saved_at, version=version
+        )
+    return Article(
+        platform=platform,
+        article_id=identifier,
+        locale=value["locale"],
+        payload=payload,
+        sha256=sha256,
+        fields=fields,
+        saved_at=saved_at,
+        version=version,
+    )
+
+
+def _fields(value: Parsed) -> Fields:
+    created_at, updated_at, source_version = value["created_at"], value["updated_at"], value["source_version"]
+    return Fields(
+        subject=value["subject"],
+        status=value["status"],
+        priority=value["priority"],
+        requester=value["requester"],
+        created_at=created_at and _moment(created_at),
+        updated_at=updated_at and _moment(updated_at),
+        source_version=source_version and _source_version(source_version),
+        text_digest=bytes.fromhex(value["text_digest"]),
+    )
+
+
+def read_record(body: bytes) -> tuple[RecordEnvelope, Ticket | Article]:
     """The envelope and the record of a file; raises NotOurs."""
     head, payload = _parted(body, _PAYLOAD)
-    start = head.find(_PROCESSING)
-    if not processing and start >= 0:
-        head = head[:start] + _NO_PROCESSING
     envelope = _structured(head, RecordEnvelope)
     if envelope.payload_bytes != len(payload):
         raise NotOurs(f"the payload has {len(payload)} bytes and should have {envelope.payload_bytes}")
@@ -271,7 +315,11 @@ def _structured(head: bytes, type_: type[E]) -> E:
             raise NotOurs(f"it has layout {value['deskstore']}: a newer deskstore reads it")
         return _converter().structure(value, type_)
     except (ValueError, KeyError, TypeError, AttributeError, ForbiddenExtraKeysError) as error:
-        raise NotOurs("its envelope is not one of deskstore's") from error
+        raise _not_ours() from error
+
+
+def _not_ours() -> NotOurs:
+    return NotOurs("its envelope is not one of deskstore's")
 
 
 @cache
@@ -300,7 +348,7 @@ def _is_optional_source(type_: object) -> bool:
     return type_ == SourceVersion | None
 
 
-def _moment(value: str, _: object) -> datetime:
+def _moment(value: str, _: object = None) -> datetime:
     return times.aware_utc(datetime.fromisoformat(value))
 
 
@@ -308,6 +356,6 @@ def _source_text(source: SourceVersion) -> str:
     return f"{source.field}={source.value}"
 
 
-def _source_version(value: str, _: object) -> SourceVersion:
+def _source_version(value: str, _: object = None) -> SourceVersion:
     field, _, number = value.rpartition("=")
     return SourceVersion(field, int(number))
