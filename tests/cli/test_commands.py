@@ -209,6 +209,20 @@ def test_an_export_says_what_it_leaves_out(acme: Deskstore, tmp_path: Path) -> N
     }
 
 
+def test_a_damaged_record_is_named_and_the_rest_is_exported_and_the_code_is_1(acme: Deskstore, tmp_path: Path, data_path: Path) -> None:
+    file = data_path / "acme/freshdesk/tickets/3.json"
+    file.write_bytes(file.read_bytes()[:-40])
+
+    exported = acme("export", "--company", "acme", "-o", "out.ndjson")
+    listed = acme("ticket", "list", "--company", "acme")
+
+    assert exported.code == 1
+    assert [json.loads(line)["id"] for line in (tmp_path / "out.ndjson").read_bytes().splitlines()] == [1, 2, 4, 5]
+    assert re.search(r"^deskstore: left out: .*freshdesk/tickets/3\.json", exported.err, re.MULTILINE)
+    assert (listed.code, listed.out) == (1, "")
+    assert "freshdesk/tickets/3.json" in listed.err
+
+
 def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore: Deskstore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:secret@db/desk")
 

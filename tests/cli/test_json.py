@@ -1,0 +1,127 @@
+"""What every command prints with --json is what docs/reference/json.md shows, key by key."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import pytest
+
+from deskstore.bootstrap import Settings, open_storage
+from deskstore.cli.root import COMMANDS, command
+from deskstore.services.processing import claim_tickets
+from tests.cli.conftest import Deskstore
+from tests.pages import ROOT
+from tests.payloads import as_bytes
+from tests.services.first_version import FirstVersion
+
+PAGE: Final = ROOT / "docs" / "reference" / "json.md"
+SECTION: Final = re.compile(r"^## deskstore (?P<name>[a-z ]+)\n.*?^```json\n(?P<shape>.*?)^```$", re.MULTILINE | re.DOTALL)
+WITHOUT: Final = {"completion"}  #: what they print is meant for a shell
+OF_ACME: Final = ("--company", "acme", "--platform", "freshdesk")
+#: command -> a line that shows all that it prints, and how it ends
+LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
+    "adopt": (["adopt", "tree"], 3),
+    "company list": (["company", "list"], 0),
+    "config show": (["config", "show"], 0),
+    "demo": (["demo"], 0),
+    "doctor": (["doctor", "--accept-edits"], 0),
+    "export": (["export", *OF_ACME, "-o", "acme.ndjson"], 0),
+    "import": (["import", "more.ndjson", *OF_ACME], 3),
+    "kb get": (["kb", "get", "7", "--locale", "ko", "--company", "acme", "--platform", "docs"], 0),
+    "kb list": (["kb", "list", "--company", "acme"], 0),
+    "progress": (["progress", *OF_ACME], 0),
+    "status": (["status"], 0),
+    "ticket get": (["ticket", "get", "1", *OF_ACME], 0),
+    "ticket list": (["ticket", "list", *OF_ACME, "--limit", "1"], 0),
+}
+#: what differs from run to run, as the page shows it
+SHOWN: Final[Mapping[str, object]] = {
+    "changed_at": "2026-11-20T09:14:00Z",
+    "last_updated": "2026-11-20T09:14:00Z",
+    "lease_until": "2026-11-20T09:19:00Z",
+    "next": "WzE3NjM0NjAwMDAwMDAwMDAsImZyZXNoZGVzayIsIjIiXQ",
+    "saved_at": "2026-11-20T09:14:00Z",
+    "version": 1795166040000000,
+}
+TICKETS: Final = [
+    {"id": 1, "subject": "Where is my order?", "description_text": "...", "status": 2, "created_at": "2026-11-18T10:00:00Z"},
+    {"id": 2, "subject": "환불 문의", "description_text": "...", "status": 5, "created_at": "2026-11-17T10:00:00Z"},
+]
+
+
+def written_down() -> dict[str, Any]:  # Any: JSON
+    return {found["name"]: json.loads(found["shape"]) for found in SECTION.finditer(PAGE.read_text(encoding="utf-8"))}
+
+
+def with_json(name: str, one: click.Command) -> Iterator[str]:
+    """The commands that print something: those of a group, or the one itself."""
+    if isinstance(one, click.Group):
+        yield from (f"{name} {below}" for below in one.commands)
+    else:
+        yield name
+
+
+def steady(value: Any, folder: str) -> Any:  # Any: JSON
+    """The same document as any run, anywhere, at any time would print it."""
+    if isinstance(value, dict):
+        return {key: SHOWN[key] if key in SHOWN and one is not None else steady(one, folder) for key, one in value.items()}
+    if isinstance(value, list):
+        return [steady(one, folder) for one in value]
+    return value.replace(f"{folder}/", "") if isinstance(value, str) else value
+
+
+def shortened(name: str, said: Any) -> Any:  # Any: JSON
+    """The first of many, where the page shows no more; what the machine says of itself, as the page does."""
+    if name == "demo":
+        return {"claims": said["claims"][:1], "platforms": said["platforms"][:1]}
+    if name == "doctor":
+        return {**said, "settings": said["settings"][:1], "checks": said["checks"][:2]}
+    return said
+
+
+@pytest.fixture
+def busy(deskstore: Deskstore, tmp_path: Path, data_path: Path) -> Deskstore:
+    """A company with two tickets, one of them claimed, and an article; files to import; and a tree to adopt."""
+    (tmp_path / "tickets.json").write_bytes(as_bytes(TICKETS))
+    (tmp_path / "kb.json").write_bytes(b'[{"id": 7, "title": "How", "body": "so", "created_at": "2026-11-16T10:00:00Z"}]')
+    (tmp_path / "more.ndjson").write_bytes(as_bytes(TICKETS[0]) + b"\n{]\n")
+    deskstore("import", "tickets.json", *OF_ACME)
+    deskstore("import", "kb.json", "--company", "acme", "--platform", "docs", "--locale", "ko")
+    old = FirstVersion(tmp_path / "tree")
+    old.save_ticket("globex", "freshdesk", {"id": 1})
+    old.save_ticket("globex", "freshdesk", {"subject": "no id"})
+    (old.base_path / "globex/freshdesk/tickets/torn.json").write_bytes(b"{")
+    old.put_progress("globex", "freshdesk", {"total_tickets": 9})
+    asyncio.run(claim(data_path))
+    return deskstore
+
+
+async def claim(data_path: Path) -> None:
+    async with open_storage(Settings(data_path=data_path)) as storage:
+        await claim_tickets(storage, "acme", "freshdesk", 1, worker="worker-1", lease=timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_json_of_a_command_has_the_shape_that_was_written_down(busy: Deskstore, tmp_path: Path, data_path: Path, name: str) -> None:
+    words, code = LINES[name]
+    if name == "doctor":
+        edited = data_path / "acme/freshdesk/tickets/2.json"
+        edited.write_bytes(edited.read_bytes().replace(b"...", b"by hand"))
+
+    ran = busy(*words, "--json")
+
+    said = shortened(name, steady(ran.json, str(tmp_path)))
+    assert ran.code == code
+    shown = json.dumps(said, ensure_ascii=False, indent=2)
+    assert shown == json.dumps(written_down().get(name), ensure_ascii=False, indent=2), f"docs/reference/json.md, {name}:\n{shown}"
+
+
+def test_every_command_that_prints_json_has_its_shape_written_down() -> None:
+    names = [one for name in COMMANDS if name not in WITHOUT for one in with_json(name, command(name))]
+
+    assert sorted(names) == sorted(LINES) == sorted(written_down())
