@@ -98,7 +98,7 @@ CASES: Final = [
     _case(
         "a failed commit that is not voided",
         found_by_refusals,
-        Edit("group", "        _void(company, error)\n", ""),
+        Edit("group", "            _void(company, error)\n", "            pass\n"),
     ),
     _case(
         "files taken for durable after their sync failed",
@@ -121,7 +121,7 @@ CASES: Final = [
         found_by_races,
         Edit(
             "journal",
-            "    with company.turn, database.transaction(company.writer, durable=False):\n        company.check_in_place()\n",
+            "    with company.turn, database.transaction(company.writer, durable=False, begin=company.begin):\n        company.check_in_place()\n",
             "    import contextlib, random, time\n    with contextlib.nullcontext():\n",
         ),
         Edit(

@@ -67,6 +67,7 @@ async def test_the_tree_is_the_promised_one(desk: Desk, base: Path, settle: Sett
         "acme/.deskstore/state.sqlite3",
         "acme/.deskstore/lock",
         "acme/.deskstore/checkpoint.lock",
+        "acme/.deskstore/waiting.lock",
     }
 
 

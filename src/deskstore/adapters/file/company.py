@@ -17,6 +17,7 @@ from deskstore.adapters.file import database, layout
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
+from deskstore.adapters.file.turns import Turns
 from deskstore.domain.errors import CompanyMoved, CorruptRecord, StorageBusy
 from deskstore.domain.identifiers import Key
 
@@ -44,6 +45,7 @@ class OpenCompany:
         self._lock = lock
         self._identity = _identity(self.database)
         self.turn: Final = threading.Lock()  #: writer and checkpoint of this process wait here, where SQLite would let one of them starve
+        self._turns: Final = Turns(str(self.path), hold(str(self.path / layout.WAITING)), place.busy_s)
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
         self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since
@@ -58,6 +60,10 @@ class OpenCompany:
                 f"the directory or database of company {self.company_id!r} was removed or replaced while it was in use: "
                 "nothing can be kept there; close this storage and open it again to work with what is there now"
             )
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction that may write, when it is this process's turn; the caller holds `turn`, or is alone."""
+        self._turns.begin(connection)
 
     def connect(self) -> sqlite3.Connection:
         """Another connection to the database, which must still be there."""
@@ -101,6 +107,7 @@ class OpenCompany:
             connection.close()
         self._idle.clear()
         self.tree.close()
+        self._turns.close()
         os.close(self._lock)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote
@@ -103,11 +103,18 @@ class Nonsense(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
+def begin_immediate(connection: sqlite3.Connection) -> None:
+    """Begin a transaction that may write, as soon as SQLite gives its writer lock."""
+    connection.execute("begin immediate")
+
+
 @contextmanager
-def transaction(connection: sqlite3.Connection, *, durable: bool) -> Generator[None, None, None]:
+def transaction(
+    connection: sqlite3.Connection, *, durable: bool, begin: Callable[[sqlite3.Connection], object] = begin_immediate
+) -> Generator[None, None, None]:
     """Hold the writer lock and commit at the end of the block, synced to disk if durable; an error inside rolls all of it back."""
     connection.execute("pragma synchronous=full" if durable else "pragma synchronous=normal")
-    connection.execute("begin immediate")
+    begin(connection)
     try:
         yield
         connection.execute("commit")
@@ -146,6 +153,11 @@ def is_damaged(error: BaseException | None) -> bool:
     if code is None:
         return isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)
     return bool(code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether SQLite found no room to write."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def is_missing(error: BaseException | None) -> bool:

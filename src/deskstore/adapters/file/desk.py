@@ -111,7 +111,7 @@ class Desk:
         with self.using(make=True) as company:
             if company is None:
                 return
-            with database.translated(str(company.path)), database.transaction(company.writer, durable=True):
+            with database.translated(str(company.path)), database.transaction(company.writer, durable=True, begin=company.begin):
                 company.check_in_place()
                 writing.forbid(company)
             self.erasures += 1

@@ -64,7 +64,7 @@ def commit_together(company: OpenCompany, jobs: Sequence[Job], clock: Callable[[
         if company.is_log_in_doubt:
             _replace_log(company)
         company.writer.execute("pragma synchronous=full")
-        company.writer.execute("begin immediate")
+        company.begin(company.writer)
         try:
             company.check_in_place()
             succeeded = [job.carry_out(company, clock()) for job in jobs]
@@ -83,7 +83,11 @@ def _commit(company: OpenCompany) -> None:
     try:
         company.writer.execute("commit")
     except sqlite3.Error as error:
-        _void(company, error)
+        if not database.is_full(error):
+            _void(company, error)
+        elif company.writer.in_transaction:
+            # no room for the last frame, which alone makes a commit of those before it: nothing is in doubt
+            company.writer.execute("rollback")
         raise
 
 
@@ -96,7 +100,7 @@ def _void(company: OpenCompany, error: sqlite3.Error) -> None:
     company.is_log_in_doubt = True
     try:
         company.reconnect()
-        with database.transaction(company.writer, durable=True):
+        with database.transaction(company.writer, durable=True, begin=company.begin):
             company.index.set_meta("voided", str(uuid.uuid4()))
         _replace_log(company)
     except StorageBusy:

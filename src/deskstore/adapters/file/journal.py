@@ -48,7 +48,7 @@ def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:
 
 def write_files(company: OpenCompany) -> None:
     """Bring what was committed into the files, without a sync; holds the writer lock, so that an older body never follows a newer one."""
-    with company.turn, database.transaction(company.writer, durable=False):
+    with company.turn, database.transaction(company.writer, durable=False, begin=company.begin):
         company.check_in_place()
         rows = company.writer.execute(_PENDING, (company.index.number("applied"),)).fetchall()
         if not rows:
@@ -85,7 +85,7 @@ def checkpoint(company: OpenCompany) -> None:
             company.is_mark_in_doubt = True
             _lower_mark(company, connection)
             raise
-        with company.turn, database.transaction(connection, durable=False):
+        with company.turn, database.transaction(connection, durable=False, begin=company.begin):
             connection.execute("delete from redo where seq <= ?", (mark,))
         try:
             connection.execute("pragma wal_checkpoint(passive)")
@@ -96,7 +96,7 @@ def checkpoint(company: OpenCompany) -> None:
 
 def _lower_mark(company: OpenCompany, connection: sqlite3.Connection) -> None:
     """Have all files of the journal written anew."""
-    with company.turn, database.transaction(connection, durable=False):
+    with company.turn, database.transaction(connection, durable=False, begin=company.begin):
         Index(connection).set_meta("applied", 0)
     company.is_mark_in_doubt = False
 

@@ -14,6 +14,7 @@ DATABASE: Final = f"{OWN}/state.sqlite3"
 COMPANY_FILE: Final = f"{OWN}/company.json"
 LOCK: Final = f"{OWN}/lock"
 CHECKPOINT_LOCK: Final = f"{OWN}/checkpoint.lock"
+WAITING: Final = f"{OWN}/waiting.lock"  #: held by whoever waits to write
 EDITED: Final = f"{OWN}/edited"  #: files that no history explains, moved here and never deleted
 DAMAGED: Final = f"{OWN}/damaged"  #: databases that SQLite could not read
 

@@ -16,7 +16,7 @@ from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
 from deskstore.adapters.file.index import Index, state_from
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
-from deskstore.domain.errors import ConfigurationError, StorageUnavailable
+from deskstore.domain.errors import ConfigurationError, StorageBusy, StorageUnavailable
 from deskstore.domain.mirror import CompanyState
 
 
@@ -168,7 +168,8 @@ def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> 
     if said is None:
         flush_directory(company.path.parent.parent)  # the directory of all companies may be as new as this one
         flush_directory(company.path / layout.OWN)
-        register(company)
+        with suppress(StorageBusy):  # whoever is writing does it
+            register(company)
     company.has_file = said is not None or company.has_file
     if alone:
         recovery.recover(company)
@@ -178,11 +179,9 @@ def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> 
 
 def register(company: OpenCompany) -> None:
     """Give a company that something was kept in its company.json, if it has none yet, under the writer lock."""
-    if company.has_file:
+    if company.has_file or not company.index.is_registered:
         return
-    with database.transaction(company.writer, durable=False):
-        if not company.index.is_registered:
-            return
+    with database.transaction(company.writer, durable=False, begin=company.begin):
         if read_company_file(company.tree) is None:
             said = CompanyFile(company_id=company.company_id, store_id=company.store_id, state=company.index.state())
             write_company_file(company.tree, said)
@@ -201,7 +200,7 @@ def _agreed(company: OpenCompany, said: CompanyFile | None) -> CompanyState:
     state = company.index.state()
     if said is None or said.state == state:
         return state
-    with database.transaction(company.writer, durable=True):
+    with database.transaction(company.writer, durable=True, begin=company.begin):
         state, said = company.index.state(), read_company_file(company.tree)
         if said is not None and said.state.epoch > state.epoch:
             company.index.set_state(said.state)

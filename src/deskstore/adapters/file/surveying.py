@@ -31,8 +31,9 @@ _FILE: Final = re.compile(
     r"(?(summaries)/(?P<number>[1-9][0-9]{0,17}))\.json"
 )
 _OWN_DIRECTORIES: Final = frozenset({layout.OWN, TEMPORARY, layout.EDITED, layout.DAMAGED})
-_OWN_FILES: Final = frozenset({layout.COMPANY_FILE, layout.LOCK, layout.CHECKPOINT_LOCK, layout.WAITING})
-_OWN_PREFIXES: Final = (layout.DATABASE, f"{TEMPORARY}/")
+_OWN_FILE: Final = re.compile(
+    rf"{re.escape(layout.COMPANY_FILE)}|{re.escape(layout.OWN)}/([a-z]+\.)?lock|{re.escape(layout.DATABASE)}(-[a-z]+)?|{re.escape(TEMPORARY)}/{_NAME}"
+)
 _ASIDE: Final = (f"{layout.EDITED}/", f"{layout.DAMAGED}/")
 _TYPES: Final = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFREG: "a file", stat.S_IFIFO: "a pipe"}
 
@@ -72,7 +73,7 @@ class Entry:
         """Whether something of that name and type has its place there."""
         if self.is_directory:
             return self.leads_on
-        own = self.path in _OWN_FILES or self.path.startswith(_OWN_PREFIXES)
+        own = _OWN_FILE.fullmatch(self.path) is not None
         return self.is_file and (own or self.is_aside or is_file_of_record(self.path))
 
     @property
