@@ -93,12 +93,14 @@ async def _examine(visit: Visit) -> None:
 
 
 async def _companies(visit: Visit, inspection: Inspection) -> Sequence[str]:
-    there = await inspection.companies()
+    from deskstore.domain.errors import InvalidRecord
+    from deskstore.domain.identifiers import company_id
+
     if visit.company_id is None:
-        return there
-    if visit.company_id not in there:
-        tell(f"nothing of company {visit.company_id!r} is there: see `deskstore company list`")
-    return [visit.company_id] if visit.company_id in there else []
+        return await inspection.companies()
+    if company_id(visit.company_id) not in await inspection.companies():
+        raise InvalidRecord(f"nothing of company {visit.company_id!r} is there: see which are with `deskstore company list`")
+    return [visit.company_id]
 
 
 async def _mend(visit: Visit, company_id: str) -> None:
