@@ -67,10 +67,11 @@ def test_what_a_failed_sync_lost_takes_no_later_unit_along(at: int, tmp_path: Pa
     assert found
 
 
-def test_a_unit_that_was_refused_is_not_there_after_a_crash() -> None:
+@pytest.mark.parametrize(("error", "kinds", "every"), [(errno.EIO, SYNCING, 7), (errno.ENOSPC, SPACE_TAKING, 29)])
+def test_a_unit_that_was_refused_is_not_there_after_a_crash(error: int, kinds: frozenset[Kind], every: int) -> None:
     stop = StopAtRefusal(plan=PLAN)
 
-    report = fail_sweep(stop, QUICK, errno.EIO, kinds=SYNCING, every=5, upto=0)
+    report = fail_sweep(stop, QUICK, error, sticky=error == errno.ENOSPC, kinds=kinds, every=every, upto=0)
 
     assert report.ok, report
 

@@ -71,6 +71,12 @@ class Group:
         while not self.acked():
             time.sleep(0.01)
 
+    def wait_for_an_acknowledgement_of(self, name: str, most_s: float) -> None:
+        """Come back once that process got one, or the time is up."""
+        last = time.monotonic() + most_s
+        while time.monotonic() < last and not (self.folder / f"{name}.acked").exists():
+            time.sleep(0.005)
+
 
 def acknowledge(folder: Path, name: str, ticket_id: str) -> None:
     """Write down that a unit was acknowledged."""

@@ -1,0 +1,96 @@
+"""Run the long tests and print what came of each; Ctrl-C prints what was done so far."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from tests.chaos import file
+from tests.chaos.parts import Finding, NotHere, Orders, Part
+
+AREAS: Final[Mapping[str, Sequence[Part]]] = {"file": file.PARTS}
+_SHOWN: Final = 5
+
+
+@frozen(kw_only=True)
+class Row:
+    """What came of one part."""
+
+    area: str
+    part: str
+    came: str  #: "run", or "not here" and why
+    finding: Finding
+    seconds: float
+
+    def __str__(self) -> str:
+        """A line of the table."""
+        numbers = f"{self.finding.states:>9,} {len(self.finding.failures):>7} {self.seconds:>8.1f}"
+        return f"{self.area:8} {self.part:52} {numbers}  {self.came}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 1 if anything failed, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    orders = Orders(seed=options.seed, minutes=options.minutes, is_nightly=options.nightly)
+    logging.disable(logging.CRITICAL)  # the faults are made on purpose
+    rows = list[Row]()
+    wanted = [(area, part) for area in options.areas or AREAS for part in AREAS[area] if options.only in part.name]
+    _say(f"seed {orders.seed}: repeat with --seed {orders.seed}")
+    try:
+        for area, part in wanted:
+            rows.append(_tried(area, part, orders))
+            _say(str(rows[-1]))
+    except KeyboardInterrupt:
+        _summarise(rows, orders, unfinished=len(wanted) - len(rows))
+        return 130
+    _summarise(rows, orders, unfinished=0)
+    return 1 if any(row.finding.failures for row in rows) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="dev.py chaos", description=__doc__)
+    made.add_argument("areas", nargs="*", choices=[*AREAS, []], metavar="AREA", help=f"{', '.join(AREAS)}; all of them if none is named")
+    made.add_argument("--minutes", type=float, default=1.0, help="how long parts go on that have no end of their own")
+    made.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32), help="draw as an earlier run did")
+    made.add_argument("--nightly", action="store_true", help="every point of every sweep, and a hundred times more of what is drawn")
+    made.add_argument("--only", default="", metavar="TEXT", help="the parts whose names hold this text")
+    return made
+
+
+def _tried(area: str, part: Part, orders: Orders) -> Row:
+    began, came = time.monotonic(), "run"
+    try:
+        finding = part.run(orders)
+    except NotHere as reason:
+        finding, came = Finding(states=0), f"not here: {reason}"
+    except Exception:  # noqa: BLE001 - whatever a part raises is what it found, and the others still run
+        finding = Finding(states=0, failures=(traceback.format_exc(),))
+    return Row(area=area, part=part.name, came=came, finding=finding, seconds=time.monotonic() - began)
+
+
+def _summarise(rows: Sequence[Row], orders: Orders, *, unfinished: int) -> None:
+    _say(f"\n{'area':8} {'part':52} {'states':>9} {'failed':>7} {'seconds':>8}  seed {orders.seed}")
+    for row in rows:
+        _say(str(row))
+    for row in rows:
+        for failure in row.finding.failures[:_SHOWN]:
+            _say(f"\n{row.area} {row.part}: {failure}")
+    if unfinished:
+        _say(f"\ninterrupted: {unfinished} parts were not finished")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

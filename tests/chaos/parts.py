@@ -1,0 +1,44 @@
+"""A part of the long tests, what it is told, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import field, frozen
+
+from tests.crash import Report
+
+
+class NotHere(Exception):
+    """This machine has not what the part needs; says what."""
+
+
+@frozen(kw_only=True)
+class Orders:
+    """What all parts are told."""
+
+    seed: int  #: the same seed draws the same
+    minutes: float = 1.0  #: how long a part goes on that has no end of its own
+    is_nightly: bool = False  #: every point, and a hundred times more of what is drawn
+
+
+@frozen(kw_only=True)
+class Finding:
+    """What a part tried, and what went wrong."""
+
+    states: int  #: how many were judged
+    failures: Sequence[str] = field(factory=tuple[str, ...])
+
+    @classmethod
+    def of(cls, report: Report) -> Finding:
+        """What a sweep found."""
+        nothing = () if report.states else ("no state was judged",)
+        return cls(states=report.states, failures=(*nothing, *(f"{report.sweep}: {failure}" for failure in report.failures)))
+
+
+@frozen
+class Part:
+    """One of the long tests."""
+
+    name: str
+    run: Callable[[Orders], Finding]
