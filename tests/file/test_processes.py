@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deskstore.adapters.file import erasing, names
+from deskstore.adapters.file import FileStorage, erasing, names
 from deskstore.adapters.file.tree import Tree
 from deskstore.domain.errors import CompanyErased, CompanyMoved
 from tests.file.workers import COMPANY, Group, come_and_go, count, count_once, counted, keep_pairs, opened, seen_pair
@@ -87,6 +87,7 @@ async def test_a_reader_beside_writers_never_sees_half_a_unit(tmp_path: Path) ->
 async def test_a_company_removed_under_a_running_process_takes_nothing_more(tmp_path: Path) -> None:
     storage = opened(tmp_path)
     await count_once(storage, "before")
+    await _written(storage)
     shutil.rmtree(tmp_path / "data" / names.encode(COMPANY))
 
     with pytest.raises(CompanyMoved):
@@ -98,6 +99,7 @@ async def test_a_company_removed_under_a_running_process_takes_nothing_more(tmp_
 async def test_a_company_replaced_under_a_running_process_takes_nothing_more(tmp_path: Path) -> None:
     storage, place = opened(tmp_path), tmp_path / "data" / names.encode(COMPANY)
     await count_once(storage, "before")
+    await _written(storage)
     shutil.copytree(place, tmp_path / "copy")
     place.rename(tmp_path / "away")
     (tmp_path / "copy").rename(place)
@@ -212,3 +214,8 @@ async def test_a_storage_that_was_opened_before_a_fork_refuses_the_child(tmp_pat
     assert ended.stdout.strip() == "3"
     assert await counted(storage) == (2, {"parent", "parent again"})
     await storage.aclose()
+
+
+async def _written(storage: FileStorage) -> None:
+    """Wait until the files of what was acknowledged are written: the thread that does it takes one thing after another."""
+    await storage.replica(COMPANY).acknowledge([])
