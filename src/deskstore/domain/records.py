@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from attrs import Factory, evolve, field, frozen
@@ -103,7 +104,7 @@ class Ticket(Record):
     platform: str
     ticket_id: str
 
-    @property
+    @cached_property  # a commit asks for it a dozen times
     def key(self) -> Key:
         """The ticket's name within its company."""
         return Key(TICKET, self.platform, self.ticket_id)
@@ -117,7 +118,7 @@ class Article(Record):
     article_id: str
     locale: str = ""  #: empty where the platform has none
 
-    @property
+    @cached_property  # a commit asks for it a dozen times
     def key(self) -> Key:
         """The article's name within its company."""
         return Key(ARTICLE, self.platform, self.article_id, self.locale)
