@@ -1,11 +1,13 @@
 """What the pages show is what happens."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.pages import ROOT, Command, commands, examples, pages, prints, run_page
+from tests.pages import BLOCK, ROOT, Command, commands, examples, pages, prints, run_page
 
+LINK = re.compile(r"\]\(([^)#]+)\)")
 WITH_EXAMPLES = [page for page in pages() if examples(page.read_text(encoding="utf-8"))]
 
 
@@ -20,6 +22,27 @@ def test_the_examples_of_a_page_do_what_the_page_says(page: Path, tmp_path: Path
 
 def test_the_readme_has_an_example() -> None:
     assert ROOT / "README.md" in WITH_EXAMPLES
+
+
+def test_the_korean_readme_shows_what_the_english_one_shows() -> None:
+    english, korean = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
+
+    assert [one.code for one in examples(korean)] == [one.code for one in examples(english)]
+    assert names_in_code(korean) == names_in_code(english)
+    assert LINK.findall(korean)[1:] == LINK.findall(english)[1:]
+
+
+def test_every_page_is_found_from_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text(encoding="utf-8"))}
+
+    decisions = {*ROOT.glob("docs/adr/[0-9]*.md"), ROOT / "docs/adr/template.md"}  # the page on decisions lists them
+    assert {*pages()} - decisions - {index} == linked
+
+
+def names_in_code(text: str) -> set[str]:
+    """What stands in the text as code: variables, functions, options and paths."""
+    return set(re.findall(r"`([^`\n]+)`", BLOCK.sub("", text)))
 
 
 def test_blocks_of_python_and_our_commands_are_examples_and_nothing_else_is() -> None:
