@@ -125,6 +125,7 @@ def test_what_was_mended_has_a_stable_shape(acme: Deskstore, files: Path) -> Non
         "summaries": 0,
     }
     assert acme("doctor").code == 0
+    assert acme("doctor", "--accept-edits").err == "deskstore: there was nothing to mend\n"
 
 
 def test_a_repair_that_loses_something_names_it_counts_it_and_ends_with_1(acme: Deskstore, files: Path) -> None:
@@ -142,6 +143,7 @@ def test_a_repair_that_loses_something_names_it_counts_it_and_ends_with_1(acme: 
     assert ran.err.splitlines() == [
         f"deskstore: lost: acme/freshdesk/tickets/1.json (ticket '1' on 'freshdesk'): what stood there is in {aside}",
         "deskstore: lost: acme/freshdesk/tickets/2.json (ticket '2' on 'freshdesk')",
+        "deskstore: 2 lost",
         "deskstore: 2 records or summaries are lost: restore them from a backup, or import them again",
     ]
     assert acme("ticket", "list", *ACME).code == 0
@@ -161,7 +163,7 @@ def test_a_repair_that_loses_nothing_asks_nothing(acme: Deskstore, files: Path) 
 
     ran = acme("doctor", "--repair")
 
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (0, "deskstore: 1 healed\n")
     assert ran.lines[-1] == ["acme", "permissions", "freshdesk/tickets/1.json", "healed"]
 
 

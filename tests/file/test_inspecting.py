@@ -50,6 +50,14 @@ async def repaired(desk: Desk) -> dict[str, Mended]:
     return {one.finding.place: one async for one in repair_company(desk.storage, desk.company_id)}
 
 
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"no database at all")
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 5_000)
+
+
 @pytest.fixture
 def company(base: Path) -> Path:
     return base / "acme"
@@ -189,7 +197,7 @@ async def test_a_lost_company_file_is_found_and_written_anew(settled: Desk, comp
     assert await told(settled) == []
 
 
-@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_bytes(b"no database at all"), lambda path: os.truncate(path, 5000)])
+@pytest.mark.parametrize("lose", [Path.unlink, overwrite, cut])
 async def test_a_lost_or_damaged_database_is_found_and_rebuilt(settled: Desk, company: Path, lose: Callable[[Path], object]) -> None:
     lose(company / layout.DATABASE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -151,11 +152,14 @@ def _is_at_fault(visit: Visit) -> bool:
 
 
 def _remarks(visit: Visit) -> Sequence[str]:
+    from deskstore.domain.findings import Remedy
+
     said = [f"{check.name}: {check.said}" for check in visit.checks if not check.is_fine]
     advice = {finding.kind.value: finding.advice for finding in visit.findings}
     said += [f"{kind}: {what}" for kind, what in sorted(advice.items())]
-    said += [_receipt(one) for one in visit.mended if one.said or one.finding.is_loss]
+    said += [_receipt(one) for one in visit.mended if one.said or (one.remedy is Remedy.LOST and not visit.dry_run)]
     said += [f"{company_id}: tickets are handed out again" for company_id in visit.released]
+    said += _counted(visit)
     if visit.dry_run:
         said.append("nothing was changed: this was a dry run")
     elif lost := _lost(visit):
@@ -164,6 +168,14 @@ def _remarks(visit: Visit) -> Sequence[str]:
         faults = sum(finding.is_fault for finding in visit.findings)
         said.append(f"{faults:,} {'finding' if faults == 1 else 'findings'}" if faults else "nothing is wrong")
     return said
+
+
+def _counted(visit: Visit) -> Sequence[str]:
+    """How often each remedy was found, in one line."""
+    if not (visit.accept or visit.repair):
+        return []
+    counts = Counter(one.remedy.value for one in visit.mended)
+    return [", ".join(f"{count:,} {remedy}" for remedy, count in sorted(counts.items())) or "there was nothing to mend"]
 
 
 def _lost(visit: Visit) -> int:
@@ -185,10 +197,10 @@ def _named(finding: Finding) -> str:
 
 
 def _print_tables(visit: Visit) -> None:
-    print_table(
-        ["SETTING", "VALUE", "FROM"], [(variable, value or None, origin) for variable, value, origin in shared().settings().shown()]
-    )
-    click.echo()
+    if not visit.mends:
+        settings = shared().settings().shown()
+        print_table(["SETTING", "VALUE", "FROM"], [(variable, value or None, origin) for variable, value, origin in settings])
+        click.echo()
     checks = [(check.name, "ok" if check.is_fine else "failed", check.said) for check in visit.checks]
     checks += [
         (f"layout of {company_id}", "ok" if layout else "failed", str(layout or "unknown")) for company_id, layout in visit.layouts.items()

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -102,7 +102,7 @@ class FileInspection:
         path = self._place.of(finding.company_id)
 
         def close() -> None:
-            with database.translated(str(path)):
+            with database.translated(str(path)), suppress(FileNotFoundError):  # what is gone is open to nobody
                 mending.close_to_others(path, finding.place)
 
         try:

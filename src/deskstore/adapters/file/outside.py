@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-import orjson
-
 from deskstore.adapters.file import database, layout, names, rebuilding
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.opening import CompanyFile, read_company_file
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
-from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.errors import ConfigurationError, InvalidRecord
 from deskstore.domain.findings import Finding, FindingKind
+from deskstore.domain.payloads import Parsed
+from deskstore.formats.json import load
 
 
 def companies(place: Place) -> list[str]:
@@ -47,13 +47,12 @@ def _company_at(place: Place, path: Path) -> str | None:
         return said if isinstance(said, str) else _company_in_database(place, path) or rebuilding.company_of(tree)
 
 
-def _said(tree: Tree) -> dict[str, object]:
+def _said(tree: Tree) -> Parsed:
     """What company.json says, also one of a release to come; nothing where it cannot be read."""
     try:
-        value: object = orjson.loads(tree.read(layout.COMPANY_FILE) or b"{}")
-    except (StrangerInTree, orjson.JSONDecodeError):
+        return load(tree.read(layout.COMPANY_FILE) or b"{}")
+    except (StrangerInTree, InvalidRecord):
         return {}
-    return {str(name): one for name, one in value.items()} if isinstance(value, dict) else {}
 
 
 def _company_in_database(place: Place, path: Path) -> str | None:
