@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,23 @@ import pytest
 from deskstore.adapters.file import FileStorage, erasing, names
 from deskstore.adapters.file.tree import Tree
 from deskstore.domain.errors import CompanyErased, CompanyMoved
-from tests.file.workers import COMPANY, Group, come_and_go, count, count_once, counted, keep_pairs, opened, seen_pair
+from deskstore.domain.identifiers import ticket_key
+from tests.file.workers import (
+    COMPANY,
+    PLATFORM,
+    Group,
+    come_and_go,
+    count,
+    count_once,
+    counted,
+    keep_pairs,
+    opened,
+    save,
+    seen_pair,
+    take_and_hang,
+    taken_by,
+    work_off,
+)
 
 
 async def test_four_processes_and_two_that_are_killed_lose_no_update(tmp_path: Path) -> None:
@@ -65,6 +82,33 @@ async def test_processes_that_come_and_go_lose_no_update(tmp_path: Path) -> None
     await storage.aclose()
     assert set(codes.values()) == {0}
     assert counter == len(tickets) == 36
+
+
+async def test_eight_processes_take_each_ticket_once_and_those_of_a_killed_one_come_back(tmp_path: Path) -> None:
+    ids = [str(number) for number in range(120)]
+    storage, group = opened(tmp_path), Group(tmp_path)
+    async with storage.unit_of_work(COMPANY) as uow:
+        for ticket_id in ids:
+            save(uow, None, ticket_key(PLATFORM, ticket_id), 1)
+        await uow.commit()
+    group.start("victim", take_and_hang, 15)
+    victims = await asyncio.to_thread(group.wait_until_it_took, "victim", 15)
+
+    group.kill("victim")
+    workers = [f"w{number}" for number in range(8)]
+    for worker in workers:
+        group.start(worker, work_off, 7)
+    codes = await asyncio.to_thread(group.join)
+
+    handed_out = Counter(ticket_id for worker in workers for ticket_id in taken_by(tmp_path, worker))
+    async with storage.unit_of_work(COMPANY) as uow:
+        histories = [await uow.summaries.history(ticket_key(PLATFORM, ticket_id)) for ticket_id in ids]
+    await storage.aclose()
+    assert set(codes.values()) == {0}
+    assert handed_out == Counter(ids)
+    assert set(victims) < set(handed_out)
+    assert sorted(group.acked()) == sorted(ids)
+    assert {len(history) for history in histories} == {1}
 
 
 async def test_a_reader_beside_writers_never_sees_half_a_unit(tmp_path: Path) -> None:

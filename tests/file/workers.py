@@ -8,7 +8,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final, cast
@@ -19,7 +20,10 @@ from deskstore.domain.errors import VersionConflict
 from deskstore.domain.identifiers import Key, ticket_key
 from deskstore.domain.paging import Filter
 from deskstore.domain.ports import UnitOfWork
+from deskstore.domain.processing import Processing
 from deskstore.domain.records import Fields, Incoming, Ticket, new_ticket
+from deskstore.testing.desk import token_of
+from deskstore.testing.makers import a_summary
 
 COMPANY: Final = "공동/shared"
 PLATFORM: Final = "freshdesk"
@@ -76,6 +80,14 @@ class Group:
         last = time.monotonic() + most_s
         while time.monotonic() < last and not (self.folder / f"{name}.acked").exists():
             time.sleep(0.005)
+
+    def wait_until_it_took(self, name: str, n: int) -> list[str]:
+        """The ids of the first n tickets that were handed out to that process, once they were."""
+        last = time.monotonic() + 120
+        while len(taken := taken_by(self.folder, name)) < n:
+            assert time.monotonic() < last, f"{name} took {len(taken)} tickets within two minutes"
+            time.sleep(0.01)
+        return taken
 
 
 def acknowledge(folder: Path, name: str, ticket_id: str) -> None:
@@ -152,6 +164,54 @@ def come_and_go(folder: Path, name: str, n: int) -> None:
 
     for number in range(n):
         asyncio.run(run(number))
+
+
+def work_off(folder: Path, name: str, n: int) -> None:
+    """Work that takes tickets, n at a time, and completes each with a summary, until all are completed; notes both."""
+
+    async def run() -> None:
+        storage = opened(folder)
+        while not await _is_worked_off(storage):
+            for taken in await _taken(storage, folder, name, n, lease=timedelta(minutes=5)):
+                async with storage.unit_of_work(COMPANY) as uow:
+                    uow.progress.save(taken.completed(now=times.now()), token=token_of(taken))
+                    uow.summaries.add(a_summary(taken.key))
+                    await uow.commit()
+                acknowledge(folder, name, taken.key.id)
+        await storage.aclose()
+
+    asyncio.run(run())
+
+
+def take_and_hang(folder: Path, name: str, n: int) -> None:
+    """Work that takes n tickets for a second and does nothing more."""
+
+    async def run() -> None:
+        await _taken(opened(folder), folder, name, n, lease=timedelta(seconds=1))
+        await asyncio.sleep(600)
+
+    asyncio.run(run())
+
+
+def taken_by(folder: Path, name: str) -> list[str]:
+    """The ids of all tickets that were handed out to a process."""
+    path = folder / f"{name}.taken"
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+async def _taken(storage: FileStorage, folder: Path, name: str, n: int, *, lease: timedelta) -> Sequence[Processing]:
+    taken = await storage.claim(COMPANY, PLATFORM, n, worker=name, lease=lease)
+    with (folder / f"{name}.taken").open("a", encoding="utf-8") as file:
+        file.writelines(f"{one.key.id}\n" for one in taken)
+    if not taken:
+        await asyncio.sleep(0.2)
+    return taken
+
+
+async def _is_worked_off(storage: FileStorage) -> bool:
+    async with storage.unit_of_work(COMPANY) as uow:
+        progress = await uow.progress.progress(PLATFORM)
+    return progress.completed == progress.total
 
 
 def keep_pairs(folder: Path, name: str, n: int) -> None:
