@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ async def _nothing(_: Changes) -> None:
     """A before_commit that lets everything pass."""
 
 
-async def _behind_a_slow_one(desk: Desk, calls: list[Coroutine[Any, Any, Any]]) -> list[Any]:
+async def _behind_a_slow_one(desk: Desk, calls: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
     """What calls give that all wait for one commit, since the company's writer is busy with another unit."""
     # Any: each call has a result of its own kind
     began, go_on = asyncio.Event(), asyncio.Event()
