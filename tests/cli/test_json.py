@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import click
 import pytest
@@ -69,10 +69,11 @@ def with_json(name: str, one: click.Command) -> Iterator[str]:
 def steady(value: Any, folder: str) -> Any:  # Any: JSON
     """The same document as any run, anywhere, at any time would print it."""
     if isinstance(value, dict):
-        parts = cast("dict[str, Any]", value)
+        parts: dict[str, Any] = value
         return {key: SHOWN[key] if key in SHOWN and one is not None else steady(one, folder) for key, one in parts.items()}
     if isinstance(value, list):
-        return [steady(one, folder) for one in cast("list[Any]", value)]
+        items: list[Any] = value
+        return [steady(one, folder) for one in items]
     return value.replace(f"{folder}/", "") if isinstance(value, str) else value
 
 
