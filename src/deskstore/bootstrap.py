@@ -6,7 +6,6 @@ The only module that knows every adapter. An adapter is imported when it was cho
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -169,6 +168,8 @@ def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
     """What is misspelt: the names with our prefix that mean nothing."""
     known = [setting.metadata["variable"] for setting in _settings()]
     for variable in sorted({name for layer in layers for name in layer.values if name.startswith("DESKSTORE_")} - {*known}):
+        import difflib  # only a misspelt name needs it
+
         close = difflib.get_close_matches(variable, known, n=1)
         ours = ", ".join(name for name in known if name.startswith("DESKSTORE_"))
         yield f"{variable} means nothing to deskstore; {f'did you mean {close[0]}?' if close else f'remove it, or choose one of: {ours}'}"

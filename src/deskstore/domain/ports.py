@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
-from typing import Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from attrs import frozen
 
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.findings import Check, Finding, Mended, Offer
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
@@ -24,6 +23,9 @@ from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
+
+if TYPE_CHECKING:
+    from deskstore.domain.findings import Check, Finding, Mended, Offer
 
 R_co = TypeVar("R_co", covariant=True)
 

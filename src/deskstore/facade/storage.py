@@ -19,10 +19,7 @@ from deskstore.domain.records import Article, Incoming, Ticket
 from deskstore.facade import dicts
 from deskstore.facade.opening import StoragePerLoop
 from deskstore.facade.turns import Turns
-from deskstore.formats import platforms
-from deskstore.services import companies, processing, summaries
-from deskstore.services.receiving import receive_all
-from deskstore.services.summaries import SummaryDraft
+from deskstore.services import companies, processing
 
 
 class DictStorage:
@@ -58,6 +55,8 @@ class DictStorage:
         Raises:
             InvalidRecord: It has no id, is no JSON, or has a key `_deskstore` of its own; nothing was kept.
         """
+        from deskstore.formats import platforms  # who only reads starts without it
+
         named = identifiers.company_id(company_id)
         return await self._keep(named, platforms.ticket(platform, dicts.payload_of(ticket_data, "ticket_data")), force=force)
 
@@ -137,6 +136,8 @@ class DictStorage:
         Raises:
             InvalidRecord: The summary is no JSON.
         """
+        from deskstore.services.summaries import SummaryDraft, save_summary  # who only reads starts without it
+
         content, called_with = dicts.checked(summary_data, "summary_data"), dicts.checked(parameters or {}, "parameters")
         draft = SummaryDraft(
             content=content, model=model, prompt_id=prompt_id, parameters=called_with, tokens=tokens, cost=cost, pinned=pinned
@@ -146,7 +147,7 @@ class DictStorage:
         if record is None:
             return False
         try:
-            await summaries.save_summary(await self._storages.storage(), company_id, record, draft)
+            await save_summary(await self._storages.storage(), company_id, record, draft)
         except (TicketNotFound, ArticleNotFound):
             return False
         return True
@@ -178,6 +179,8 @@ class DictStorage:
         Args:
             force: Keep it even if its platform made the stored one later, which else stays.
         """
+        from deskstore.formats import platforms  # who only reads starts without it
+
         named = identifiers.company_id(company_id)
         return await self._keep(named, platforms.article(platform, dicts.payload_of(article_data, "article_data")), force=force)
 
@@ -195,6 +198,8 @@ class DictStorage:
         await self._storages.aclose()
 
     async def _keep(self, company_id: str, incoming: Incoming, *, force: bool) -> str:
+        from deskstore.services.receiving import receive_all  # who only reads starts without it
+
         storage = await self._storages.storage()
         async with self._turns.of(company_id, incoming.key):
             await receive_all(storage, company_id, [incoming], by_value=True, force=force)
@@ -207,6 +212,8 @@ class DictStorage:
 def _filter(platform: str | None, status: str | int | None) -> Filter:
     if status is None or status == "":
         return Filter(platform=platform)
+    from deskstore.formats import platforms  # for the names of their statuses
+
     text = str(status)
     labels = ((name, platforms.standard_labels(name).get(text.lower())) for name in ([platform] if platform else platforms.PLATFORMS))
     return Filter(platform=platform, status=text, status_aliases=tuple((name, own) for name, own in labels if own))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deskstore.domain.errors import ArticleNotFound
 from deskstore.domain.identifiers import article_key
@@ -12,10 +12,11 @@ from deskstore.domain.paging import Filter, Page
 from deskstore.domain.ports import Storage
 from deskstore.domain.receiving import Received
 from deskstore.domain.records import Article
-from deskstore.formats import platforms
-from deskstore.formats.platforms import Options
+from deskstore.formats.options import Options
 from deskstore.services.attempts import until_saved
-from deskstore.services.receiving import Payload, as_bytes, receive_payloads
+
+if TYPE_CHECKING:
+    from deskstore.services.receiving import Payload
 
 AS_GIVEN: Final = Options()
 
@@ -61,6 +62,9 @@ async def save_articles(
     Raises:
         InvalidRecord: One of them cannot be kept as it is; none was.
     """
+    from deskstore.formats import platforms  # who only reads starts without it
+    from deskstore.services.receiving import as_bytes, receive_payloads
+
     return await receive_payloads(
         storage, company_id, payloads, lambda one: platforms.article(platform, as_bytes(one), locale=locale, options=options), force=force
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deskstore.domain.errors import ClaimLost, InvalidRecord, TicketNotFound
 from deskstore.domain.identifiers import Key, ticket_key
 from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing, ProcessingStatus, Progress
 from deskstore.services.attempts import until_saved
-from deskstore.services.summaries import SummaryDraft, summary_of_claim
+
+if TYPE_CHECKING:
+    from deskstore.services.summaries import SummaryDraft
 
 LEASE: Final = timedelta(minutes=5)  #: of a claim, where none is given
 
@@ -88,6 +90,8 @@ async def complete(storage: Storage, company_id: str, claimed: Processing, *, su
     claim = _claim_of(claimed)
     async with storage.unit_of_work(company_id) as uow:
         if summary is not None:
+            from deskstore.services.summaries import summary_of_claim  # most commands write no summary
+
             uow.summaries.add(summary_of_claim(claimed.key, claim, summary, now=now))
         return await _commit(uow, claimed.completed(now=now), token=claim.token)
 

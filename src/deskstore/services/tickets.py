@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deskstore.domain.errors import TicketNotFound
 from deskstore.domain.identifiers import ticket_key
@@ -13,10 +13,11 @@ from deskstore.domain.ports import Storage
 from deskstore.domain.processing import ProcessingStatus
 from deskstore.domain.receiving import Received
 from deskstore.domain.records import Ticket
-from deskstore.formats import platforms
-from deskstore.formats.platforms import Options
+from deskstore.formats.options import Options
 from deskstore.services.attempts import until_saved
-from deskstore.services.receiving import Payload, as_bytes, receive_payloads
+
+if TYPE_CHECKING:
+    from deskstore.services.receiving import Payload
 
 AS_GIVEN: Final = Options()
 
@@ -47,6 +48,9 @@ async def save_tickets(
     Raises:
         InvalidRecord: One of them cannot be kept as it is; none was.
     """
+    from deskstore.formats import platforms  # who only reads starts without it
+    from deskstore.services.receiving import as_bytes, receive_payloads
+
     return await receive_payloads(
         storage, company_id, payloads, lambda one: platforms.ticket(platform, as_bytes(one), options=options), force=force
     )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from deskstore.adapters.file import database, erasing, group, journal, layout, opening, rebuilding, writing
+from deskstore.adapters.file import database, erasing, group, journal, layout, opening
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.group import Job
 from deskstore.adapters.file.place import Place
@@ -106,6 +106,8 @@ class Desk:
 
     def erase(self) -> None:
         """Delete the company once nobody in this storage uses it any more."""
+        from deskstore.adapters.file import writing  # a process that only reads starts without it
+
         if not opening.exists(self._place, self.company_id):
             return
         with self.using(make=True) as company:
@@ -178,6 +180,8 @@ class Desk:
             self._company = None
 
     def _set_database_aside(self) -> None:
+        from deskstore.adapters.file import rebuilding  # seldom needed
+
         company, self._damaged = self._company, False
         if company is not None and company.is_alone():
             with database.translated(str(company.path)):

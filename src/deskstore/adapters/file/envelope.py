@@ -17,24 +17,18 @@ from attrs import frozen
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.fns import identity
 
+from deskstore.adapters.file.body import CONTENT, PAYLOAD, NotOurs, moment, not_ours, parted, source_version_of
 from deskstore.adapters.file.layout import LAYOUT
-from deskstore.domain import payloads, times
+from deskstore.domain import payloads
 from deskstore.domain.identifiers import TICKET, Key, Kind
-from deskstore.domain.payloads import Parsed
 from deskstore.domain.processing import Processing, ProcessingStatus
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
 
-_PAYLOAD: Final = b',"payload":'
-_CONTENT: Final = b',"content":'
 _PROCESSING: Final = b',"processing":'  # the last key before the payload
 _ORJSON_WRITES: Final = (str, int, bool, datetime, str | None, int | None, float | None, datetime | None)
 
 E = TypeVar("E")
-
-
-class NotOurs(Exception):
-    """A file that deskstore did not write, or not in this form; says why."""
 
 
 @frozen(kw_only=True)
@@ -165,7 +159,7 @@ def record_file(company_id: str, record: Ticket | Article, settled: bytes | None
         fields=record.fields,
         processing=None,
     )
-    return _joined(envelope, _PAYLOAD, record.payload, settled)
+    return _joined(envelope, PAYLOAD, record.payload, settled)
 
 
 def summary_file(company_id: str, summary: Summary) -> bytes:
@@ -191,64 +185,12 @@ def summary_file(company_id: str, summary: Summary) -> bytes:
         sha256=payloads.digest(summary.content),
         content_bytes=len(summary.content),
     )
-    return _joined(envelope, _CONTENT, summary.content)
-
-
-def record_in(body: bytes) -> Ticket | Article:
-    """
-    The record of a file that the index vouches for; its processing the index knows best.
-
-    What reads a file as read_record() does checks each value and makes objects that a page has no use for: twice the time.
-
-    Raises:
-        NotOurs: It is no such file, whatever its checksum says.
-    """
-    head, payload = _parted(body, _PAYLOAD)
-    try:
-        value = orjson.loads(head)
-        if value["deskstore"] != LAYOUT or value["payload_bytes"] != len(payload):
-            return read_record(body)[1]  # which says what is wrong with it
-        return _record(value, payload)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _not_ours() from error
-
-
-def _record(value: Parsed, payload: bytes) -> Ticket | Article:
-    fields, sha256 = _fields(value["fields"]), bytes.fromhex(value["sha256"])
-    platform, identifier, saved_at, version = value["platform"], value["id"], _moment(value["saved_at"]), value["version"]
-    if value["kind"] == TICKET:
-        return Ticket(
-            platform=platform, ticket_id=identifier, payload=payload, sha256=sha256, fields=fields, saved_at=saved_at, version=version
-        )
-    return Article(
-        platform=platform,
-        article_id=identifier,
-        locale=value["locale"],
-        payload=payload,
-        sha256=sha256,
-        fields=fields,
-        saved_at=saved_at,
-        version=version,
-    )
-
-
-def _fields(value: Parsed) -> Fields:
-    created_at, updated_at, source_version = value["created_at"], value["updated_at"], value["source_version"]
-    return Fields(
-        subject=value["subject"],
-        status=value["status"],
-        priority=value["priority"],
-        requester=value["requester"],
-        created_at=created_at and _moment(created_at),
-        updated_at=updated_at and _moment(updated_at),
-        source_version=source_version and _source_version(source_version),
-        text_digest=bytes.fromhex(value["text_digest"]),
-    )
+    return _joined(envelope, CONTENT, summary.content)
 
 
 def read_record(body: bytes) -> tuple[RecordEnvelope, Ticket | Article]:
     """The envelope and the record of a file; raises NotOurs."""
-    head, payload = _parted(body, _PAYLOAD)
+    head, payload = parted(body, PAYLOAD)
     envelope = _structured(head, RecordEnvelope)
     if envelope.payload_bytes != len(payload):
         raise NotOurs(f"the payload has {len(payload)} bytes and should have {envelope.payload_bytes}")
@@ -257,7 +199,7 @@ def read_record(body: bytes) -> tuple[RecordEnvelope, Ticket | Article]:
 
 def read_summary(body: bytes) -> tuple[SummaryEnvelope, Summary]:
     """The envelope and the summary of a file; raises NotOurs."""
-    head, content = _parted(body, _CONTENT)
+    head, content = parted(body, CONTENT)
     envelope = _structured(head, SummaryEnvelope)
     if envelope.content_bytes != len(content):
         raise NotOurs(f"the content has {len(content)} bytes and should have {envelope.content_bytes}")
@@ -281,7 +223,7 @@ def read_summary(body: bytes) -> tuple[SummaryEnvelope, Summary]:
 def with_settled(body: bytes, settled: bytes) -> bytes:
     """The same ticket's file, which must be one of ours, with another processing."""
     start = body.index(_PROCESSING) + len(_PROCESSING)
-    return b"".join((body[:start], settled, body[body.index(_PAYLOAD) :]))
+    return b"".join((body[:start], settled, body[body.index(PAYLOAD) :]))
 
 
 def settled_json(settled: Settled) -> bytes:
@@ -301,13 +243,6 @@ def _joined(envelope: RecordEnvelope | SummaryEnvelope, last_key: bytes, last: b
     return b"".join((orjson.dumps(value)[:-1], last_key, last, b"}\n"))
 
 
-def _parted(body: bytes, last_key: bytes) -> tuple[bytes, bytes]:
-    end = body.find(last_key)
-    if end < 0 or not body.endswith(b"}\n"):
-        raise NotOurs("it is not a whole record of deskstore")
-    return body[:end] + b"}", body[end + len(last_key) : -2]
-
-
 def _structured(head: bytes, type_: type[E]) -> E:
     try:
         value = orjson.loads(head)
@@ -315,11 +250,7 @@ def _structured(head: bytes, type_: type[E]) -> E:
             raise NotOurs(f"it has layout {value['deskstore']}: a newer deskstore reads it")
         return _converter().structure(value, type_)
     except (ValueError, KeyError, TypeError, AttributeError, ForbiddenExtraKeysError) as error:
-        raise _not_ours() from error
-
-
-def _not_ours() -> NotOurs:
-    return NotOurs("its envelope is not one of deskstore's")
+        raise not_ours() from error
 
 
 @cache
@@ -335,10 +266,10 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook_func(_ORJSON_WRITES.__contains__, identity)
     converter.register_unstructure_hook_func(_is_optional_source, lambda source: source and _source_text(source))
     converter.register_structure_hook(bytes, lambda value, _: bytes.fromhex(value))
-    converter.register_structure_hook(datetime, _moment)
-    converter.register_structure_hook(datetime | None, lambda value, type_: None if value is None else _moment(value, type_))
+    converter.register_structure_hook(datetime, moment)
+    converter.register_structure_hook(datetime | None, lambda value, type_: None if value is None else moment(value, type_))
     converter.register_structure_hook(str | None, lambda value, _: value)
-    converter.register_structure_hook(SourceVersion | None, lambda value, type_: None if value is None else _source_version(value, type_))
+    converter.register_structure_hook(SourceVersion | None, lambda value, type_: None if value is None else source_version_of(value, type_))
     settled = converter.get_structure_hook(Settled)
     converter.register_structure_hook(Settled | None, lambda value, _: None if value is None else settled(value, Settled))
     return converter
@@ -348,14 +279,5 @@ def _is_optional_source(type_: object) -> bool:
     return type_ == SourceVersion | None
 
 
-def _moment(value: str, _: object = None) -> datetime:
-    return times.aware_utc(datetime.fromisoformat(value))
-
-
 def _source_text(source: SourceVersion) -> str:
     return f"{source.field}={source.value}"
-
-
-def _source_version(value: str, _: object = None) -> SourceVersion:
-    field, _, number = value.rpartition("=")
-    return SourceVersion(field, int(number))

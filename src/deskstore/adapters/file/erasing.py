@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -46,6 +45,8 @@ def sweep(base: Path) -> None:
     """Finish deletions that were interrupted."""
     doomed = base / DOOMED
     if doomed.is_dir():
+        import shutil  # loads every archiver there is
+
         for entry in list(doomed.iterdir()):
             shutil.rmtree(entry, ignore_errors=True)  # another process may be at it, too
         flush_directory(doomed)

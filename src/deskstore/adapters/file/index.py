@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from attrs import asdict, evolve, frozen
@@ -15,7 +15,6 @@ from attrs import asdict, evolve, frozen
 from deskstore.adapters.file import statements
 from deskstore.adapters.file.database import Nonsense
 from deskstore.domain import times
-from deskstore.domain.commits import Standing
 from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.mirror import CompanyState, Debt, MirrorStatus, Thing
 from deskstore.domain.paging import Filter, Position
@@ -34,6 +33,9 @@ from deskstore.domain.processing import (
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
+
+if TYPE_CHECKING:
+    from deskstore.domain.commits import Standing
 
 
 @frozen(kw_only=True)
@@ -103,6 +105,8 @@ class Index:
 
     def standing(self, key: Key, row: Row | None) -> Standing:
         """What a commit decides by."""
+        from deskstore.domain.commits import Standing  # a process that only reads starts without it
+
         if row is None:
             return Standing()
         (last,) = self._sql(

@@ -14,8 +14,9 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from deskstore.adapters.file import database, layout, outside
+from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import OpenCompany
-from deskstore.adapters.file.envelope import NotOurs, read_record, read_summary
+from deskstore.adapters.file.envelope import read_record, read_summary
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import OnDisk, Overtaken, Want, load
 from deskstore.adapters.file.offering import offered, read_offer

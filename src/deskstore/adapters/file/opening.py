@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 from attrs import asdict, frozen
 
-from deskstore.adapters.file import database, erasing, layout, names, rebuilding, recovery
+from deskstore.adapters.file import database, erasing, layout, names, recovery
 from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
 from deskstore.adapters.file.index import Index, state_from
 from deskstore.adapters.file.place import Place
@@ -51,8 +51,14 @@ def _company_at(place: Place, path: Path) -> str | None:
         if said is not None:
             company_id = None if said.state.erased else said.company_id
         else:
-            company_id = _company_in_database(place, path) or rebuilding.company_of(tree)
+            company_id = _company_in_database(place, path) or _company_in_files(tree)
     return company_id if company_id is not None and names.encode(company_id) == path.name else None
+
+
+def _company_in_files(tree: Tree) -> str | None:
+    from deskstore.adapters.file import rebuilding  # seldom needed
+
+    return rebuilding.company_of(tree)
 
 
 def _company_in_database(place: Place, path: Path) -> str | None:
@@ -155,6 +161,8 @@ def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> O
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not (alone and database.is_damaged(error)):
             raise
+    from deskstore.adapters.file import rebuilding  # seldom needed
+
     rebuilding.set_aside(tree)
     return opened()
 
@@ -232,6 +240,8 @@ def _has_schema(connection: sqlite3.Connection) -> bool:
 
 
 def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: CompanyFile | None) -> sqlite3.Connection:
+    from deskstore.adapters.file import rebuilding  # only who makes a database needs it
+
     store_id = said.store_id if said else f"file-{uuid.uuid4()}"
     state = said.state if said else CompanyState(primary=store_id)
     with suppress(FileExistsError):  # SQLite gives its other files the mode of this one

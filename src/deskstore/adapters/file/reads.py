@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
-from deskstore.adapters.file import envelope
+from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import Want, load
@@ -94,7 +94,7 @@ class _FileRecords(Generic[R]):
     def _record(self, body: bytes | CorruptRecord | None) -> R | CorruptRecord | None:
         if not isinstance(body, bytes):
             return body
-        record = envelope.record_in(body)
+        record = record_in(body)
         return record if isinstance(record, self._type) else None
 
 
@@ -204,8 +204,12 @@ class FileProgress:
 
 def load_summaries(company: OpenCompany, index: Index, names: Sequence[tuple[Key, int]]) -> list[Summary]:
     """The summaries with these names that exist; raises CorruptRecord."""
+    if not names:
+        return []
+    from deskstore.adapters.file.envelope import read_summary  # who reads no summary starts without it
+
     bodies = load(company, index, [Want(key, number) for key, number in names])
-    return [envelope.read_summary(body)[1] for body in _whole(bodies)]
+    return [read_summary(body)[1] for body in _whole(bodies)]
 
 
 def _whole(found: Iterable[V | CorruptRecord | None]) -> Iterator[V]:

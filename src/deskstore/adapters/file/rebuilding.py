@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Final
 
 from deskstore.adapters.file import layout
+from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
-from deskstore.adapters.file.envelope import NotOurs, read_record, read_summary, settled_json
+from deskstore.adapters.file.envelope import read_record, read_summary, settled_json
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain import payloads, times

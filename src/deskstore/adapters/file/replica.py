@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from deskstore.adapters.file import writing
+from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
-from deskstore.adapters.file.envelope import read_summary, record_in
+from deskstore.adapters.file.envelope import read_summary
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import Want, load
 from deskstore.adapters.file.reads import BATCH, Reader

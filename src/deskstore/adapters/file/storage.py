@@ -10,25 +10,27 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from zlib import crc32
 
-from deskstore.adapters.file import database, journal, opening, writing
+from deskstore.adapters.file import database, journal, opening
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.desk import Desk, Desks
 from deskstore.adapters.file.group import Job, Refused
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.inspection import FileInspection
 from deskstore.adapters.file.loading import Overtaken
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
-from deskstore.adapters.file.replica import FileReplica
-from deskstore.domain import claims, identifiers, times
+from deskstore.domain import identifiers, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import StorageUnavailable
 from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import Processing
 from deskstore.domain.unit import BufferedUnit
+
+if TYPE_CHECKING:
+    from deskstore.adapters.file.inspection import FileInspection
+    from deskstore.adapters.file.replica import FileReplica
 
 V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
@@ -78,14 +80,21 @@ class FileStorage:
 
     def replica(self, company_id: str) -> FileReplica:
         """The company as raw copies."""
+        from deskstore.adapters.file.replica import FileReplica  # for a mirror or a migration alone
+
         return FileReplica(self.backend(company_id))
 
     def inspection(self) -> FileInspection:
         """A look through what is kept here, for who looks for damage."""
+        from deskstore.adapters.file.inspection import FileInspection  # the doctor's alone
+
         return FileInspection(self._place, self)
 
     async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
         """Take up to n tickets for a worker, smallest claimable_at first."""
+        from deskstore.adapters.file import writing  # a process that only reads starts without it
+        from deskstore.domain import claims
+
         backend = self.backend(company_id)
         wanted = claims.request(platform, n, worker, lease)
         if not await self.call(lambda: opening.exists(self._place, backend.company_id)):
@@ -180,6 +189,8 @@ class FileBackend:
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes, or raise and keep none."""
+        from deskstore.adapters.file import writing  # a process that only reads starts without it
+
         loop = asyncio.get_running_loop()
 
         def run(company: OpenCompany, now: datetime) -> Committed:

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import itertools
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -93,7 +92,7 @@ class Tree:
         self._root = root  # a descriptor; -1 once closed, so that nothing opened later is taken for it
         self._flush = flush
         self._identity = _identity(os.fstat(root))
-        self._token = secrets.token_hex(8)  # processes share the directory of temporary files
+        self._token = os.urandom(8).hex()  # processes share the directory of temporary files
         self._numbers = itertools.count()
 
     @classmethod

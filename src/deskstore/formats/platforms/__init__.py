@@ -17,8 +17,9 @@ from deskstore.domain.identifiers import ARTICLE, TICKET, Kind, article_key, tic
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.records import Incoming
 from deskstore.formats.json import load
+from deskstore.formats.options import Options
 from deskstore.formats.platforms import freshdesk, generic, intercom, jira, zendesk
-from deskstore.formats.platforms.mapping import FieldMap, Options, read_fields, read_id, read_locale
+from deskstore.formats.platforms.mapping import FieldMap, read_fields, read_id, read_locale
 from deskstore.formats.platforms.shapes import Shape
 
 __all__ = ["PLATFORMS", "Options", "article", "kind_of", "platform_of", "refusal", "standard_labels", "ticket"]

@@ -9,31 +9,26 @@ from hashlib import sha256
 from typing import Final, cast
 
 import orjson
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from deskstore.domain import times
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.identifiers import RECORD_ID_LENGTH, record_id
 from deskstore.domain.records import Fields, SourceVersion
 from deskstore.formats.json import dump
+from deskstore.formats.options import Options
 from deskstore.formats.platforms.moments import moment
 
 _CHOICE: Final = re.compile(r"\[(\w+)=(\w+)\]")
 _LARGEST: Final = 10**RECORD_ID_LENGTH
 
 
-@frozen(kw_only=True)
-class Options:
-    """Names of fields that hold something else than the platform's table says; dots lead into objects, as in `properties.subject`."""
+def _split(path: Path) -> tuple[str, ...]:
+    return tuple(path.name.split("."))
 
-    id_field: str | None = None
-    subject_field: str | None = None
-    status_field: str | None = None
-    priority_field: str | None = None
-    requester_field: str | None = None
-    created_field: str | None = None
-    updated_field: str | None = None  #: also what orders the versions of a record
-    locale_field: str | None = None
+
+def _has_no_choices(path: Path) -> bool:
+    return not any(step == "*" or step.isdecimal() or step.startswith("[") for step in path.steps)
 
 
 @frozen
@@ -46,24 +41,19 @@ class Path:
     """
 
     name: str
-    steps: tuple[str, ...] = field(init=False, eq=False, repr=False)
-
-    @steps.default
-    def _split(self) -> tuple[str, ...]:
-        return tuple(self.name.split("."))
-
-    is_plain: bool = field(init=False, eq=False, repr=False)  #: each step is a key: one value at most, and no need to search
-
-    @is_plain.default
-    def _without_choices(self) -> bool:
-        return not any(step == "*" or step.isdecimal() or step.startswith("[") for step in self.steps)
+    steps: tuple[str, ...] = field(default=Factory(_split, takes_self=True), init=False, eq=False, repr=False)
+    #: each step is a key: one value at most, and no need to search
+    is_plain: bool = field(default=Factory(_has_no_choices, takes_self=True), init=False, eq=False, repr=False)
 
     def follow(self, value: object) -> Iterable[object]:
         """All that is there and not null."""
-        if isinstance(value, dict) and self.name in value:
-            found = cast("dict[str, object]", value)[self.name]
+        if not isinstance(value, dict):
+            return _follow(value, self.steps)
+        members = cast("dict[str, object]", value)
+        if self.name in members:
+            found = members[self.name]
             return () if found is None else (found,)
-        return _reach(value, self.steps) if self.is_plain else _follow(value, self.steps)
+        return _reach(members, self.steps) if self.is_plain else _follow(members, self.steps)
 
 
 Paths = tuple[Path, ...]
@@ -201,7 +191,11 @@ def _items(items: list[object], step: str) -> Iterable[object]:
     if choice is None:
         return ()
     name, text = choice.groups()
-    return [item for item in items if isinstance(item, dict) and cast("dict[str, object]", item).get(name) == text]
+    return [item for item in items if _holds(item, name, text)]
+
+
+def _holds(item: object, name: str, text: str) -> bool:
+    return isinstance(item, dict) and cast("dict[str, object]", item).get(name) == text
 
 
 def _first_text(value: object, places: Paths) -> str | None:
