@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -97,6 +96,8 @@ def _usage(error: click.ClickException) -> str:
 
 def _explained(said: Shared, error: Exception, text: str, code: int) -> int:
     if said.is_verbose:
+        import traceback  # not on the way to --help
+
         traceback.print_exception(error)
     return _fail(text, code)
 

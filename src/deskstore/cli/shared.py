@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from attrs import Factory, define
 from click.decorators import FC
 
 if TYPE_CHECKING:
@@ -19,14 +16,14 @@ if TYPE_CHECKING:
 STORAGES: Final = ("file", "hybrid", "postgresql")
 
 
-@define
 class Shared:
     """What was said with the options that every command has."""
 
-    as_json: bool = False
-    is_verbose: bool = False
-    chosen: dict[str, str] = Factory(dict[str, str])  #: variables that an option overrides
-    if_interrupted: str = "interrupted: what was acknowledged is kept"  #: what to say after Ctrl-C
+    def __init__(self) -> None:  # a plain class: --help and --version would load attrs for this one alone
+        self.as_json = False
+        self.is_verbose = False
+        self.chosen: Final[dict[str, str]] = {}  #: variables that an option overrides
+        self.if_interrupted = "interrupted: what was acknowledged is kept"  #: what to say after Ctrl-C
 
     def settings(self) -> Settings:
         """The settings, options before the environment."""
@@ -39,6 +36,7 @@ class Shared:
         import asyncio
 
         from deskstore.bootstrap import open_storage
+        from deskstore.cli.logs import log
 
         settings = self.settings()
         log(settings, is_verbose=self.is_verbose)
@@ -53,32 +51,6 @@ class Shared:
 def shared() -> Shared:
     """The options of the command that is running."""
     return click.get_current_context().find_root().ensure_object(Shared)
-
-
-def log(settings: Settings, *, is_verbose: bool) -> None:
-    """Send deskstore's log to stderr, as the settings ask."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if settings.log_format == "json" else logging.Formatter("deskstore: %(levelname)s: %(message)s"))
-    logger = logging.getLogger("deskstore")
-    logger.handlers = [handler]
-    logger.setLevel(logging.DEBUG if is_verbose else settings.log_level.upper())
-    logger.propagate = False
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line, with the keys that deskstore adds."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        import json
-        from datetime import UTC, datetime
-
-        said = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-        }
-        said |= {key: str(value) for key in ("company_id", "platform", "operation") if (value := getattr(record, key, None)) is not None}
-        return json.dumps(said, ensure_ascii=False)
 
 
 # -- options that every command has --------------------------------------------------------------------------------------------------------
