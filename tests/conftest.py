@@ -2,7 +2,10 @@
 
 import os
 import random
+import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,10 @@ for name in [name for name in os.environ if name in OURS or name.startswith("DES
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# most tests wait for a disk to sync, and none of them judges by it: what a power cut leaves is worked out from recorded operations
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of the system's, in which each run makes one of its own
+ROOM_BYTES = 2 * 2**30
+
 INTERRUPTED: list[bool] = []  #: holds something once Ctrl-C was pressed
 
 # a busy machine is no bug, so no example has a deadline
@@ -26,9 +33,12 @@ settings.load_profile("fast")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed before Hypothesis looks for one, so that a run that failed can be repeated."""
+    """Choose the seed before Hypothesis looks for one, so that a run that failed can be repeated; and a directory in memory."""
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+    if config.option.basetemp is None and MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        config.option.basetemp = tempfile.mkdtemp(prefix="deskstore-tests-", dir=MEMORY)
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
