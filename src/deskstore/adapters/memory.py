@@ -143,6 +143,7 @@ class MemoryStorage:
         """Take up to n tickets for a worker, smallest claimable_at first."""
         named = identifiers.company_id(company_id)
         wanted = claims.request(platform, n, worker, lease)
+        claims.log(named, wanted)
         async with self.lock:
             now = self.clock()
             company = self.known(named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from deskstore.domain.commits import next_version
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing
 
+logger: Final = logging.getLogger("deskstore")
 MOST_AT_ONCE: Final = 1_000  #: tickets in one claim
 
 
@@ -41,6 +43,11 @@ def request(platform: str, n: int, worker: str, lease: timedelta) -> Request:
         raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it to work longer")
     name = identifiers.worker(worker)
     return Request(platform=identifiers.platform(platform), n=n, worker=name, lease=lease)
+
+
+def log(company_id: str, wanted: Request) -> None:
+    """Log a worker's wish, as each operation of a unit is."""
+    logger.debug("claim", extra={"company_id": company_id, "platform": wanted.platform, "operation": "claim"})
 
 
 def is_claimable(processing: Processing, now: datetime) -> bool:

@@ -199,8 +199,8 @@ def register(company: OpenCompany) -> None:
 def _check_database(company: OpenCompany) -> None:
     if (number := company.index.number("layout")) > layout.LAYOUT:
         raise _newer(str(company.path), number)
-    if (said := company.index.meta("company")) != company.company_id:
-        raise StorageUnavailable(f"{company.database} is of another company, {said!r}: restore the one that was here, or move it away")
+    if company.index.meta("company") != company.company_id:
+        raise StorageUnavailable(f"{company.database} is of another company: restore the one that was here, or move it away")
 
 
 def _agreed(company: OpenCompany, said: CompanyFile | None) -> CompanyState:

@@ -97,6 +97,7 @@ class FileStorage:
 
         backend = self.backend(company_id)
         wanted = claims.request(platform, n, worker, lease)
+        claims.log(backend.company_id, wanted)
         if not await self.call(lambda: opening.exists(self._place, backend.company_id)):
             return []
         return await backend.write(lambda company, now: writing.claim(company, wanted, now))
