@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -112,13 +113,14 @@ def _starts(taken: Mapping[str, Samples]) -> list[Finding]:
 
 
 def _foreign_modules(programs: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> Finding:
-    """What each program loads that file mode has no use for; `-X importtime` names every module."""
+    """What each program loads that file mode has no use for; `-X importtime` names every module, also one that was tried and is not there."""
+    here = {name for name in FOREIGN if find_spec(name)}
     found: set[str] = set()
     for command in programs.values():
         python = command if command[0] == sys.executable else (sys.executable, *command)
         done = subprocess.run([python[0], "-X", "importtime", *python[1:]], env=environment, check=True, capture_output=True, text=True)
         loaded = {name.partition(".")[0] for name in re.findall(r"\|\s+([\w.]+)$", done.stderr, flags=re.MULTILINE)}
-        found |= loaded & {*FOREIGN}
+        found |= loaded & here
     note = f"loaded: {', '.join(sorted(found))}" if found else f"none of {', '.join(FOREIGN)}"
     return Finding(bar=FOREIGN_MODULES, subject=Samples(name="modules", values=(float(len(found)),)), note=note)
 
