@@ -51,7 +51,8 @@ class HasAnAmbientCompany(Saboteur):
     async def find_many(self, reads: RecordReads[R], keys: Collection[Key]) -> Mapping[Key, R]:
         backend: Any = self.memory.backend(self.latest)  # Any: for tickets and articles alike
         if isinstance(reads, type(backend.articles)):
-            return await backend.articles.find_many(keys)
+            found: Mapping[Key, R] = await backend.articles.find_many(keys)
+            return found
         return await reads.find_many(keys)
 
     breaks = (of_isolation.test_units_of_several_companies_open_at_once_each_touch_their_own,)
@@ -67,7 +68,8 @@ class StreamsTheCompanyOpenedLast(Saboteur):
     def stream(self, reads: RecordReads[R], where: Filter, after: Key | None) -> AsyncIterator[R]:
         backend: Any = self.memory.backend(self.latest)  # Any: for tickets and articles alike
         if isinstance(reads, type(backend.tickets)):
-            return backend.tickets.stream(where, after=after)
+            found: AsyncIterator[R] = backend.tickets.stream(where, after=after)
+            return found
         return reads.stream(where, after=after)
 
     breaks = (of_isolation.test_units_of_several_companies_open_at_once_each_touch_their_own,)

@@ -1,0 +1,144 @@
+"""Memory and files are given the same steps and the same clock, and say and keep the same, versions included."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from attrs import evolve, fields_dict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deskstore.adapters.file import FileStorage
+from deskstore.adapters.memory import MemoryStorage
+from deskstore.domain.changes import Committed
+from deskstore.domain.errors import StorageError
+from deskstore.domain.mirror import PARTS
+from deskstore.domain.processing import Claim, Processing
+from deskstore.testing.clock import ManualClock
+from deskstore.testing.contract.fixtures import PROPERTY, a_new_company
+from deskstore.testing.desk import LEASE, Desk, Everything, token_of
+from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, incoming
+
+Step = tuple[str, str, int]
+STEPS = st.tuples(
+    st.sampled_from(
+        ["receive", "receive", "claim", "claim", "renew", "complete", "fail", "release", "delete", "summarise", "checkpoint", "wait"]
+    ),
+    st.sampled_from("ab"),
+    st.integers(0, 3),
+)
+WAITS = (timedelta(seconds=1), LEASE, LEASE + timedelta(seconds=5), timedelta(seconds=-1))
+
+
+class Side:
+    """One of the two storages, with the claims it handed out."""
+
+    def __init__(self, desk: Desk, clock: ManualClock) -> None:
+        self.desk = desk
+        self.clock = clock
+        self.taken: list[Processing] = []
+
+    async def take(self, step: Step) -> object:
+        """What came of a step, or the error it ended in."""
+        what, ticket_id, number = step
+        try:
+            return _comparable(await getattr(self, what)(ticket_id, number))
+        except StorageError as error:
+            return (type(error), str(error))
+
+    async def receive(self, ticket_id: str, number: int) -> object:
+        new = a_ticket(ticket_id, text=f"text {number % 2}", now=self.clock())
+        stored = await self.desk.find(new.key)
+        came = incoming(new.key, f"text {number % 2}", note=str(number))
+        return await self.desk.keep(new if stored is None else stored.receive(came, now=self.clock()))
+
+    async def claim(self, ticket_id: str, number: int) -> object:
+        taken = await self.desk.claim(number + 1, worker=ticket_id)
+        self.taken += taken
+        return taken
+
+    async def renew(self, _: str, number: int) -> object:
+        taken = self._claimed(number)
+        return taken and await self.desk.settle(taken.renewed(self.clock() + LEASE), token_of(taken))
+
+    async def complete(self, _: str, number: int) -> object:
+        taken = self._claimed(number)
+        if taken is None:
+            return None
+        async with self.desk.unit() as uow:
+            uow.summaries.add(a_summary(taken.key, "text 0"))
+            uow.progress.save(taken.completed(now=self.clock()), token=token_of(taken))
+            return await uow.commit()
+
+    async def fail(self, _: str, number: int) -> object:
+        taken = self._claimed(number)
+        return taken and await self.desk.settle(taken.failed("no answer", now=self.clock(), retry_at=self.clock() + LEASE), token_of(taken))
+
+    async def release(self, _: str, number: int) -> object:
+        taken = self._claimed(number)
+        return taken and await self.desk.settle(taken.released(now=self.clock()), token_of(taken))
+
+    async def delete(self, ticket_id: str, _: int) -> object:
+        stored = await self.desk.find(a_ticket(ticket_id).key)
+        if stored is not None:
+            await self.desk.delete(stored)
+        return stored
+
+    async def summarise(self, ticket_id: str, number: int) -> object:
+        return await self.desk.summarise(a_summary(a_ticket(ticket_id).key, f"text {number % 2}", pinned=number == 3))
+
+    async def checkpoint(self, _: str, number: int) -> object:
+        await self.desk.keep_checkpoint(a_checkpoint(str(number)))
+        return await self.desk.checkpoint()
+
+    async def wait(self, _: str, number: int) -> object:
+        """The clock was moved for both."""
+
+    def _claimed(self, number: int) -> Processing | None:
+        return self.taken[number % len(self.taken)] if self.taken else None
+
+    async def all(self) -> list[object]:
+        """All that can be read, and all raw copies with their versions."""
+        replica = self.desk.replica()
+        copies = [_comparable(copy.value) for part in PARTS async for copy in replica.copies(part)]
+        return [_comparable(await self.desk.everything()), await self.desk.stale(), *copies]
+
+
+def _comparable(value: Any) -> Any:  # Any: whatever a step gives
+    """The same without tokens, which are random."""
+    match value:
+        case Processing(claim=Claim() as claim):
+            return evolve(value, claim=evolve(claim, token=""))
+        case Committed() | Everything():
+            return [_comparable(getattr(value, name)) for name in fields_dict(type(value))]
+        case dict():
+            return _comparable(list(cast(dict[object, object], value).items()))
+        case list() | tuple():
+            return [_comparable(one) for one in cast(Sequence[object], value)]
+        case _:
+            return value
+
+
+@pytest.fixture
+async def sides(tmp_path: Path) -> AsyncIterator[tuple[MemoryStorage, FileStorage, ManualClock]]:
+    clock = ManualClock()
+    memory, file = MemoryStorage(clock), FileStorage(tmp_path, clock=clock)
+    yield memory, file, clock
+    await file.aclose()
+
+
+@PROPERTY
+@given(steps=st.lists(STEPS, max_size=25))
+async def test_the_same_steps_end_in_the_same(sides: tuple[MemoryStorage, FileStorage, ManualClock], steps: list[Step]) -> None:
+    memory, file, clock = sides
+    company = a_new_company()
+    one, other = Side(Desk(memory, company), clock), Side(Desk(file, company), clock)
+
+    for step in steps:
+        if step[0] == "wait":
+            clock.move(WAITS[step[2]])
+        assert await one.take(step) == await other.take(step), step
+
+    assert await one.all() == await other.all()
