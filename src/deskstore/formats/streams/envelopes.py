@@ -8,7 +8,7 @@ Known are Airbyte and Singer lines, an object with one record under a name such 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from attrs import frozen
 
@@ -53,8 +53,9 @@ def envelope_of(value: Value, *, whole: bool, sound: bool, id_fields: frozenset[
 def _connector(value: Value) -> Envelope | None:
     kind, record, data = value.get("type"), value.get("record"), value.get("data")
     if kind == "RECORD" and isinstance(record, dict):
-        if isinstance(record.get("data"), dict) and "stream" in record:
-            return Envelope(name="airbyte", path=("record", "data"), stream=str(record["stream"]))
+        members = cast(Value, record)
+        if isinstance(members.get("data"), dict) and "stream" in members:
+            return Envelope(name="airbyte", path=("record", "data"), stream=str(members["stream"]))
         return Envelope(name="singer", path=("record",), stream=str(value.get("stream") or ""))
     if "stream" in value and "emitted_at" in value and isinstance(data, dict):
         return Envelope(name="airbyte", path=("data",), stream=str(value["stream"]))
@@ -69,7 +70,7 @@ def _one_record(value: Value, *, any_name: bool) -> Envelope | None:
 
 
 def _page(value: Value, *, whole: bool) -> Envelope | None:
-    lists = {key: inner for key, inner in value.items() if isinstance(inner, list)}
+    lists = {key: cast("list[object]", inner) for key, inner in value.items() if isinstance(inner, list)}
     name: str | None = next((key for key in LISTS if key in lists and (not lists[key] or isinstance(lists[key][0], dict))), None)
     if name is None and whole:
         of_objects = [key for key, inner in lists.items() if inner and isinstance(inner[0], dict)]
@@ -102,7 +103,7 @@ async def _begun(window: Window, byte: int) -> object:
         inner = Window(data=window.data[begin + 1 : begin + 4096])
         first = await inner.significant()
         await window.skip()
-        return [{}] if first == OPEN_OBJECT else []
+        return [dict[str, object]()] if first == OPEN_OBJECT else []
     size = await window.skip()
     if byte == OPEN_OBJECT or size > 1000:
         return {} if byte == OPEN_OBJECT else None
