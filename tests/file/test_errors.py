@@ -7,7 +7,7 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -107,7 +107,7 @@ async def impatient(base: Path, clock: ManualClock) -> AsyncIterator[Desk]:
 
 
 @contextmanager
-def _locked(base: Path) -> Iterator[None]:
+def _locked(base: Path) -> Generator[None]:
     """Hold the writer lock as another process would."""
     with closing(sqlite3.connect(base / "acme" / layout.DATABASE, isolation_level=None, timeout=10)) as connection:
         connection.execute("begin immediate")

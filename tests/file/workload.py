@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -251,7 +251,7 @@ async def save(uow: UnitOfWork, key: Key, unit: int, now: datetime) -> None:
 
 
 @asynccontextmanager
-async def opened(adapter: Adapter, folder: Path, clock: ManualClock) -> AsyncIterator[Storage]:
+async def opened(adapter: Adapter, folder: Path, clock: ManualClock) -> AsyncGenerator[Storage]:
     """The storage in a folder."""
     storage = adapter(folder / DATA, clock=clock, checkpoint_rows=CHECKPOINT_ROWS)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, cast
@@ -58,7 +58,7 @@ class LineWriter:
 
 
 @asynccontextmanager
-async def write_lines(to: Path | IO[bytes]) -> AsyncIterator[LineWriter]:
+async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
     """
     Write lines to a file, or to an open binary writer such as standard output, which stays open.
 

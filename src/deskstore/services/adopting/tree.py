@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from os import O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY
 from pathlib import Path
@@ -88,7 +88,7 @@ class Tree:
             return [Entry(path=path, stranger=f"a directory that cannot be read ({error.strerror})")]
 
     @contextmanager
-    def _directory(self, path: str) -> Iterator[int]:
+    def _directory(self, path: str) -> Generator[int]:
         descriptor = os.open(self.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         try:
             for step in path.split("/") if path else ():
