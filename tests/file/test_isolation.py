@@ -13,6 +13,7 @@ from deskstore.adapters.file import FileStorage, layout
 from deskstore.domain.errors import CorruptRecord, StorageError, StorageUnavailable
 from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.paging import EVERYTHING
+from deskstore.domain.records import Ticket
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import PLATFORM, a_summary, a_ticket
 from tests.file.conftest import Settle
@@ -51,7 +52,7 @@ async def _reads(desk: Desk) -> str:
             said.append(await call)
         except StorageError as error:
             said.append(str(error))
-    return repr([(one.payload, one) if hasattr(one, "payload") else one for one in said])
+    return repr([(one.payload, one) if isinstance(one, Ticket) else one for one in said])
 
 
 @pytest.mark.usefixtures("both")

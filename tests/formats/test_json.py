@@ -245,7 +245,7 @@ class Half(float):
         (Decimal(7), "['a'][1]['b'] is of type Decimal"),
         (Decimal("nan"), "['a'][1]['b'] is of type Decimal"),
         (Colour.RED, "['a'][1]['b'] is of type Colour"),
-        (MappingProxyType({}), "['a'][1]['b'] is of type mappingproxy"),
+        (MappingProxyType[str, object]({}), "['a'][1]['b'] is of type mappingproxy"),
         (object(), "['a'][1]['b'] is of type object"),
         ({7: "seven"}, "['a'][1]['b'] has a key of type int"),
         ({None: 1}, "['a'][1]['b'] has a key of type NoneType"),
@@ -259,7 +259,7 @@ def test_a_value_that_is_no_json_is_refused_with_the_path_to_it(value: object, p
 
 
 def test_what_extends_a_plain_type_is_written_as_that_type() -> None:
-    value = {"a": OrderedDict(x=Level.HIGH), "b": Word.OPEN, "c": (1, (2,)), Word.OPEN: Half(0.5), "d": 2**70}
+    value: dict[str, object] = {"a": OrderedDict(x=Level.HIGH), "b": Word.OPEN, "c": (1, (2,)), Word.OPEN: Half(0.5), "d": 2**70}
 
     payload = dump(value)
 

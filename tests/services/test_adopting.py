@@ -303,7 +303,7 @@ async def test_a_file_that_somebody_added_keys_to_between_two_saves_is_named_as_
 async def test_a_company_id_of_the_platforms_own_is_named_as_overwritten_and_stays_in_its_place(
     storage: MemoryStorage, old: FirstVersion
 ) -> None:
-    ticket = {"cc_emails": [], "company_id": 35000138, "platform": "web", **raw()}
+    ticket: Dict = {"cc_emails": [], "company_id": 35000138, "platform": "web", **raw()}
     old.save_ticket(ACME, "freshdesk", ticket)
 
     report = await adopt(storage, old.base_path)
