@@ -14,7 +14,7 @@ from attrs import Factory, define
 from deskstore.domain import claims, identifiers, paging, summaries, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import Standing, decide
-from deskstore.domain.errors import CompanyErased, StorageUnavailable
+from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
@@ -149,6 +149,7 @@ class MemoryStorage:
             company = self.known(named)
             if company is None:
                 return []
+            self.writable(named, company)
             free = [one for one in _processing_of(company, wanted.platform) if claims.is_claimable(one, now)]
             free.sort(key=lambda one: (times.microseconds(one.claimable_at), one.key))
             found = ((one, company.standing(one.key).text_digest) for one in free[: wanted.n])
@@ -188,6 +189,13 @@ class MemoryStorage:
             epoch = self.erased_epoch(company_id) + 1
             self._companies[company_id] = _Company(state=CompanyState(primary=self.store_id, epoch=epoch))
         return self._companies[company_id]
+
+    def writable(self, company_id: str, company: _Company) -> None:
+        """Raise CompanyMoved when another store takes the company's writes."""
+        if company.state.primary != self.store_id:
+            raise CompanyMoved(
+                f"company {company_id!r} lives in another store ({company.state.primary}) since epoch {company.state.epoch}: write to that one"
+            )
 
     def erased_epoch(self, company_id: str) -> int:
         """The epoch in which a company of that name was erased last; 0 = never."""
@@ -229,6 +237,7 @@ class MemoryBackend:
         """Check every guard and keep all changes, or raise and keep none."""
         async with self._storage.lock:
             company, now = self.company, self._storage.clock()
+            self._storage.writable(self.company_id, company)
             standing = {key: company.standing(key) for key in changes.keys}
             decision = decide(changes, standing, checkpoints=_checkpoints(company, changes), floor=company.floor, now=now)
             if before_commit is not None:

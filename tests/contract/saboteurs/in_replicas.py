@@ -82,6 +82,20 @@ class NeedsARecordForAState(SabotagedReplica):
     breaks = (of_replica.test_the_state_of_a_company_without_records_may_be_set,)
 
 
+class WritesWhereItIsOnlyFollowed(Saboteur):
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        company = self.memory.known(backend.company_id)
+        if company is None:
+            return await super().apply(backend, changes, before_commit)
+        state, company.state = company.state, evolve(company.state, primary=self.memory.store_id)
+        try:
+            return await super().apply(backend, changes, before_commit)
+        finally:
+            company.state = state
+
+    breaks = (of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,)
+
+
 class CopiesInAnyOrder(SabotagedReplica):
     class Kind(Raw):
         async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import VersionConflict
+from deskstore.domain.errors import CompanyMoved, VersionConflict
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, Value, copy_of, digest_of, thing_of
 from deskstore.domain.paging import EVERYTHING, Filter
 from deskstore.domain.ports import Replica
@@ -81,6 +81,19 @@ async def test_the_state_of_a_company_without_records_may_be_set(desk: Desk) -> 
 
     assert await desk.replica().state() == wanted
     assert desk.company_id in await desk.storage.companies()
+
+
+async def test_a_company_that_lives_in_another_store_takes_copies_only(desk: Desk, other_desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    latest = await other_desk.kept(evolve(stored, version=0))
+    await _follow_another_store(desk)
+
+    for write in (lambda: desk.keep(stored), lambda: desk.delete(stored), lambda: desk.keep_checkpoint(a_checkpoint()), desk.claim):
+        with pytest.raises(CompanyMoved):
+            await write()
+
+    assert await desk.find(_KEY) == stored
+    assert await desk.replica().apply([copy_of(evolve(latest, version=stored.version + 1))]) == 1
 
 
 async def test_copies_are_the_values_that_reads_give_ascending_by_name(desk: Desk) -> None:
