@@ -38,7 +38,7 @@ class Sizes:
 
 FULL: Final = Sizes(remembered=(10_000, 1_000_000))
 USUAL: Final = Sizes()
-QUICK: Final = Sizes(bulk_units=3, small_units=60, many=10_000, listed=2_000, moved=10_000, remembered=(2_000, 20_000), peers=200)
+QUICK: Final = Sizes(bulk_units=3, small_units=60, many=10_000, listed=2_000, moved=10_000, remembered=(10_000, 40_000), peers=200)
 
 
 @frozen(kw_only=True)

@@ -29,6 +29,7 @@ from deskstore.domain.records import Ticket
 ONE_BY_ONE: Final = "one document a call"
 TOGETHER: Final = "all documents together"
 READ: Final = "read one document"
+_PACKAGES: Final = {"diskcache": "diskcache", "TinyDB": "tinydb", "FileTreeStore": "py-key-value-aio"}
 _SLOW: Final = 100  #: documents for a peer whose time grows with the square of their number
 
 Document = dict[str, Any]  # Any: whatever a payload holds
@@ -80,14 +81,15 @@ def _few(name: str, batch: Sequence[Ticket]) -> int:
 
 def missing() -> list[str]:
     """The peers that are not installed."""
-    return [package for package in ("diskcache", "tinydb", "py-key-value-aio") if release_of(package) is None]
+    return [package for package in _PACKAGES.values() if release_of(package) is None]
 
 
 def installed() -> Mapping[str, Opening]:
     """The stores to compare, ours first, each with its release."""
     stores: dict[str, Opening] = {"deskstore": _deskstore, "SQLite": _sqlite, "per record": _per_record, "original": _original}
-    others = {"diskcache": ("diskcache", _diskcache), "TinyDB": ("tinydb", _tinydb), "FileTreeStore": ("py-key-value-aio", _file_tree)}
-    return stores | {f"{name} {release}": opening for name, (package, opening) in others.items() if (release := release_of(package))}
+    others = {"diskcache": _diskcache, "TinyDB": _tinydb, "FileTreeStore": _file_tree}
+    found = {name: release_of(package) for name, package in _PACKAGES.items()}
+    return stores | {f"{name} {found[name]}": opening for name, opening in others.items() if found[name]}
 
 
 # -- the work ------------------------------------------------------------------------------------------------------------------------------
@@ -235,18 +237,18 @@ async def _tinydb(place: Path) -> AsyncGenerator[Peer, None]:
 @asynccontextmanager
 async def _file_tree(place: Path) -> AsyncGenerator[Peer, None]:
     filetree = import_module("key_value.aio.stores.filetree")
-    async with filetree.FileTreeStore(
+    store = filetree.FileTreeStore(
         data_directory=place,
         key_sanitization_strategy=filetree.FileTreeV1KeySanitizationStrategy(place),
         collection_sanitization_strategy=filetree.FileTreeV1CollectionSanitizationStrategy(place),
-    ) as store:
-        yield _Awaited(
-            lambda ticket: store.put(key=ticket.ticket_id, value=_document(ticket), collection=PLATFORM),
-            lambda batch: store.put_many(
-                keys=[ticket.ticket_id for ticket in batch], values=[_document(ticket) for ticket in batch], collection=PLATFORM
-            ),
-            lambda ticket_id: store.get(key=ticket_id, collection=PLATFORM),
-        )
+    )
+    yield _Awaited(
+        lambda ticket: store.put(key=ticket.ticket_id, value=_document(ticket), collection=PLATFORM),
+        lambda batch: store.put_many(
+            keys=[ticket.ticket_id for ticket in batch], values=[_document(ticket) for ticket in batch], collection=PLATFORM
+        ),
+        lambda ticket_id: store.get(key=ticket_id, collection=PLATFORM),
+    )
 
 
 def _document(ticket: Ticket) -> Document:
