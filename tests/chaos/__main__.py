@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import random
+import signal
 import sys
 import time
 import traceback
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     orders = Orders(seed=options.seed, minutes=options.minutes, is_nightly=options.nightly)
     logging.disable(logging.CRITICAL)  # the faults are made on purpose
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it runs in the background deaf to Ctrl-C
     rows = list[Row]()
     wanted = [(area, part) for area in options.areas or AREAS for part in AREAS[area] if options.only in part.name]
     _say(f"seed {orders.seed}: repeat with --seed {orders.seed}")

@@ -123,6 +123,18 @@ def transaction(
             connection.execute("rollback")
 
 
+def renew(connection: sqlite3.Connection) -> bool:
+    """
+    Write every page of the database anew, and begin its log anew, after a sync failed; says whether nobody stood in the way.
+
+    The kernel forgets what a failed sync did not write, and says so once: no later sync makes a file whole. A gap in the log would take
+    along all commits behind it, and SQLite counts on the sync of one checkpoint for pages of earlier ones, which it does not write again.
+    """
+    connection.execute("vacuum")
+    (busy, *_) = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    return not busy
+
+
 @contextmanager
 def snapshot(connection: sqlite3.Connection, *, hold_writers: bool) -> Generator[None, None, None]:
     """Let all reads of the block see one state, and keep it the present one if writers are held."""

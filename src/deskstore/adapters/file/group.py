@@ -6,10 +6,9 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
-
-from attrs import Factory, define
 
 from deskstore.adapters.file import database
 from deskstore.adapters.file.company import OpenCompany
@@ -22,15 +21,21 @@ class Refused(Exception):
     """A unit that its own before_commit does not let pass; the cause is what that raised."""
 
 
-@define(eq=False)
 class Job:
-    """Something to write, and where its outcome goes."""
+    """
+    Something to write, and where its outcome goes.
 
-    run: Callable[[OpenCompany, datetime], Any]  # Any: each job has a result of its own kind
-    erasures: int  #: how often the company had been erased when whoever asks opened it
-    done: Future[Any] = Factory(Future[Any])
-    result: Any = None
-    error: Exception | None = None
+    Args:
+        run: Writes, inside the transaction.
+        erasures: How often the company had been erased when whoever asks opened it.
+    """
+
+    def __init__(self, run: Callable[[OpenCompany, datetime], Any], erasures: int) -> None:  # Any: each job has a result of its own kind
+        self.run: Final = run
+        self.erasures: Final = erasures
+        self.done: Final[Future[Any]] = Future()
+        self.result: Any = None
+        self.error: Exception | None = None
 
     def carry_out(self, company: OpenCompany, now: datetime) -> bool:
         """Run inside the transaction; undo it and keep the error if it has one, unless that is the database's or the disk's."""
@@ -102,24 +107,16 @@ def _void(company: OpenCompany, error: sqlite3.Error) -> None:
         company.reconnect()
         with database.transaction(company.writer, durable=True, begin=company.begin):
             company.index.set_meta("voided", str(uuid.uuid4()))
-        _replace_log(company)
-    except StorageBusy:
-        return  # the commit is void; the log is replaced before the next one
     except (sqlite3.Error, OSError, StorageUnavailable) as again:
         raise CommitOutcomeUnknown(
             f"{company.path}: the disk failed at the commit ({error}) and again when it was to be voided ({again}): "
             "once the disk works, read what is there before you write again"
         ) from again
+    with suppress(sqlite3.Error, StorageBusy):  # the commit is void; the log is replaced before the next one
+        _replace_log(company)
 
 
 def _replace_log(company: OpenCompany) -> None:
-    """
-    Bring all that the log holds into the database, and begin the log anew.
-
-    The kernel forgets what a failed sync did not write, and says so once: no later sync of the same log makes it whole, so that commits
-    behind the gap would be lost with the power.
-    """
-    (busy, *_) = company.writer.execute("pragma wal_checkpoint(truncate)").fetchone()
-    if busy:
+    if not database.renew(company.writer):
         raise StorageBusy(f"{company.path}: others read while the log of a failed disk is to be replaced; nothing was written, try again")
     company.is_log_in_doubt = False

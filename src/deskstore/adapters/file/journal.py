@@ -90,7 +90,9 @@ def checkpoint(company: OpenCompany) -> None:
         try:
             connection.execute("pragma wal_checkpoint(passive)")
         except sqlite3.Error:
-            company.is_log_in_doubt = True
+            with company.turn:
+                company.is_log_in_doubt = True
+                company.is_log_in_doubt = not database.renew(connection)
             raise
 
 
