@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import Attribute, field, fields, frozen
 
@@ -95,8 +95,7 @@ def _setting(variable: str, read: Callable[[str], object], *, is_secret: bool = 
 # -- settings --------------------------------------------------------------------------------------------------------------------------------
 
 
-@frozen(kw_only=True)
-class Layer:
+class Layer(NamedTuple):
     """Values by their variables, and what to call them when somebody asks where a value came from."""
 
     name: str  #: "environment", or "option"

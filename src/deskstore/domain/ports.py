@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from attrs import frozen
 
-from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
@@ -25,11 +24,12 @@ from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
 
 if TYPE_CHECKING:
+    from deskstore.domain.changes import Changes, Committed
     from deskstore.domain.findings import Check, Finding, Mended, Offer
 
 R_co = TypeVar("R_co", covariant=True)
 
-BeforeCommit = Callable[[Changes], Awaitable[None]]
+BeforeCommit = Callable[["Changes"], Awaitable[None]]
 """Called with a unit's changes after its guards hold and while its locks are held; what it raises ends the unit unsaved."""
 
 

@@ -7,12 +7,11 @@ import logging
 from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from attrs import evolve
 
 from deskstore.domain import identifiers, summaries
-from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, SaveCheckpoint, SaveProcessing, SaveRecord
 from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, UncommittedChanges, UnitOfWorkMisuse
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_limit, checked_offset
@@ -21,6 +20,9 @@ from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats,
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket, clean
 from deskstore.domain.summaries import StaleSummary, Summary
+
+if TYPE_CHECKING:
+    from deskstore.domain.changes import Changes, Committed, SaveProcessing
 
 logger: Final = logging.getLogger("deskstore")
 MOST_CHANGES: Final = 10_000  #: in one unit
@@ -58,6 +60,8 @@ class BufferedUnit:
         with self.alone("commit"):
             changes = self._pending.changes()
             if not changes:
+                from deskstore.domain.changes import Committed
+
                 self._outcome = UnitOutcome.COMMITTED
                 return Committed(versions={})
             self._outcome = UnitOutcome.UNKNOWN
@@ -154,6 +158,8 @@ class _Pending:
 
     def changes(self) -> Changes:
         """All changes, every part in key order."""
+        from deskstore.domain.changes import AddSummary, Changes, DeleteRecord, SaveCheckpoint, SaveRecord  # not for reading
+
         return Changes(
             records=tuple(SaveRecord(record) for _, record in sorted(self.records.items())),
             deletes=tuple(DeleteRecord(key, version) for key, version in sorted(self.deleted.items())),
@@ -374,6 +380,8 @@ class BufferedProgress:
 
     def save(self, processing: Processing, *, token: str | None = None) -> Processing:
         """Keep it at the commit, guarded by the token, or by the version and the absence of a live claim."""
+        from deskstore.domain.changes import SaveProcessing  # not for reading
+
         with self._unit.alone("progress.save") as pending:
             key = checked_key(processing.key)
             if key.kind != TICKET:

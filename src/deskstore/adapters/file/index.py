@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 
 from deskstore.adapters.file import statements
 from deskstore.adapters.file.database import Nonsense
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from deskstore.domain.commits import Standing
 
 
-@frozen(kw_only=True)
-class Row:
+class Row(NamedTuple):
     """What the index knows of one record."""
 
     key: Key

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from attrs import frozen
+from typing import NamedTuple
 
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.company import OpenCompany, checksum, distrust
@@ -20,8 +19,7 @@ class Overtaken(Exception):
     """A writer replaced a file that a reader's snapshot tells of, and the journal no longer holds it: the reader begins again."""
 
 
-@frozen
-class Want:
+class Want(NamedTuple):
     """A file that a reader wants: a record's, or with a number that of its summary."""
 
     key: Key

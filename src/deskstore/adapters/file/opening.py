@@ -7,9 +7,10 @@ import sqlite3
 import uuid
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
-from attrs import asdict, frozen
+from attrs import asdict
 
 from deskstore.adapters.file import database, erasing, layout, names, recovery
 from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
@@ -101,8 +102,7 @@ def _made_and_open(place: Place, path: Path, company_id: str) -> OpenCompany:
         raise
 
 
-@frozen(kw_only=True)
-class CompanyFile:
+class CompanyFile(NamedTuple):
     """What a company's directory says of itself, beside the database."""
 
     company_id: str

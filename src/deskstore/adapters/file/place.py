@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-
-from attrs import frozen
+from typing import NamedTuple
 
 from deskstore.adapters.file import names
 
 
-@frozen(kw_only=True)
-class Place:
+class Place(NamedTuple):
     """The directory of all companies, and the terms on which one storage works there."""
 
     base: Path

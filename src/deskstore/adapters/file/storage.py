@@ -22,7 +22,6 @@ from deskstore.adapters.file.loading import Overtaken
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
 from deskstore.domain import identifiers, times
-from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import StorageUnavailable
 from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import Processing
@@ -31,6 +30,7 @@ from deskstore.domain.unit import BufferedUnit
 if TYPE_CHECKING:
     from deskstore.adapters.file.inspection import FileInspection
     from deskstore.adapters.file.replica import FileReplica
+    from deskstore.domain.changes import Changes, Committed
 
 V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
