@@ -200,15 +200,21 @@ def environment(base: str) -> Path:
 def build(folder: Path, base: str, wanted: Mapping[str, str]) -> None:
     """Do what the stamps do not vouch for; each stamp is written last, so that a build cut short is done again."""
     found = stamps(folder)
-    if found.get("packages") != wanted["packages"]:
+    if found == wanted:
+        return
+    if found.get("packages") != wanted["packages"] or not can_install(folder):
         say(f"setting up {folder.name} (once, and again whenever requirements.lock changes)")
         shutil.rmtree(folder, ignore_errors=True)
         make_environment(folder, base)
         install(folder, "--require-hashes", "-r", str(LOCK))
         stamp(folder, {"packages": wanted["packages"]})
-    if found != wanted:
-        install(folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-        stamp(folder, wanted)
+    install(folder, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    stamp(folder, wanted)
+
+
+def can_install(folder: Path) -> bool:
+    """Whether anything can be put into an environment: one that uv made has no pip of its own, and uv may be gone."""
+    return shutil.which("uv") is not None or any(folder.glob("lib/python*/site-packages/pip"))
 
 
 def make_environment(folder: Path, base: str) -> None:

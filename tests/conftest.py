@@ -1,10 +1,12 @@
 """How every test runs: without our environment variables, and with a seed that can be given again."""
 
+import logging
 import os
 import random
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,16 @@ def pytest_report_header(config: pytest.Config) -> str:
 def seed(pytestconfig: pytest.Config) -> int:
     """The seed of this run, for tests that draw at random without Hypothesis."""
     return int(pytestconfig.option.hypothesis_seed)
+
+
+@pytest.fixture(autouse=True)
+def logger_as_it_was() -> Iterator[None]:
+    """A command line sets up the logger of its process; here many tests share one process."""
+    logger = logging.getLogger("deskstore")
+    handlers, level, propagates = [*logger.handlers], logger.level, logger.propagate
+    yield
+    logger.handlers, logger.propagate = handlers, propagates
+    logger.setLevel(level)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:

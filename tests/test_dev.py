@@ -100,6 +100,17 @@ def test_a_new_lint_rule_is_no_reason_to_install_and_a_new_script_is(checkout: P
     assert built(checkout) == [*after_the_rule, "project"]
 
 
+def test_an_environment_is_usable_only_while_something_can_install_into_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = checkout / ".venv"
+    pip = environment / "lib" / "python3.11" / "site-packages" / "pip"
+    monkeypatch.setenv("PATH", str(checkout / "nothing"))
+
+    made_by_uv = dev.can_install(environment)
+    pip.mkdir(parents=True)
+
+    assert (made_by_uv, dev.can_install(environment)) == (False, True)
+
+
 @pytest.mark.parametrize(("step", "before"), [("venv", ["venv"]), ("packages", ["venv", "packages"])])
 def test_a_build_that_was_killed_is_done_again(step: str, before: list[str], checkout: Path) -> None:
     killed = run(checkout, "test", variables={**with_uv(checkout), "KILLED_AT": step})

@@ -134,6 +134,5 @@ CASES: Final = [
             '        company.index.set_meta("applied", rows[-1][2])',
             '        time.sleep(random.random() / 100)\n        company.index.set_meta("applied", rows[-1][2])',
         ),
-        is_quick=True,
     ),
 ]
