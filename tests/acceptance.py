@@ -84,7 +84,8 @@ def _case(number: int, told: dict[str, Any]) -> Case:  # Any: TOML
 def _test(text: str) -> Held:
     place, _, name = text.partition("::")
     folder, _, rest = place.partition("/")
-    return Held(path=f"{CONTRACT}/{rest}" if folder == "contract" else f"tests/{place}", name=name)
+    is_promise = folder == "contract" and (ROOT / CONTRACT / rest).is_file()
+    return Held(path=f"{CONTRACT}/{rest}" if is_promise else f"tests/{place}", name=name)
 
 
 @cache
