@@ -1,42 +1,37 @@
-"""A company as two stores see it: its state, the separately versioned things in it, and copies of them."""
+"""Copies of what a company holds, as one store hands them to another, and digests to compare the two by."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple
 
 from attrs import asdict, frozen
 
 from deskstore.domain import times
-from deskstore.domain.identifiers import Key
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Record, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.things import PARTS, CompanyState, Debt, MirrorStatus, Part, Thing
 
-Part = Literal["ticket", "article", "processing", "summary", "checkpoint"]
-PARTS: Final[tuple[Part, ...]] = ("ticket", "article", "processing", "summary", "checkpoint")  #: in the order they are copied
+__all__ = [
+    "PARTS",
+    "CompanyState",
+    "Copy",
+    "Debt",
+    "MirrorStatus",
+    "Part",
+    "Thing",
+    "ThingDigest",
+    "Value",
+    "copy_of",
+    "digest_of",
+    "newer",
+    "thing_of",
+]
 
 Value = Ticket | Article | Processing | Summary | Checkpoint
-
-
-class Thing(NamedTuple):
-    """The name of one separately versioned thing of a company."""
-
-    part: Part
-    kind: str  #: of the record it belongs to; empty for a checkpoint
-    platform: str
-    id: str  #: of the record, or the checkpoint's stream
-    locale: str = ""
-    number: int = 0  #: of a summary
-
-    @property
-    def key(self) -> Key:
-        """The key of the record it belongs to; of no meaning for a checkpoint."""
-        return Key("article" if self.kind == "article" else "ticket", self.platform, self.id, self.locale)
 
 
 @frozen
@@ -46,38 +41,6 @@ class Copy:
     thing: Thing
     version: int
     value: Value | None
-
-
-@frozen
-class Debt:
-    """A thing the mirror has yet to be told of, at the version it had when it was recorded."""
-
-    thing: Thing
-    version: int
-
-
-class MirrorStatus(StrEnum):
-    """What the other store of a company is worth."""
-
-    NONE = "none"
-    FILLING = "filling"
-    VERIFIED = "verified"
-
-
-@frozen(kw_only=True)
-class CompanyState:
-    """Where a company lives; kept in both stores, and the highest epoch is right."""
-
-    primary: str  #: the id of the store that takes the writes
-    mirror: str | None = None  #: the id of the store that follows it
-    mirror_status: MirrorStatus = MirrorStatus.NONE
-    epoch: int = 1  #: grows with each change of the primary
-    swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
-    erased: bool = False
-
-    def owes_from(self, store_id: str) -> bool:
-        """Whether each commit of this store must record what it changed, for the mirror to be told."""
-        return self.mirror is not None and self.primary == store_id
 
 
 @frozen(kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from attrs import evolve
 
-from deskstore.domain import identifiers, summaries
+from deskstore.domain import identifiers
 from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, UncommittedChanges, UnitOfWorkMisuse
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_limit, checked_offset
@@ -19,10 +19,10 @@ from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordR
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket, clean
-from deskstore.domain.summaries import StaleSummary, Summary
 
 if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed, SaveProcessing
+    from deskstore.domain.summaries import StaleSummary, Summary
 
 logger: Final = logging.getLogger("deskstore")
 MOST_CHANGES: Final = 10_000  #: in one unit
@@ -293,6 +293,8 @@ class BufferedSummaries:
 
     async def current(self, key: Key) -> Summary | None:
         """The record's current summary as this unit would leave it, or None."""
+        from deskstore.domain import summaries  # who reads no summary starts without it
+
         return summaries.current(await self.history(key))
 
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
@@ -301,6 +303,8 @@ class BufferedSummaries:
             wanted = [checked_key(key) for key in keys if key not in pending.deleted]
             found = dict(await self._reads.current_many(wanted))
             for key in set(wanted) & pending.summaries.keys():
+                from deskstore.domain import summaries  # who reads no summary starts without it
+
                 found[key] = summaries.current(await self._history(key, pending)) or found[key]
             return found
 
@@ -331,6 +335,8 @@ class BufferedSummaries:
 
     def add(self, summary: Summary) -> None:
         """Keep one more summary at the commit, which numbers it."""
+        from deskstore.domain import summaries  # who reads no summary starts without it
+
         with self._unit.alone("summary.add") as pending:
             key = checked_key(summaries.checked(summary).key)
             pending.not_deleted(key)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.processing import Processing
 from deskstore.domain.records import Ticket
-from deskstore.domain.summaries import Summary
 from deskstore.formats import json
+
+if TYPE_CHECKING:
+    from deskstore.domain.summaries import Summary
 
 RESERVED: Final = "_deskstore"  #: the one key of a returned dict that is not the payload's own
 SHADOWED: Final = "payload_value"  #: under it, what the payload itself holds under the reserved key

@@ -16,7 +16,6 @@ from deskstore.adapters.file import statements
 from deskstore.adapters.file.database import Nonsense
 from deskstore.domain import times
 from deskstore.domain.identifiers import TICKET, Key, Kind
-from deskstore.domain.mirror import CompanyState, Debt, MirrorStatus, Thing
 from deskstore.domain.paging import Filter, Position
 from deskstore.domain.processing import (
     COMPLETED,
@@ -32,10 +31,11 @@ from deskstore.domain.processing import (
 )
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, SourceVersion, Ticket
-from deskstore.domain.summaries import Summary
+from deskstore.domain.things import CompanyState, Debt, MirrorStatus, Thing
 
 if TYPE_CHECKING:
     from deskstore.domain.commits import Standing
+    from deskstore.domain.summaries import Summary
 
 
 class Row(NamedTuple):

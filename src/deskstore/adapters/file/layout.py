@@ -6,7 +6,7 @@ from typing import Final
 
 from deskstore.adapters.file import names
 from deskstore.domain.identifiers import TICKET, Key
-from deskstore.domain.mirror import Thing
+from deskstore.domain.things import Thing
 
 LAYOUT: Final = 1  #: the version of the layout that this release reads and writes
 OWN: Final = ".deskstore"  #: what belongs to deskstore alone

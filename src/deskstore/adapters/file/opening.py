@@ -18,7 +18,7 @@ from deskstore.adapters.file.index import Index, state_from
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
 from deskstore.domain.errors import ConfigurationError, StorageBusy, StorageUnavailable
-from deskstore.domain.mirror import CompanyState
+from deskstore.domain.things import CompanyState
 
 
 class _Erased(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
@@ -16,7 +16,9 @@ from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
-from deskstore.domain.summaries import StaleSummary, Summary
+
+if TYPE_CHECKING:
+    from deskstore.domain.summaries import StaleSummary, Summary
 
 R = TypeVar("R", bound=Ticket | Article)
 V = TypeVar("V")
@@ -163,6 +165,8 @@ class FileSummaries:
 
     @staticmethod
     def _stale_batch(platform: str | None, after: Key | None) -> Callable[[OpenCompany, Index], list[StaleSummary]]:
+        from deskstore.domain.summaries import StaleSummary  # who reads no summary starts without it
+
         def look(company: OpenCompany, index: Index) -> list[StaleSummary]:
             rows = {key: (number, digest) for key, number, digest in index.stale(platform, after=after, limit=BATCH)}
             summaries = load_summaries(company, index, [(key, number) for key, (number, _) in rows.items()])

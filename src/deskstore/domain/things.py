@@ -1,0 +1,61 @@
+"""A company as two stores see it: where it lives, and the names of the separately versioned things in it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from attrs import frozen
+
+from deskstore.domain.identifiers import Key
+
+Part = Literal["ticket", "article", "processing", "summary", "checkpoint"]
+PARTS: Final[tuple[Part, ...]] = ("ticket", "article", "processing", "summary", "checkpoint")  #: in the order they are copied
+
+
+class Thing(NamedTuple):
+    """The name of one separately versioned thing of a company."""
+
+    part: Part
+    kind: str  #: of the record it belongs to; empty for a checkpoint
+    platform: str
+    id: str  #: of the record, or the checkpoint's stream
+    locale: str = ""
+    number: int = 0  #: of a summary
+
+    @property
+    def key(self) -> Key:
+        """The key of the record it belongs to; of no meaning for a checkpoint."""
+        return Key("article" if self.kind == "article" else "ticket", self.platform, self.id, self.locale)
+
+
+@frozen
+class Debt:
+    """A thing the mirror has yet to be told of, at the version it had when it was recorded."""
+
+    thing: Thing
+    version: int
+
+
+class MirrorStatus(StrEnum):
+    """What the other store of a company is worth."""
+
+    NONE = "none"
+    FILLING = "filling"
+    VERIFIED = "verified"
+
+
+@frozen(kw_only=True)
+class CompanyState:
+    """Where a company lives; kept in both stores, and the highest epoch is right."""
+
+    primary: str  #: the id of the store that takes the writes
+    mirror: str | None = None  #: the id of the store that follows it
+    mirror_status: MirrorStatus = MirrorStatus.NONE
+    epoch: int = 1  #: grows with each change of the primary
+    swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
+    erased: bool = False
+
+    def owes_from(self, store_id: str) -> bool:
+        """Whether each commit of this store must record what it changed, for the mirror to be told."""
+        return self.mirror is not None and self.primary == store_id
