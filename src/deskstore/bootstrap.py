@@ -194,13 +194,11 @@ async def open_storage(settings: Settings | None = None) -> AsyncGenerator[Stora
 
 
 def _chosen(settings: Settings) -> Storage:
-    if settings.storage_type is StorageType.FILE:
-        return _file_storage(settings)  # it has no parts to put together, and a container would be a tenth of its start
-
     from dependency_injector import providers
 
     storage: providers.Selector[Storage] = providers.Selector(
         lambda: settings.storage_type.value,
+        file=providers.Singleton(_file_storage, settings),
         hybrid=providers.Singleton(_not_in_this_release, settings),
         postgresql=providers.Singleton(_not_in_this_release, settings),
     )
