@@ -66,11 +66,13 @@ class BufferedUnit:
                 return Committed(versions={})
             self._outcome = UnitOutcome.UNKNOWN
             applying = asyncio.ensure_future(self._backend.apply(changes))
-            applying.add_done_callback(self._note_outcome)
-            return await _deliver(applying)
+            try:
+                return await _deliver(applying)
+            finally:
+                self._note_outcome(applying)
 
     def _note_outcome(self, applying: asyncio.Future[Committed]) -> None:
-        error = applying.exception()
+        error = applying.exception() if applying.done() else CommitOutcomeUnknown("nobody waited for the end")
         if error is None:
             self._outcome = UnitOutcome.COMMITTED
         elif not isinstance(error, CommitOutcomeUnknown):
