@@ -72,7 +72,9 @@ class BufferedUnit:
                 self._note_outcome(applying)
 
     def _note_outcome(self, applying: asyncio.Future[Committed]) -> None:
-        error = applying.exception() if applying.done() else CommitOutcomeUnknown("nobody waited for the end")
+        if not applying.done():
+            return  # the loop ended under it
+        error = applying.exception()
         if error is None:
             self._outcome = UnitOutcome.COMMITTED
         elif not isinstance(error, CommitOutcomeUnknown):
