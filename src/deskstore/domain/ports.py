@@ -18,13 +18,13 @@ from attrs import frozen
 from deskstore.domain.identifiers import Key
 from deskstore.domain.paging import EVERYTHING, Filter, Page
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
-from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 
 if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed
     from deskstore.domain.findings import Check, Finding, Mended, Offer
     from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+    from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
 
 R_co = TypeVar("R_co", covariant=True)

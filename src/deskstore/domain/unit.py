@@ -17,11 +17,11 @@ from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, chec
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_limit, checked_offset
 from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
-from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket, clean
 
 if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed, SaveProcessing
+    from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
 
 logger: Final = logging.getLogger("deskstore")

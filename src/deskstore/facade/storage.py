@@ -19,7 +19,7 @@ from deskstore.domain.records import Article, Incoming, Ticket
 from deskstore.facade import dicts
 from deskstore.facade.opening import StoragePerLoop
 from deskstore.facade.turns import Turns
-from deskstore.services import companies, processing
+from deskstore.services import companies
 
 
 class DictStorage:
@@ -100,6 +100,8 @@ class DictStorage:
             ClaimLost: A worker holds the ticket: only its claim may change the status.
             InvalidRecord: There is no such status.
         """
+        from deskstore.services import processing  # like what saves, loaded when it is asked for
+
         company, key = identifiers.company_id(company_id), ticket_key(platform, record_id(ticket_id, "ticket_id"))
         storage = await self._storages.storage()
         async with self._turns.of(company, key):
@@ -154,6 +156,8 @@ class DictStorage:
 
     async def get_processing_progress(self, company_id: str, platform: str) -> Parsed:
         """How many tickets of a platform there are, how many are processed (completed), failed, pending, in work, and in per cent."""
+        from deskstore.services import processing  # like what saves, loaded when it is asked for
+
         progress = await processing.get_processing_progress(await self._storages.storage(), company_id, platform)
         return {
             "total_tickets": progress.total,

@@ -10,12 +10,12 @@ from deskstore.domain.errors import ArticleNotFound
 from deskstore.domain.identifiers import article_key
 from deskstore.domain.paging import Filter, Page
 from deskstore.domain.ports import Storage
-from deskstore.domain.receiving import Received
 from deskstore.domain.records import Article
 from deskstore.formats.options import Options
 from deskstore.services.attempts import until_saved
 
 if TYPE_CHECKING:
+    from deskstore.domain.receiving import Received
     from deskstore.services.receiving import Payload
 
 AS_GIVEN: Final = Options()

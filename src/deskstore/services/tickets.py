@@ -11,12 +11,12 @@ from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.paging import Filter, Page
 from deskstore.domain.ports import Storage
 from deskstore.domain.processing import ProcessingStatus
-from deskstore.domain.receiving import Received
 from deskstore.domain.records import Ticket
 from deskstore.formats.options import Options
 from deskstore.services.attempts import until_saved
 
 if TYPE_CHECKING:
+    from deskstore.domain.receiving import Received
     from deskstore.services.receiving import Payload
 
 AS_GIVEN: Final = Options()

@@ -29,12 +29,11 @@ from deskstore.domain.processing import (
     Progress,
     Stats,
 )
-from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, SourceVersion, Ticket
 from deskstore.domain.things import CompanyState, Debt, MirrorStatus, Thing
 
 if TYPE_CHECKING:
-    from deskstore.domain.commits import Standing
+    from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import Summary
 
 
@@ -102,31 +101,30 @@ class Index:
             key=key, version=version, text_digest=text_digest, crc=crc, settled=settled, processing=_processing(key, tuple(processing))
         )
 
-    def standing(self, key: Key, row: Row | None) -> Standing:
-        """What a commit decides by."""
-        from deskstore.domain.commits import Standing  # a process that only reads starts without it
-
-        if row is None:
-            return Standing()
+    def last_summary(self, key: Key) -> int:
+        """The highest number of a record's summaries, 0 when there is none."""
         (last,) = self._sql(
             "select coalesce(max(number), 0) from summary where kind = ? and platform = ? and id = ? and locale = ?", key
         ).fetchone()
-        return Standing(version=row.version, text_digest=row.text_digest, processing=row.processing, last_summary=last)
+        return int(last)
 
-    def head(self, key: Key) -> Head | None:
-        """A record without its payload, or None."""
-        found = self._sql(statements.HEAD, key).fetchone()
-        if found is None:
-            return None
-        sha256, text_digest, source, version, *processing = found
-        return Head(
-            key=key,
-            sha256=sha256,
-            text_digest=text_digest,
-            source_version=_source(source),
-            version=version,
-            processing=_processing(key, tuple(processing)),
-        )
+    def heads(self, keys: Iterable[Key]) -> dict[Key, Head]:
+        """Those records among the keys that exist, without their payloads."""
+        from deskstore.domain.receiving import Head  # only saves ask for it
+
+        found = ((key, self._sql(statements.HEAD, key).fetchone()) for key in keys)
+        return {
+            key: Head(
+                key=key,
+                sha256=row[0],
+                text_digest=row[1],
+                source_version=_source(row[2]),
+                version=row[3],
+                processing=_processing(key, tuple(row[4:])),
+            )
+            for key, row in found
+            if row is not None
+        }
 
     def record_crc(self, key: Key) -> int | None:
         """The CRC-32 of a record's file, or None when there is no such record."""

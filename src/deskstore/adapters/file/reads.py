@@ -14,10 +14,10 @@ from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
-from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 
 if TYPE_CHECKING:
+    from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
 
 R = TypeVar("R", bound=Ticket | Article)
@@ -47,11 +47,7 @@ class _FileRecords(Generic[R]):
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         """Digests, versions and processing of the records that exist among these keys."""
-
-        def look(_: OpenCompany, index: Index) -> dict[Key, Head]:
-            return {key: head for key in keys if (head := index.head(key))}
-
-        return await self._reader.read(look) or {}
+        return await self._reader.read(lambda _, index: index.heads(keys)) or {}
 
     async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
         """Records that pass the filter, newest first."""

@@ -11,11 +11,11 @@ from attrs import Factory, define, evolve
 from deskstore.adapters.file import envelope, journal, layout
 from deskstore.adapters.file.company import OpenCompany, checksum
 from deskstore.adapters.file.envelope import Settled
-from deskstore.adapters.file.index import Row
+from deskstore.adapters.file.index import Index, Row
 from deskstore.adapters.file.opening import CompanyFile, write_company_file
 from deskstore.domain import claims, times
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.commits import decide
+from deskstore.domain.commits import NOTHING, Standing, decide
 from deskstore.domain.errors import CompanyErased, CompanyMoved
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, newer
@@ -31,7 +31,7 @@ def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
     state = _writable(company)
     index = company.index
     rows = {key: index.row(key) for key in changes.keys}
-    standing = {key: index.standing(key, row) for key, row in rows.items()}
+    standing = {key: _standing(index, key, row) for key, row in rows.items()}
     named = ((change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints)
     known = {name: found.version for name in named if (found := index.checkpoint(*name))}
     decision = decide(changes, standing, checkpoints=known, floor=index.number("floor"), now=now)
@@ -82,6 +82,14 @@ def set_state(company: OpenCompany, state: CompanyState) -> None:
     write_company_file(company.tree, CompanyFile(company_id=company.company_id, store_id=company.store_id, state=state))
     company.index.register()
     company.index.set_state(state)
+
+
+def _standing(index: Index, key: Key, row: Row | None) -> Standing:
+    """What a commit decides by."""
+    if row is None:
+        return NOTHING
+    last = index.last_summary(key)
+    return Standing(version=row.version, text_digest=row.text_digest, processing=row.processing, last_summary=last)
 
 
 def _writable(company: OpenCompany) -> CompanyState:
