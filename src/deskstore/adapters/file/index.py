@@ -101,12 +101,14 @@ class Index:
             key=key, version=version, text_digest=text_digest, crc=crc, settled=settled, processing=_processing(key, tuple(processing))
         )
 
-    def last_summary(self, key: Key) -> int:
-        """The highest number of a record's summaries, 0 when there is none."""
-        (last,) = self._sql(
-            "select coalesce(max(number), 0) from summary where kind = ? and platform = ? and id = ? and locale = ?", key
+    def last_summary(self, key: Key) -> tuple[int, int]:
+        """The highest number and the highest version of a record's summaries, 0 and 0 when there are none."""
+        found: tuple[int, int] = self._sql(
+            "select coalesce(max(number), 0), coalesce(max(version), 0) from summary "
+            "where kind = ? and platform = ? and id = ? and locale = ?",
+            key,
         ).fetchone()
-        return int(last)
+        return found
 
     def heads(self, keys: Iterable[Key]) -> dict[Key, Head]:
         """Those records among the keys that exist, without their payloads."""

@@ -88,8 +88,8 @@ def _standing(index: Index, key: Key, row: Row | None) -> Standing:
     """What a commit decides by."""
     if row is None:
         return NOTHING
-    last = index.last_summary(key)
-    return Standing(version=row.version, text_digest=row.text_digest, processing=row.processing, last_summary=last)
+    last, version = index.last_summary(key)
+    return Standing(version=row.version, text_digest=row.text_digest, processing=row.processing, last_summary=last, summary_version=version)
 
 
 def _writable(company: OpenCompany) -> CompanyState:
