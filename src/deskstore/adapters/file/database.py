@@ -83,18 +83,24 @@ def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Co
     connection = sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    try:
+    with kept_only_if_sound(connection):
         (journal,) = connection.execute("pragma journal_mode=wal").fetchone()
-    except sqlite3.Error:
+        if journal != "wal":
+            raise StorageUnavailable(f"{path}: SQLite cannot keep a write-ahead log here: put DATA_PATH on a disk of this machine")
+        connection.execute("pragma wal_autocheckpoint=4000")
+        connection.execute("pragma journal_size_limit=67108864")
+        connection.execute("pragma trusted_schema=off")
+    return connection
+
+
+@contextmanager
+def kept_only_if_sound(connection: sqlite3.Connection) -> Generator[None, None, None]:
+    """Close the connection if anything goes wrong in the block."""
+    try:
+        yield
+    except BaseException:
         connection.close()
         raise
-    if journal != "wal":
-        connection.close()
-        raise StorageUnavailable(f"{path}: SQLite cannot keep a write-ahead log here: put DATA_PATH on a disk of this machine")
-    connection.execute("pragma wal_autocheckpoint=4000")
-    connection.execute("pragma journal_size_limit=67108864")
-    connection.execute("pragma trusted_schema=off")
-    return connection
 
 
 class Nonsense(sqlite3.DatabaseError):

@@ -223,8 +223,9 @@ def _connect(place: Place, tree: Tree, company_id: str, said: CompanyFile | None
         raise StrangerInTree(layout.DATABASE, "is a symbolic link")
     try:
         connection = database.connect(path, busy_s=place.busy_s, must_exist=True)
-        if _has_schema(connection):
-            return connection
+        with database.kept_only_if_sound(connection):
+            if _has_schema(connection):
+                return connection
         connection.close()
     except sqlite3.DatabaseError as error:
         if not database.is_missing(error):
@@ -248,7 +249,7 @@ def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: Co
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         os.chmod(path, 0o600)
     connection = database.connect(path, busy_s=place.busy_s)
-    with database.transaction(connection, durable=True):
+    with database.kept_only_if_sound(connection), database.transaction(connection, durable=True):
         if _has_schema(connection):
             return connection
         for statement in _statements(database.SCHEMA):
