@@ -127,12 +127,13 @@ CASES: Final = [
         Edit(
             "journal",
             "        _replace(company, {",
-            "        time.sleep(random.random() / 100)\n        _replace(company, {",
+            "        time.sleep(random.random() / 25)\n        _replace(company, {",
         ),
         Edit(
             "journal",
             '        company.index.set_meta("applied", rows[-1][2])',
-            '        time.sleep(random.random() / 100)\n        company.index.set_meta("applied", rows[-1][2])',
+            '        time.sleep(random.random() / 25)\n        company.index.set_meta("applied", rows[-1][2])',
         ),
+        is_quick=True,
     ),
 ]

@@ -19,7 +19,7 @@ from tests.file.faults import StopAtRefusal, synced_again
 from tests.file.workload import HOT, PLATFORM, Adapter, Plan, Verdict, Work, save
 
 PLAN: Final = Plan(units=4, companies=("acme",))
-_RACES: Final = 6  #: each finds the mutant in three of four runs
+_RACES: Final = 24  #: each finds the mutant in three of four runs
 _MOST: Final = 150  #: states that are judged before a mutant counts as not found
 
 

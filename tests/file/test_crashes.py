@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from tests.crash import SPACE_TAKING, SYNCING, Fail, Kind, Mode, fail_sweep, kill_sweep, materialise, nested_sweep, power_sweep, trace
+from tests.crash.powercut import State
 from tests.file.cancelling import cancel_units, open_things
 from tests.file.faults import StopAtRefusal, TwoTakeTurns, after_a_failed_sync, synced_again, syncs
 from tests.file.workload import Plan, Recovery, Verdict, Work
@@ -17,6 +18,7 @@ PLAN = Plan(units=4, companies=("acme",))
 WORK = Work(plan=PLAN)
 JUDGE = Verdict(plan=PLAN)
 QUICK = Verdict(plan=PLAN, files_alone=False)
+TRIES = 5
 
 
 def test_a_kill_at_any_file_operation_leaves_whole_units() -> None:
@@ -55,11 +57,14 @@ def test_a_disk_that_stays_broken_breaks_no_unit(error: int, kinds: frozenset[Ki
     assert report.ok, report
 
 
-@pytest.mark.parametrize("at", [16, 17, 25, -6, -4])  # the last few differ from run to run: threads take turns
+@pytest.mark.parametrize("at", [16, 17, 25, -2, -1])
 def test_what_a_failed_sync_lost_takes_no_later_unit_along(at: int, tmp_path: Path, seed: int) -> None:
-    number_of_sync = at if at > 0 else syncs(WORK) + at
-
-    found = list(after_a_failed_sync(WORK, errno.EIO, at=number_of_sync, mode="ordered", every=29, seed=seed))
+    found: list[State] = []
+    for _ in range(TRIES):  # threads take turns, so that one run may make a sync less than another, and end before the last
+        number_of_sync = at if at > 0 else syncs(WORK) + at
+        found = list(after_a_failed_sync(WORK, errno.EIO, at=number_of_sync, mode="ordered", every=29, seed=seed))
+        if found:
+            break
 
     for number, state in enumerate(found):
         folder = tmp_path / str(number)
