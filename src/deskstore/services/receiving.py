@@ -126,9 +126,8 @@ def plan(
     refused: set[int] = set()
     for place, one in enumerate(batch):
         stands = saves.get(one.key) or heads.get(one.key)
-        is_repeated = was_met is not None and stands is not None and (one.key in seen or was_met(one.key))
-        outcome = judge(one, stands, force=force and not is_repeated)
-        if is_repeated and outcome is UPDATED and not _is_newer(one, stands):
+        outcome = judge(one, stands, force=force)
+        if outcome is UPDATED and was_met is not None and not _is_newer(one, stands) and (one.key in seen or was_met(one.key)):
             refused.add(place)
         elif outcome in (CREATED, UPDATED):
             saves[one.key] = _record(one, heads.get(one.key), now)

@@ -11,10 +11,11 @@ import io
 import sys
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
-from attrs import define
+from attrs import Factory, define
 
 from deskstore.domain.errors import InvalidRecord
 from deskstore.formats.streams.places import Compression
@@ -47,6 +48,8 @@ class Source:
     _counted: _Counted
     _plain: io.BufferedIOBase
     _given: int = 0
+    # one thread of its own: the loop's many would come up one by one in a long run, each with a heap that stays
+    _thread: ThreadPoolExecutor = Factory(lambda: ThreadPoolExecutor(1, "deskstore-source"))
 
     @property
     def taken_bytes(self) -> int:
@@ -64,7 +67,7 @@ class Source:
         from aiofiles.threadpool import wrap
 
         try:
-            chunk = bytes(await wrap(self._plain).read(CHUNK))
+            chunk = bytes(await wrap(self._plain, executor=self._thread).read(CHUNK))
         except _Damaged as error:
             said = f"{self.name} is damaged {self.compression} data after {self._given:,} unpacked bytes ({error})"
             raise InvalidRecord(f"{said}: fetch it again; what came before was read") from error
@@ -75,6 +78,7 @@ class Source:
 
     def close(self) -> None:
         """Let go of the file; standard input stays open."""
+        self._thread.shutdown(wait=False)
         self._plain.close()
         self._counted.close()
 

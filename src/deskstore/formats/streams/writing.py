@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, cast
@@ -30,6 +31,7 @@ class LineWriter:
     """Takes payloads and writes them as lines."""
 
     _to: IO[bytes]
+    _thread: ThreadPoolExecutor  #: where the writing is done
     _waiting: list[bytes] = Factory(list[bytes])
     _size: int = 0
     count: int = 0  #: lines so far
@@ -50,7 +52,7 @@ class LineWriter:
         block = b"".join(self._waiting)
         self._waiting.clear()
         self._size = 0
-        await asyncio.to_thread(self._write, block)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, block)
 
     def _write(self, block: bytes) -> None:
         self._to.write(block)
@@ -70,14 +72,18 @@ async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
     """
     import asyncio
 
-    target = await asyncio.to_thread(_File, to) if isinstance(to, Path) else _Stream(to)
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "deskstore-lines")
     try:
-        writer = LineWriter(target.packed)
-        yield writer
-        await writer.flush()
-        await asyncio.to_thread(target.finish)
+        target = await loop.run_in_executor(thread, _File, to) if isinstance(to, Path) else _Stream(to)
+        try:
+            writer = LineWriter(target.packed, thread)
+            yield writer
+            await writer.flush()
+            await loop.run_in_executor(thread, target.finish)
+        finally:
+            await loop.run_in_executor(thread, target.clean_up)  # behind a write that was cancelled and still goes on
     finally:
-        await asyncio.to_thread(target.clean_up)
+        thread.shutdown(wait=False)
 
 
 class _Stream:
