@@ -12,9 +12,9 @@ from deskstore.domain.processing import Processing
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.wrapping import WrappedStorage
 from deskstore.facade import DictStorage
 from deskstore.services.tickets import save_tickets
-from deskstore.testing.wrapping import WrappedStorage
 from tests.payloads import freshdesk
 
 ACME = "acme"

@@ -24,6 +24,7 @@ from deskstore.domain.ports import Backend, BeforeCommit, Storage
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Processing
 from deskstore.domain.records import Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.wrapping import WrappedStorage
 from deskstore.formats.naive import APPENDED, PROCESSED_DATA, ProcessedData, as_written, stamp
 from deskstore.services import adopting
 from deskstore.services.adopting import AdoptReport, adopt
@@ -34,7 +35,6 @@ from deskstore.services.processing import claim_tickets, find_processing, get_pr
 from deskstore.services.summaries import stale_summaries, summary_history
 from deskstore.services.tickets import find_ticket, get_ticket, list_tickets, save_ticket
 from deskstore.testing.faults import FaultyStorage, unavailable
-from deskstore.testing.wrapping import WrappedStorage
 from tests.payloads import as_bytes, freshdesk
 from tests.services.conftest import Clock
 from tests.services.first_version import Dict, FirstVersion, digest

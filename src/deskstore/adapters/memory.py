@@ -15,7 +15,7 @@ from deskstore.domain import claims, identifiers, paging, summaries, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import Standing, decide
 from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageUnavailable
-from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.ports import BeforeCommit, Health
@@ -304,19 +304,9 @@ class _MemoryRecords(Generic[R]):
 class MemoryTickets(_MemoryRecords[Ticket]):
     """The tickets of one company in memory."""
 
-    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
-        """The ticket, or None."""
-        key = ticket_key(platform, ticket_id)
-        return (await self.find_many([key])).get(key)
-
 
 class MemoryArticles(_MemoryRecords[Article]):
     """The articles of one company in memory."""
-
-    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
-        """The article in that locale, or None."""
-        key = article_key(platform, article_id, locale)
-        return (await self.find_many([key])).get(key)
 
     async def locales(self, platform: str, article_id: str) -> Sequence[str]:
         """The locales the article exists in, ascending."""
@@ -330,11 +320,6 @@ class MemorySummaries:
     def __init__(self, backend: MemoryBackend) -> None:
         self._backend = backend
 
-    async def find(self, key: Key, number: int) -> Summary | None:
-        """One summary, or None."""
-        value = self._backend.company.values.get(Thing("summary", *key, number))
-        return value if isinstance(value, Summary) else None
-
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
         """The current summaries of those records that have any."""
         found = {key: summaries.current(await self.history(key)) for key in keys}
@@ -342,9 +327,9 @@ class MemorySummaries:
 
     async def history(self, key: Key) -> Sequence[Summary]:
         """All summaries of a record, ascending by number."""
-        last = self._backend.company.summaries.get(key, 0)
-        found = [await self.find(key, number) for number in range(1, last + 1)]
-        return [summary for summary in found if summary is not None]
+        company = self._backend.company
+        found = (company.values.get(Thing("summary", *key, number)) for number in range(1, company.summaries.get(key, 0) + 1))
+        return [value for value in found if isinstance(value, Summary)]
 
     async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
         """Records whose current summary was written of another text, ascending by key."""
@@ -361,10 +346,6 @@ class MemoryProgress:
 
     def __init__(self, backend: MemoryBackend) -> None:
         self._backend = backend
-
-    async def find(self, platform: str, ticket_id: str) -> Processing | None:
-        """The processing of a ticket, or None."""
-        return self._backend.company.processing(ticket_key(platform, ticket_id))
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
         """The processing of those tickets that exist."""

@@ -72,17 +72,9 @@ class RecordReads(Protocol[R_co]):
 class TicketReads(RecordReads[Ticket], Protocol):
     """Reads of tickets."""
 
-    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
-        """The ticket, or None when there is none."""
-        ...
-
 
 class ArticleReads(RecordReads[Article], Protocol):
     """Reads of knowledge-base articles."""
-
-    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
-        """The article in that locale, or None when there is none."""
-        ...
 
     async def locales(self, platform: str, article_id: str) -> Sequence[str]:
         """The locales the article exists in, ascending."""
@@ -91,10 +83,6 @@ class ArticleReads(RecordReads[Article], Protocol):
 
 class SummaryReads(Protocol):
     """Reads of summaries."""
-
-    async def find(self, key: Key, number: int) -> Summary | None:
-        """One summary of a record, or None when there is none with that number."""
-        ...
 
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
         """The current summaries of those records among these keys that have any: the highest pinned one, else the highest."""
@@ -111,10 +99,6 @@ class SummaryReads(Protocol):
 
 class ProgressReads(Protocol):
     """Reads of how far the processing has come."""
-
-    async def find(self, platform: str, ticket_id: str) -> Processing | None:
-        """The processing of a ticket, or None when there is no such ticket."""
-        ...
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
         """The processing of those tickets that exist among these keys."""
@@ -136,6 +120,10 @@ class ProgressReads(Protocol):
 class TicketRepo(TicketReads, Protocol):
     """The tickets of a unit of work."""
 
+    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
+        """The ticket, or None when there is none."""
+        ...
+
     def save(self, ticket: Ticket, /) -> Ticket:
         """Keep the ticket at the commit, if it still has the version it was read with; version 0 must not exist yet."""
         ...
@@ -147,6 +135,10 @@ class TicketRepo(TicketReads, Protocol):
 
 class KBRepo(ArticleReads, Protocol):
     """The knowledge-base articles of a unit of work."""
+
+    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
+        """The article in that locale, or None when there is none."""
+        ...
 
     def save(self, article: Article, /) -> Article:
         """Keep the article at the commit, if it still has the version it was read with; version 0 must not exist yet."""
@@ -160,6 +152,10 @@ class KBRepo(ArticleReads, Protocol):
 class SummaryRepo(SummaryReads, Protocol):
     """The summaries of a unit of work."""
 
+    async def find(self, key: Key, number: int) -> Summary | None:
+        """One summary of a record, or None when there is none with that number."""
+        ...
+
     async def current(self, key: Key) -> Summary | None:
         """The record's current summary, or None when it has none."""
         ...
@@ -171,6 +167,10 @@ class SummaryRepo(SummaryReads, Protocol):
 
 class ProgressRepo(ProgressReads, Protocol):
     """How far the processing has come, in a unit of work."""
+
+    async def find(self, platform: str, ticket_id: str) -> Processing | None:
+        """The processing of a ticket, or None when there is no such ticket."""
+        ...
 
     def save(self, processing: Processing, *, token: str | None = None) -> Processing:
         """

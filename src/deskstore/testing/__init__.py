@@ -5,7 +5,6 @@ contract    every promise of a storage, as test functions that need one fixture
 strategies  Hypothesis strategies that make hostile things by default
 machine     a stateful test of several companies against a dictionary
 faults      a storage that fails when it is told to
-wrapping    a storage that hands everything on, to be changed in one place
 makers      records with plain content, for tests that care for one thing in them
 clock       a clock that moves when it is told to
 """

@@ -19,7 +19,7 @@ from deskstore.domain.processing import Processing
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
-from deskstore.testing.wrapping import WrappedStorage
+from deskstore.domain.wrapping import WrappedStorage
 
 R = TypeVar("R", Ticket, Article)
 

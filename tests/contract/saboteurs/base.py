@@ -16,7 +16,7 @@ from deskstore.domain.ports import Backend, BeforeCommit, UnitOfWork
 from deskstore.domain.processing import Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.unit import BufferedUnit
-from deskstore.testing.wrapping import WrappedStorage
+from deskstore.domain.wrapping import WrappedStorage
 
 Promise = Callable[..., object]
 R = TypeVar("R", Ticket, Article)

@@ -13,8 +13,8 @@ from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import VersionConflict
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
+from deskstore.domain.wrapping import WrappedReplica
 from deskstore.testing.contract import replica as of_replica
-from deskstore.testing.wrapping import WrappedReplica
 from tests.contract.saboteurs.base import Saboteur
 
 

@@ -11,7 +11,7 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import Want, load
 from deskstore.domain import paging
 from deskstore.domain.errors import CorruptRecord
-from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
 from deskstore.domain.records import Article, Ticket
@@ -102,22 +102,12 @@ class FileTickets(_FileRecords[Ticket]):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader, TICKET, Ticket)
 
-    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
-        """The ticket, or None."""
-        key = ticket_key(platform, ticket_id)
-        return (await self.find_many([key])).get(key)
-
 
 class FileArticles(_FileRecords[Article]):
     """The knowledge-base articles of one company on files."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader, ARTICLE, Article)
-
-    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
-        """The article in that locale, or None."""
-        key = article_key(platform, article_id, locale)
-        return (await self.find_many([key])).get(key)
 
     async def locales(self, platform: str, article_id: str) -> Sequence[str]:
         """The locales the article exists in, ascending."""
@@ -129,11 +119,6 @@ class FileSummaries:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-
-    async def find(self, key: Key, number: int) -> Summary | None:
-        """One summary, or None."""
-        found = await self._reader.read(lambda company, index: load_summaries(company, index, [(key, number)])) or []
-        return next(iter(found), None)
 
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
         """The current summaries of those records that have any."""
@@ -176,10 +161,6 @@ class FileProgress:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-
-    async def find(self, platform: str, ticket_id: str) -> Processing | None:
-        """The processing of a ticket, or None."""
-        return await self._reader.read(lambda _, index: index.processing(ticket_key(platform, ticket_id)))
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
         """The processing of those tickets that exist."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.identifiers import Key, article_key, ticket_key
+from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
 from deskstore.domain.ports import (
@@ -25,7 +25,6 @@ from deskstore.domain.ports import (
     Replica,
     Storage,
     SummaryReads,
-    TicketReads,
     UnitOfWork,
 )
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
@@ -121,7 +120,7 @@ class WrappedBackend:
     def __init__(self, storage: WrappedStorage, beneath: Backend) -> None:
         self._storage = storage
         self._beneath = beneath
-        self.tickets: Final = WrappedTickets(storage, beneath.tickets)
+        self.tickets: Final = WrappedRecords[Ticket](storage, beneath.tickets)
         self.articles: Final = WrappedArticles(storage, beneath.articles)
         self.summaries: Final = WrappedSummaries(storage, beneath.summaries)
         self.progress: Final = WrappedProgress(storage, beneath.progress)
@@ -134,61 +133,38 @@ class WrappedBackend:
         return await self._storage.apply(self._beneath, changes, before_commit)
 
 
-class WrappedTickets:
-    """Reads of tickets by way of the storage that wraps them."""
+class WrappedRecords(Generic[R]):
+    """Reads of tickets or of articles by way of the storage that wraps them."""
 
-    def __init__(self, storage: WrappedStorage, reads: TicketReads) -> None:
+    def __init__(self, storage: WrappedStorage, reads: RecordReads[R]) -> None:
         self._storage = storage
-        self._reads = reads
+        self._reads: RecordReads[R] = reads
 
-    async def find(self, platform: str, ticket_id: str) -> Ticket | None:
-        key = ticket_key(platform, ticket_id)
-        return (await self.find_many([key])).get(key)
-
-    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Ticket]:
+    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R]:
         return await self._storage.find_many(self._reads, keys)
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         return await self._storage.heads(self._reads, keys)
 
-    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[Ticket]:
+    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
         return await self._storage.page(self._reads, where, after, limit)
 
-    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[Ticket]:
+    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
         return await self._storage.page_at(self._reads, where, offset, limit)
 
-    def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[Ticket]:
+    def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         return self._storage.stream(self._reads, where, after)
 
 
-class WrappedArticles:
+class WrappedArticles(WrappedRecords[Article]):
     """Reads of articles by way of the storage that wraps them."""
 
     def __init__(self, storage: WrappedStorage, reads: ArticleReads) -> None:
-        self._storage = storage
-        self._reads = reads
-
-    async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
-        key = article_key(platform, article_id, locale)
-        return (await self.find_many([key])).get(key)
-
-    async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Article]:
-        return await self._storage.find_many(self._reads, keys)
-
-    async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
-        return await self._storage.heads(self._reads, keys)
-
-    async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[Article]:
-        return await self._storage.page(self._reads, where, after, limit)
-
-    async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[Article]:
-        return await self._storage.page_at(self._reads, where, offset, limit)
-
-    def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[Article]:
-        return self._storage.stream(self._reads, where, after)
+        super().__init__(storage, reads)
+        self._articles = reads
 
     async def locales(self, platform: str, article_id: str) -> Sequence[str]:
-        return await self._storage.locales(self._reads, platform, article_id)
+        return await self._storage.locales(self._articles, platform, article_id)
 
 
 class WrappedSummaries:
@@ -197,9 +173,6 @@ class WrappedSummaries:
     def __init__(self, storage: WrappedStorage, reads: SummaryReads) -> None:
         self._storage = storage
         self._reads = reads
-
-    async def find(self, key: Key, number: int) -> Summary | None:
-        return next((summary for summary in await self.history(key) if summary.number == number), None)
 
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
         return await self._storage.current_many(self._reads, keys)
@@ -217,10 +190,6 @@ class WrappedProgress:
     def __init__(self, storage: WrappedStorage, reads: ProgressReads) -> None:
         self._storage = storage
         self._reads = reads
-
-    async def find(self, platform: str, ticket_id: str) -> Processing | None:
-        key = ticket_key(platform, ticket_id)
-        return (await self.find_many([key])).get(key)
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
         return await self._storage.processing(self._reads, keys)
