@@ -19,7 +19,11 @@ _UNKEEPABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 def clean(text: str | None, longest: int = TEXT_LENGTH) -> str | None:
     """Text fit for every storage: NUL and lone surrogates become U+FFFD, what is longer is cut."""
-    return None if text is None else _UNKEEPABLE.sub("\ufffd", text[:longest])
+    if text is None:
+        return None
+    cut = text[:longest]
+    # what nearly every text is can be told in a fifth of the time
+    return cut if cut.isascii() and "\0" not in cut else _UNKEEPABLE.sub("\ufffd", cut)
 
 
 def _subject(text: str | None) -> str | None:

@@ -33,6 +33,8 @@ def fits(value: int) -> bool:
 
 def aware_utc(value: datetime) -> datetime:
     """The same moment in UTC; raises ValueError for a time without a zone, or beyond the years 1 to 9999 in UTC."""
+    if value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone: deskstore keeps aware times only")
     try:
