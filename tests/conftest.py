@@ -6,11 +6,16 @@ import random
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.servers.choosing import Server
+    from tests.servers.databases import Databases
 
 OURS = ("DATABASE_URL", "DATA_PATH", "HYBRID_USE_POSTGRES", "REDIS_URL", "STORAGE_TYPE")
 
@@ -51,6 +56,51 @@ def pytest_report_header(config: pytest.Config) -> str:
 def seed(pytestconfig: pytest.Config) -> int:
     """The seed of this run, for tests that draw at random without Hypothesis."""
     return int(pytestconfig.option.hypothesis_seed)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> "Iterator[Server]":
+    """The PostgreSQL of this run: the one TEST_DATABASE_URL names, else the newest one here, started when the first test asks for it."""
+    from tests.servers.choosing import postgres
+
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server_16() -> "Iterator[Server]":
+    """A PostgreSQL 16 beside it."""
+    from tests.servers.choosing import postgres
+
+    with postgres(16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> "Iterator[Server]":
+    """The Redis of this run: the one TEST_REDIS_URL names, else one of our own; tests keep apart by the keys they use."""
+    from tests.servers.choosing import redis
+
+    with redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def databases(postgres_server: "Server") -> "AsyncIterator[Databases]":
+    """Makes fresh databases on the PostgreSQL of this run."""
+    from tests.servers.databases import databases_on
+
+    async with databases_on(postgres_server) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+async def databases_16(postgres_server_16: "Server") -> "AsyncIterator[Databases]":
+    """Makes fresh databases on PostgreSQL 16."""
+    from tests.servers.databases import databases_on
+
+    async with databases_on(postgres_server_16) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
