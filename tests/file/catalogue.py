@@ -114,7 +114,7 @@ CASES: Final = [
             "            company.tree.make_durable(files)\n",
             '            company.tree.make_durable(files)\n            __import__("time").sleep(0.05)\n',
         ),
-        Edit("journal", 'where seq <= ?", (mark,))\n        try', 'where seq <= ?", (index.number("applied"),))\n        try'),
+        Edit("journal", 'delete from redo where seq <= ?", (mark,)', 'delete from redo where seq <= ?", (index.number("applied"),)'),
     ),
     _case(
         "files written without the writer lock",

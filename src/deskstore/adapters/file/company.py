@@ -52,6 +52,7 @@ class OpenCompany:
         self.is_mark_in_doubt = False  #: a sync of files failed, and the mark could not be lowered since
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0
+        self.log_due = database.LOG_FRAMES  #: how long the write-ahead log may become before it is to begin anew
 
     def check_in_place(self) -> None:
         """Raise CompanyMoved when another directory or database, or none, stands where this one was opened."""

@@ -19,6 +19,10 @@ from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain.errors import StorageBusy, StorageUnavailable
 
 _READ_ONLY_CODES: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+LOG_FRAMES: Final = 4_000  #: changed pages in the write-ahead log after which it begins anew
+_RESTART_MS: Final = 100  #: how long writers may be held up by readers of an earlier state
+_LOG_HEAD_BYTES: Final = 32
+_FRAME_HEAD_BYTES: Final = 24
 
 SCHEMA: Final = """
 create table meta (name text primary key, value) without rowid;
@@ -87,7 +91,7 @@ def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Co
         (journal,) = connection.execute("pragma journal_mode=wal").fetchone()
         if journal != "wal":
             raise StorageUnavailable(f"{path}: SQLite cannot keep a write-ahead log here: put DATA_PATH on a disk of this machine")
-        connection.execute("pragma wal_autocheckpoint=4000")
+        connection.execute("pragma wal_autocheckpoint=0")  # SQLite would copy the log back unasked, and tell nobody of a failed sync
         connection.execute("pragma journal_size_limit=67108864")
         connection.execute("pragma trusted_schema=off")
     return connection
@@ -127,6 +131,41 @@ def transaction(
     finally:
         if connection.in_transaction:
             connection.execute("rollback")
+
+
+def log_reaches(path: str, frames: int) -> bool:
+    """
+    Whether the write-ahead log of the database at a path holds so many frames, or more, since it last began anew.
+
+    Older frames may stand behind those that count, which bear the salt of the log's head: see "WAL File Format" at sqlite.org/fileformat2.html.
+    """
+    try:
+        with open(f"{path}-wal", "rb", buffering=0) as log:
+            head = log.read(_LOG_HEAD_BYTES)
+            frame_bytes = _FRAME_HEAD_BYTES + int.from_bytes(head[8:12])
+            frame = os.pread(log.fileno(), _FRAME_HEAD_BYTES, _LOG_HEAD_BYTES + (frames - 1) * frame_bytes)
+    except OSError:  # whoever asks has more important things to do; the next one looks again
+        return False
+    return len(frame) == _FRAME_HEAD_BYTES and frame[8:16] == head[16:24]
+
+
+def copy_log_back(connection: sqlite3.Connection) -> None:
+    """Write into the database what its log holds and no reader of an earlier state needs, durably, while others write."""
+    connection.execute("pragma wal_checkpoint(passive)")
+
+
+def restart_log(connection: sqlite3.Connection, *, busy_s: float) -> int:
+    """
+    Write what is left of the log into the database, and let the next writer begin it anew; says at how many frames to do so again.
+
+    Holds the writer lock, since a log that is always written to would never be copied to its end, and waits a moment for readers.
+    """
+    connection.execute(f"pragma busy_timeout={_RESTART_MS}")
+    try:
+        (busy, frames, _) = connection.execute("pragma wal_checkpoint(restart)").fetchone()
+    finally:
+        connection.execute(f"pragma busy_timeout={int(busy_s * 1_000)}")
+    return LOG_FRAMES + frames if busy else LOG_FRAMES
 
 
 def renew(connection: sqlite3.Connection) -> bool:

@@ -33,6 +33,7 @@ class Desk:
         self._refusal: CompanyMoved | None = None
         self._damaged = False
         self._is_closing = False
+        self._is_checkpoint_coming = False
         self.erasures = 0  #: how often this storage erased the company: what was open before refuses ever after
         self._waiting: Final = deque[Job]()  # without the guard, which whoever opens the company holds for long
 
@@ -70,7 +71,7 @@ class Desk:
         self._waiting.append(job)
 
     def flush(self) -> bool:
-        """Commit what waits, tell whoever waited, and write the files; says whether a checkpoint is due."""
+        """Commit what waits, tell whoever waited, and write the files; says whether the caller is to see to a checkpoint."""
         taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), group.MOST_JOBS))]
         jobs = [job for job in taken if job.done.set_running_or_notify_cancel() and self._is_welcome(job)]
         if not jobs:
@@ -94,15 +95,19 @@ class Desk:
 
     def checkpoint(self) -> None:
         """Make the files durable if the company is open; what goes wrong is logged: nothing acknowledged depends on it."""
-        if self._company is None or self._refusal is not None:
-            return
         try:
-            with self.using(make=False) as company:
-                if company is not None:
-                    with database.translated(str(company.path)):
-                        journal.checkpoint(company)
+            if self._company is not None and self._refusal is None:
+                self._checkpoint()
         except StorageError as error:
             logger.warning("checkpoint of %s failed: %s", self.path, error, extra={"company_id": self.company_id})
+        finally:
+            self._is_checkpoint_coming = False
+
+    def _checkpoint(self) -> None:
+        with self.using(make=False) as company:
+            if company is not None:
+                with database.translated(str(company.path)):
+                    journal.checkpoint(company)
 
     def erase(self) -> None:
         """Delete the company once nobody in this storage uses it any more."""
@@ -205,7 +210,10 @@ class Desk:
             logger.warning("%s: files not written yet: %s", company.path, error, extra={"company_id": self.company_id})
         if journal.is_due(company, self._place.checkpoint_rows, times=_OVERDUE):
             self.checkpoint()  # the disk is slower than the writers: let them feel it, before the journal outgrows the disk
-        return journal.is_due(company, self._place.checkpoint_rows)
+        if self._is_checkpoint_coming or not journal.is_due(company, self._place.checkpoint_rows):
+            return False
+        self._is_checkpoint_coming = True
+        return True
 
 
 class Desks:

@@ -59,41 +59,54 @@ def write_files(company: OpenCompany) -> None:
 
 def is_due(company: OpenCompany, most_rows: int, *, times: int = 1) -> bool:
     """Whether enough has gathered for a checkpoint to pay, that many times over."""
-    return company.gathered_rows >= times * most_rows or company.gathered_bytes >= times * MOST_BYTES
+    has_gathered = company.gathered_rows >= times * most_rows or company.gathered_bytes >= times * MOST_BYTES
+    return has_gathered or database.log_reaches(company.database, times * company.log_due)
 
 
 def checkpoint(company: OpenCompany) -> None:
     """
-    Make all written files durable, then drop their redo rows; the writer lock is free while the disk works.
+    Make all written files durable, drop their redo rows, and copy the write-ahead log back; the writer lock is free while the disk works.
 
     Raises:
         OSError, StrangerInTree: The disk refused, or something stands in the way; the rows stay, and those files will be written anew.
+        sqlite3.Error: The disk refused the log or the database; both are written anew, now or before the next commit.
     """
     with closing(company.connect()) as connection, _checkpoint_lock(company):
         company.gathered_rows = company.gathered_bytes = 0
-        index = Index(connection)
-        if company.is_mark_in_doubt:
-            _lower_mark(company, connection)
-        mark = index.number("applied")
-        files = [file for (file,) in connection.execute("select distinct file from redo where seq <= ?", (mark,))]
-        if not files:
-            return
-        try:
-            company.tree.make_durable(files)
-        except (OSError, StrangerInTree):
-            # the kernel reports a failed sync once: whoever holds the lock next must not take these files for durable
-            company.is_mark_in_doubt = True
-            _lower_mark(company, connection)
-            raise
-        with company.turn, database.transaction(connection, durable=False, begin=company.begin):
-            connection.execute("delete from redo where seq <= ?", (mark,))
-        try:
-            connection.execute("pragma wal_checkpoint(passive)")
-        except sqlite3.Error:
+        _drop_written(company, connection)
+        _copy_log_back(company, connection)
+
+
+def _drop_written(company: OpenCompany, connection: sqlite3.Connection) -> None:
+    index = Index(connection)
+    if company.is_mark_in_doubt:
+        _lower_mark(company, connection)
+    mark = index.number("applied")
+    files = [file for (file,) in connection.execute("select distinct file from redo where seq <= ?", (mark,))]
+    if not files:
+        return
+    try:
+        company.tree.make_durable(files)
+    except (OSError, StrangerInTree):
+        # the kernel reports a failed sync once: whoever holds the lock next must not take these files for durable
+        company.is_mark_in_doubt = True
+        _lower_mark(company, connection)
+        raise
+    with company.turn, database.transaction(connection, durable=False, begin=company.begin):
+        connection.execute("delete from redo where seq <= ?", (mark,))
+
+
+def _copy_log_back(company: OpenCompany, connection: sqlite3.Connection) -> None:
+    try:
+        database.copy_log_back(connection)
+        if database.log_reaches(company.database, company.log_due):
             with company.turn:
-                company.is_log_in_doubt = True
-                company.is_log_in_doubt = not database.renew(connection)
-            raise
+                company.log_due = database.restart_log(connection, busy_s=company.busy_s)
+    except sqlite3.Error:
+        with company.turn:
+            company.is_log_in_doubt = True
+            company.is_log_in_doubt = not database.renew(connection)
+        raise
 
 
 def _lower_mark(company: OpenCompany, connection: sqlite3.Connection) -> None:
