@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StorageBusy,
         StorageError,
         StorageUnavailable,
+        StoreReplaced,
         TicketNotFound,
         UncommittedChanges,
         UnitOfWorkMisuse,
@@ -77,8 +78,8 @@ _PLACES = {
     "bootstrap": "Settings StorageType open_storage",
     "domain.errors": (
         "ArticleNotFound ClaimLost CommitOutcomeUnknown CompanyErased CompanyMoved CompanyRequired ConfigurationError CorruptRecord "
-        "InvalidIdentifier InvalidRecord InvalidTransition MigrationError StorageBusy StorageError StorageUnavailable TicketNotFound "
-        "UncommittedChanges UnitOfWorkMisuse VersionConflict"
+        "InvalidIdentifier InvalidRecord InvalidTransition MigrationError StorageBusy StorageError StorageUnavailable StoreReplaced "
+        "TicketNotFound UncommittedChanges UnitOfWorkMisuse VersionConflict"
     ),
     "domain.findings": "Finding FindingKind Mended Remedy",
     "domain.identifiers": "Key article_key ticket_key",
@@ -147,6 +148,7 @@ __all__ = [
     "StorageInterface",
     "StorageType",
     "StorageUnavailable",
+    "StoreReplaced",
     "Summary",
     "SummaryDraft",
     "Ticket",

@@ -24,11 +24,11 @@ from attrs import evolve
 from deskstore.adapters.file import FileStorage, database, layout
 from deskstore.adapters.file.desk import MOST_IDLE
 from deskstore.domain.errors import (
-    CompanyMoved,
     ConfigurationError,
     StorageBusy,
     StorageError,
     StorageUnavailable,
+    StoreReplaced,
     TicketNotFound,
     VersionConflict,
 )
@@ -464,7 +464,7 @@ async def test_a_directory_replaced_by_another_companys_is_refused_while_in_use(
     shutil.copytree(base / "theirs", base / "acme")
 
     for call in (ours.find(a_ticket("2").key), ours.keep(a_ticket("3")), ours.claim()):
-        with pytest.raises(CompanyMoved):
+        with pytest.raises(StoreReplaced):
             await call
 
     assert "3.json" not in {Path(name).name for name in tree_of(base)}

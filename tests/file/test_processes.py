@@ -15,7 +15,7 @@ import pytest
 
 from deskstore.adapters.file import FileStorage, erasing, names
 from deskstore.adapters.file.tree import Tree
-from deskstore.domain.errors import CompanyErased, CompanyMoved
+from deskstore.domain.errors import CompanyErased, StoreReplaced
 from deskstore.domain.identifiers import ticket_key
 from tests.file.workers import (
     COMPANY,
@@ -134,7 +134,7 @@ async def test_a_company_removed_under_a_running_process_takes_nothing_more(tmp_
     await _written(storage)
     shutil.rmtree(tmp_path / "data" / names.encode(COMPANY))
 
-    with pytest.raises(CompanyMoved):
+    with pytest.raises(StoreReplaced):
         await count_once(storage, "into the void")
 
     await storage.aclose()
@@ -148,7 +148,7 @@ async def test_a_company_replaced_under_a_running_process_takes_nothing_more(tmp
     place.rename(tmp_path / "away")
     (tmp_path / "copy").rename(place)
 
-    with pytest.raises(CompanyMoved):
+    with pytest.raises(StoreReplaced):
         await count_once(storage, "into the void")
 
     await storage.aclose()
@@ -163,7 +163,7 @@ async def test_whoever_has_a_company_open_that_another_process_erases_is_told(tm
 
     await there.erase(COMPANY)
 
-    with pytest.raises((CompanyErased, CompanyMoved)):
+    with pytest.raises((CompanyErased, StoreReplaced)):
         await count_once(here, "into the void")
     await count_once(there, "anew")
     assert await counted(there) == (1, {"anew"})

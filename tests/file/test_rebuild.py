@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 
 from deskstore.adapters.file import FileStorage, layout
 from deskstore.adapters.file.layout import record_path, summary_path
-from deskstore.domain.errors import ClaimLost, CompanyMoved, CorruptRecord, StorageError, StorageUnavailable
+from deskstore.domain.errors import ClaimLost, CompanyMoved, CorruptRecord, StorageError, StorageUnavailable, StoreReplaced
 from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.processing import CLOCK_SKEW, COMPLETED, FAILED, LONGEST_LEASE, PENDING, PROCESSING, Processing, Progress
 from deskstore.testing.clock import ManualClock
@@ -422,9 +422,9 @@ async def test_a_database_that_vanishes_while_in_use_is_refused_and_not_made_ane
     await desk.keep(a_ticket("later"))  # which comes after the files of the one before were written
     _without(*DATABASE_FILES)(own)
 
-    with pytest.raises(CompanyMoved, match="removed or replaced"):
+    with pytest.raises(StoreReplaced, match="removed or replaced"):
         await desk.keep(a_ticket("another"))
-    with pytest.raises(CompanyMoved, match="removed or replaced"):
+    with pytest.raises(StoreReplaced, match="removed or replaced"):
         await desk.find(stored.key)
     await desk.storage.aclose()
 

@@ -193,9 +193,7 @@ class MemoryStorage:
     def writable(self, company_id: str, company: _Company) -> None:
         """Raise CompanyMoved when another store takes the company's writes."""
         if company.state.primary != self.store_id:
-            raise CompanyMoved(
-                f"company {company_id!r} lives in another store ({company.state.primary}) since epoch {company.state.epoch}: write to that one"
-            )
+            raise CompanyMoved(company_id, primary=company.state.primary, epoch=company.state.epoch)
 
     def erased_epoch(self, company_id: str) -> int:
         """The epoch in which a company of that name was erased last; 0 = never."""

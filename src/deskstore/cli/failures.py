@@ -65,7 +65,7 @@ def code_of(error: StorageError) -> int:
         return USAGE
     if isinstance(error, errors.StorageBusy):
         return BUSY
-    unreachable = errors.StorageUnavailable | errors.CommitOutcomeUnknown | errors.CompanyMoved
+    unreachable = errors.StorageUnavailable | errors.CommitOutcomeUnknown | errors.CompanyMoved | errors.StoreReplaced
     return UNAVAILABLE if isinstance(error, unreachable) else FAILED
 
 

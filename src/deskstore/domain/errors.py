@@ -16,7 +16,8 @@ StorageError
 ├── StorageUnavailable       the store cannot be reached or does not work
 │   └── StorageBusy          somebody else held the store for too long
 ├── CommitOutcomeUnknown     nobody could tell whether the last commit took place
-├── CompanyMoved             the company's records live elsewhere by now
+├── CompanyMoved             the company lives elsewhere by now, is on its way, or is in another epoch
+├── StoreReplaced            another directory or database stands where the company was opened
 ├── CompanyErased            the company was erased while it was in use
 ├── MigrationError
 └── ConfigurationError       the settings do not fit together
@@ -128,7 +129,41 @@ class CommitOutcomeUnknown(StorageError):
 
 
 class CompanyMoved(StorageError):
-    """The company's records live elsewhere by now, or another store stands in this place."""
+    """The company lives in another store by now, is on its way there, or is in another epoch than was counted on; nothing was written."""
+
+    def __init__(
+        self,
+        company_id: str,
+        *,
+        primary: str | None = None,
+        epoch: int | None = None,
+        swapping_to: str | None = None,
+        expected_epoch: int | None = None,
+    ) -> None:
+        if expected_epoch is not None:
+            what = f"is in epoch {epoch}, and this was meant for epoch {expected_epoch}: read where it lives now, and begin from there"
+        elif swapping_to is not None:
+            what = f"is moving to the store {swapping_to}: wait until it has, then open that one (STORAGE_TYPE says which)"
+        else:
+            what = f"lives in the store {primary or 'that it moved to'} now: open that one (STORAGE_TYPE says which)"
+        super().__init__(f"company {company_id!r} {what}; nothing was written")
+        self.company_id = company_id
+        self.primary = primary  #: the id of the store that takes its writes
+        self.epoch = epoch  #: the present one
+        self.swapping_to = swapping_to  #: the id of the store that is about to take them
+        self.expected_epoch = expected_epoch  #: the one that was named with what came too late
+
+
+class StoreReplaced(StorageError):
+    """Another directory or database, or none, stands where the company was opened; nothing can be kept through what was open."""
+
+    def __init__(self, company_id: str, place: str) -> None:
+        super().__init__(
+            f"the directory or database of company {company_id!r} was removed or replaced while it was in use ({place}): "
+            "nothing can be kept there; close this storage and open it again to work with what is there now"
+        )
+        self.company_id = company_id
+        self.place = place
 
 
 class CompanyErased(StorageError):

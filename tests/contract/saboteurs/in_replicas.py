@@ -10,7 +10,7 @@ from attrs import evolve
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.errors import VersionConflict
+from deskstore.domain.errors import CompanyMoved, VersionConflict
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
 from deskstore.domain.wrapping import WrappedReplica
@@ -93,7 +93,20 @@ class WritesWhereItIsOnlyFollowed(Saboteur):
         finally:
             company.state = state
 
-    breaks = (of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,)
+    breaks = (
+        of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
+        of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
+    )
+
+
+class KeepsToItselfWhereItLives(Saboteur):
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        try:
+            return await super().apply(backend, changes, before_commit)
+        except CompanyMoved as moved:
+            raise CompanyMoved(moved.company_id) from moved
+
+    breaks = (of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,)
 
 
 class CopiesInAnyOrder(SabotagedReplica):

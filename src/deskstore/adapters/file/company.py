@@ -18,7 +18,7 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.adapters.file.turns import Turns
-from deskstore.domain.errors import CompanyMoved, CorruptRecord, StorageBusy
+from deskstore.domain.errors import CorruptRecord, StorageBusy, StoreReplaced
 from deskstore.domain.identifiers import Key
 
 _LOOK_AGAIN_S: Final = 0.01
@@ -55,12 +55,9 @@ class OpenCompany:
         self.log_due = database.LOG_FRAMES  #: how long the write-ahead log may become before it is to begin anew
 
     def check_in_place(self) -> None:
-        """Raise CompanyMoved when another directory or database, or none, stands where this one was opened."""
+        """Raise StoreReplaced when another directory or database, or none, stands where this one was opened."""
         if not self.tree.is_still_at(self.path) or _identity(self.database) != self._identity:
-            raise CompanyMoved(
-                f"the directory or database of company {self.company_id!r} was removed or replaced while it was in use: "
-                "nothing can be kept there; close this storage and open it again to work with what is there now"
-            )
+            raise StoreReplaced(self.company_id, str(self.path))
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction that may write, when it is this process's turn; the caller holds `turn`, or is alone."""

@@ -14,7 +14,7 @@ from deskstore.adapters.file import database, erasing, group, journal, layout, o
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.group import Job
 from deskstore.adapters.file.place import Place
-from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageError, StorageUnavailable
+from deskstore.domain.errors import CompanyErased, StorageError, StorageUnavailable, StoreReplaced
 
 logger: Final = logging.getLogger("deskstore")
 _OVERDUE: Final = 4  # times what makes a checkpoint due
@@ -30,7 +30,7 @@ class Desk:
         self._guard: Final = threading.Condition()
         self._company: OpenCompany | None = None
         self._users = 0
-        self._refusal: CompanyMoved | None = None
+        self._refusal: StoreReplaced | None = None
         self._damaged = False
         self._is_closing = False
         self._is_checkpoint_coming = False
@@ -52,7 +52,7 @@ class Desk:
         company = self._take(make=make)
         try:
             yield company
-        except CompanyMoved as refusal:
+        except StoreReplaced as refusal:
             self._refusal = refusal
             raise
         except StorageUnavailable as error:

@@ -61,7 +61,7 @@ def commit_together(company: OpenCompany, jobs: Sequence[Job], clock: Callable[[
     Carry out jobs in one durable transaction; what goes wrong with one of them stays with that one.
 
     Raises:
-        CompanyMoved: The directory or database is not the one that was opened; nothing is acknowledged.
+        StoreReplaced: The directory or database is not the one that was opened; nothing is acknowledged.
         StorageUnavailable: None of the jobs was kept.
         CommitOutcomeUnknown: The disk failed at the commit and again when it was asked to void it.
     """

@@ -97,10 +97,7 @@ def _writable(company: OpenCompany) -> CompanyState:
     if state.erased:
         raise CompanyErased(f"company {company.company_id!r} was erased: nothing can be kept in it any more")
     if state.primary != company.store_id:
-        raise CompanyMoved(
-            f"company {company.company_id!r} lives in another store ({state.primary}) since epoch {state.epoch}: "
-            "set STORAGE_TYPE as `deskstore status` says"
-        )
+        raise CompanyMoved(company.company_id, primary=state.primary, epoch=state.epoch)
     return state
 
 

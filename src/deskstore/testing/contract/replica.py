@@ -96,6 +96,18 @@ async def test_a_company_that_lives_in_another_store_takes_copies_only(desk: Des
     assert await desk.replica().apply([copy_of(evolve(latest, version=stored.version + 1))]) == 1
 
 
+async def test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await _follow_another_store(desk)
+
+    for write in (lambda: desk.keep(a_ticket("2")), desk.claim):
+        with pytest.raises(CompanyMoved) as moved:
+            await write()
+        told = moved.value
+        assert (told.company_id, told.primary, told.epoch, told.swapping_to) == (desk.company_id, "another store", 5, None)
+        assert "another store" in str(told)
+
+
 async def test_copies_are_the_values_that_reads_give_ascending_by_name(desk: Desk) -> None:
     await desk.fill("text")
     await desk.keep(a_ticket("0", platform="Jira"), an_article("1", "ko"))
