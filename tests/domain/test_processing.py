@@ -59,6 +59,7 @@ def test_every_step_between_two_statuses_is_lawful_changes_nothing_or_is_refused
         (claimed().failed("x", now=LATER, retry_at=None), None),
         (claimed().failed("x", now=LATER, retry_at=LATER + LEASE), LATER + LEASE),
         (claimed().released(now=LATER), LATER),
+        (PENDING_ONE.to(PROCESSING, now=LATER), LATER + timedelta(minutes=15, seconds=5)),
     ],
 )
 def test_a_settled_ticket_has_no_claim_and_may_be_taken_again_when_it_says(settled: Processing, again_at: object) -> None:

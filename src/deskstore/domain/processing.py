@@ -79,14 +79,16 @@ class Processing:
         """
         The same processing in another status, or itself when it has that status already.
 
+        Who says that a ticket is in processing without a claim has no token: the ticket is left to them for as long as the longest lease, and
+        then handed out again.
+
         Raises:
             InvalidTransition: No such step leads on from the present status.
         """
         if status == self.status:
             return self
         self._check(status)
-        again_at = None if status in (COMPLETED, FAILED) else now
-        return evolve(self, status=status, claim=None, error=None, claimable_at=again_at, changed_at=now)
+        return evolve(self, status=status, claim=None, error=None, claimable_at=_again_at(status, now), changed_at=now)
 
     def claimed(self, claim: Claim, *, now: datetime) -> Self:
         """The same processing in the hands of a worker."""
@@ -113,6 +115,17 @@ class Processing:
     def _check(self, wanted: ProcessingStatus) -> None:
         if wanted not in ALLOWED[self.status]:
             raise InvalidTransition(self.key, self.status, wanted, ALLOWED[self.status])
+
+
+def _again_at(status: ProcessingStatus, now: datetime) -> datetime | None:
+    """From when on a worker may take a ticket whose status was set without a claim."""
+    match status:
+        case ProcessingStatus.PENDING:
+            return now
+        case ProcessingStatus.PROCESSING:
+            return now + LONGEST_LEASE + CLOCK_SKEW
+        case ProcessingStatus.COMPLETED | ProcessingStatus.FAILED:
+            return None
 
 
 def fresh(key: Key, *, now: datetime, version: int = 0) -> Processing:

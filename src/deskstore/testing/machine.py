@@ -45,6 +45,7 @@ KEYS: Final = (
 TICKETS: Final = tuple(key for key in KEYS if key.kind == TICKET)
 _HOW: Final = st.sampled_from(["complete", "fail", "retry", "release", "renew"])
 SKEW: Final = timedelta(seconds=5)
+BY_HAND: Final = timedelta(minutes=15) + SKEW  #: how long a ticket is left alone that somebody works on without a claim
 NEXT: Final = {
     "pending": {"processing", "completed", "failed"},
     "processing": {"completed", "failed", "pending"},
@@ -213,7 +214,7 @@ class DeskMachine(RuleBasedStateMachine):
             self.run(model.desk.settle(stood.to(status, now=now)))
             if status != work.status:
                 work.status, work.token = status.value, None
-                work.again_at = None if status in (COMPLETED, FAILED) else now
+                work.again_at = {PENDING: now, PROCESSING: now + BY_HAND}.get(status)
         self.run(_agree(model))
 
     @rule(company=_A_COMPANY, key=st.sampled_from(KEYS), pinned=st.booleans(), text=st.sampled_from("xy"))
@@ -232,7 +233,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.models[company].cursor = cursor
         self.run(_agree(self.models[company]))
 
-    @rule(seconds=st.sampled_from([1, 10, 60, 65, 65, -3]))
+    @rule(seconds=st.sampled_from([1, 10, 60, 65, 65, 900, -3]))
     def move_the_clock(self, seconds: int) -> None:
         self.clock.move(timedelta(seconds=seconds))
 

@@ -103,6 +103,13 @@ class CannotBeProcessingWithoutAClaim(TamperedProcessing):
     )
 
 
+class HandsOutWhatSomebodyWorksOn(TamperedProcessing):
+    def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
+        return value if value.status != PROCESSING or value.claim else evolve(value, claimable_at=self.clock())
+
+    breaks = (of_claims.test_a_ticket_that_is_processing_without_a_claim_is_handed_out_after_the_longest_lease,)
+
+
 class CompletesChangedText(TamperedProcessing):
     def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
         asked = next((change.processing for change in changes.processing if change.key == value.key), None)

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from deskstore.domain.errors import ClaimLost, InvalidIdentifier, InvalidRecord
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING
+from deskstore.domain.processing import COMPLETED, FAILED, LONGEST_LEASE, PENDING, PROCESSING
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import LEASE, Desk, token_of
 from deskstore.testing.makers import PLATFORM, a_summary, a_ticket, digest
@@ -159,6 +159,19 @@ async def test_a_claim_that_ran_out_counts_as_processing_until_it_is_taken(desk:
 
     assert (await desk.progress()).processing == 1
     assert (await desk.processing(_KEY)).status == PROCESSING
+
+
+async def test_a_ticket_that_is_processing_without_a_claim_is_handed_out_after_the_longest_lease(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(a_ticket())
+    await desk.settle((await desk.processing(_KEY)).to(PROCESSING, now=clock()))
+
+    clock.move(LONGEST_LEASE + _SKEW - _MICROSECOND)
+    early = await desk.claim()
+    clock.move(_MICROSECOND)
+    taken, _ = await desk.claimed()
+
+    assert early == []
+    assert taken.attempts == 1
 
 
 async def test_completing_a_claim_with_its_summary_is_one_unit(desk: Desk, clock: ManualClock) -> None:
