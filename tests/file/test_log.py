@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from deskstore.adapters.file import FileStorage, database, layout
 from deskstore.adapters.file.company import OpenCompany
-from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_checkpoint, a_ticket
 
@@ -72,13 +69,13 @@ async def test_the_log_stays_short_under_a_stream_and_readers_that_never_pause(d
 
 async def test_a_reader_that_stays_in_one_state_holds_nobody_up_and_the_log_begins_anew_behind_it(desk: Desk, base: Path) -> None:
     await desk.keep(a_ticket())
-    with closing(database.connect(str(base / "acme" / layout.DATABASE), busy_s=1, must_exist=True)) as connection:
-        with database.snapshot(connection, hold_writers=False):
-            connection.execute("select count(*) from record").fetchone()
-            held = await _write_no_file(desk, base)
+    path = str(base / "acme" / layout.DATABASE)
+    with closing(database.connect(path, busy_s=1, must_exist=True)) as reader, database.snapshot(reader, hold_writers=False):
+        reader.execute("select count(*) from record").fetchone()
+        held = await _write_no_file(desk, base)
 
     await _write_no_file(desk, base)
     await _write_no_file(desk, base)
 
     assert held > UNITS * UNIT_FRAMES
-    assert not database.log_reaches(str(base / "acme" / layout.DATABASE), MOST_FRAMES)
+    assert not database.log_reaches(path, MOST_FRAMES)
