@@ -12,7 +12,7 @@ from deskstore.domain.paging import Filter, Page
 from deskstore.domain.ports import Storage
 from deskstore.domain.records import Article
 from deskstore.formats.options import Options
-from deskstore.services.attempts import until_saved
+from deskstore.services.removing import delete_record
 
 if TYPE_CHECKING:
     from deskstore.domain.receiving import Received
@@ -115,14 +115,4 @@ async def list_articles(
 
 async def delete_article(storage: Storage, company_id: str, platform: str, article_id: str, locale: str = "") -> None:
     """Remove an article in one locale with its summaries; raises ArticleNotFound when there is none."""
-    key = article_key(platform, article_id, locale)
-
-    async def attempt() -> None:
-        async with storage.unit_of_work(company_id) as uow:
-            heads = await uow.articles.heads([key])
-            if key not in heads:
-                raise ArticleNotFound(key)
-            uow.articles.delete(key, version=heads[key].version)
-            await uow.commit()
-
-    await until_saved(attempt)
+    await delete_record(storage, company_id, article_key(platform, article_id, locale))

@@ -13,7 +13,7 @@ from deskstore.domain.ports import Storage
 from deskstore.domain.processing import ProcessingStatus
 from deskstore.domain.records import Ticket
 from deskstore.formats.options import Options
-from deskstore.services.attempts import until_saved
+from deskstore.services.removing import delete_record
 
 if TYPE_CHECKING:
     from deskstore.domain.receiving import Received
@@ -96,14 +96,4 @@ async def list_tickets(
 
 async def delete_ticket(storage: Storage, company_id: str, platform: str, ticket_id: str) -> None:
     """Remove a ticket with its processing, claim and summaries; raises TicketNotFound when there is none."""
-    key = ticket_key(platform, ticket_id)
-
-    async def attempt() -> None:
-        async with storage.unit_of_work(company_id) as uow:
-            heads = await uow.tickets.heads([key])
-            if key not in heads:
-                raise TicketNotFound(key)
-            uow.tickets.delete(key, version=heads[key].version)
-            await uow.commit()
-
-    await until_saved(attempt)
+    await delete_record(storage, company_id, ticket_key(platform, ticket_id))

@@ -1,0 +1,27 @@
+"""Records removed with all that belongs to them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deskstore.domain.errors import ArticleNotFound, TicketNotFound
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key
+from deskstore.domain.ports import Storage
+from deskstore.services.attempts import until_saved
+
+_NOT_FOUND: Final = {TICKET: TicketNotFound, ARTICLE: ArticleNotFound}
+
+
+async def delete_record(storage: Storage, company_id: str, key: Key) -> None:
+    """Remove a record with its processing, claim and summaries; raises TicketNotFound or ArticleNotFound when there is none."""
+
+    async def attempt() -> None:
+        async with storage.unit_of_work(company_id) as uow:
+            records = uow.tickets if key.kind == TICKET else uow.articles
+            heads = await records.heads([key])
+            if key not in heads:
+                raise _NOT_FOUND[key.kind](key)
+            records.delete(key, version=heads[key].version)
+            await uow.commit()
+
+    await until_saved(attempt)
