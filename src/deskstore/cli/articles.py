@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import click
 
 from deskstore.cli.failures import OK
-from deskstore.cli.listing import in_utc, list_options, tell_next
-from deskstore.cli.output import print_json, print_table
+from deskstore.cli.listing import Asked, list_options, print_page
+from deskstore.cli.output import print_json
 from deskstore.cli.records import article_shown
 from deskstore.cli.shared import Group, company_option, platform_option, shared
 from deskstore.cli.tickets import print_payload
+from deskstore.domain.identifiers import ARTICLE
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
@@ -35,37 +35,20 @@ def command() -> None:
 
 
 @command.command("list", epilog=LIST_EXAMPLES)
-@company_option
-@platform_option(required=False)
-@list_options
-def list_command(
-    company_id: str,
-    platform: str | None,
-    status: str | None,
-    created_from: datetime | None,
-    created_to: datetime | None,
-    limit: int,
-    after: str | None,
-) -> int:
+@list_options(ARTICLE)
+def list_command(**asked: Unpack[Asked]) -> int:
     """List articles, those created last first."""
 
     async def work(storage: Storage) -> int:
         from deskstore.services.articles import list_articles
 
-        between = {"created_from": in_utc(created_from), "created_to": in_utc(created_to)}
-        page = await list_articles(storage, company_id, platform, status=status, **between, after=after, limit=limit)
-        if shared().as_json:
-            print_json({"articles": [article_shown(article) for article in page.items], "next": page.next})
-            return OK
-        print_table(
-            ["PLATFORM", "ID", "LOCALE", "STATUS", "CREATED", "TITLE"],
-            [
-                (one.platform, one.article_id, one.locale or None, one.fields.status, one.fields.created_at, one.fields.subject)
-                for one in page.items
-            ],
-        )
-        tell_next(page.next)
-        return OK
+        page = await list_articles(storage, **asked)
+        headings = ["PLATFORM", "ID", "LOCALE", "STATUS", "CREATED", "TITLE"]
+        rows = [
+            (one.platform, one.article_id, one.locale or None, one.fields.status, one.fields.created_at, one.fields.subject)
+            for one in page.items
+        ]
+        return await print_page(storage, asked, {"articles": [*map(article_shown, page.items)]}, page.next, headings, rows)
 
     return shared().run(work)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from deskstore.cli.failures import OK
+from deskstore.cli.absent import why_nothing
+from deskstore.cli.failures import OK, tell
 from deskstore.cli.output import moment, print_json, print_table
 from deskstore.cli.shared import Command, company_option, platform_option, shared
 
@@ -38,6 +39,8 @@ def command(company_id: str, platform: str) -> int:
         headings = ["#TOTAL", *(f"#{name.upper()}" for name in COUNTS), "#DONE", "CHANGED"]
         counts = [getattr(progress, name) for name in COUNTS]
         print_table(headings, [[progress.total, *counts, f"{progress.percentage:.1f} %", progress.last_updated]])
+        if not progress.total and (reason := await why_nothing(storage, company_id, platform)):
+            tell(reason)
         return OK
 
     return shared().run(work)

@@ -23,7 +23,8 @@ class Shared:
         self.as_json = False
         self.is_verbose = False
         self.chosen: Final[dict[str, str]] = {}  #: variables that an option overrides
-        self.if_interrupted = "interrupted: what was acknowledged is kept"  #: what to say after Ctrl-C
+        self.if_interrupted = "interrupted: nothing was changed"  #: what to say after Ctrl-C; commands that change something say more
+        self.output = "the output"  #: what the command writes beside the storage
 
     def settings(self) -> Settings:
         """The settings, options before the environment."""
@@ -101,10 +102,28 @@ class Group(click.Group):
 
 def company_option(function: FC) -> FC:
     """--company, which every command needs that reads or writes records."""
-    return click.option("--company", "company_id", required=True, metavar="NAME", help="Whose records.")(function)
+    return click.option("--company", "company_id", required=True, metavar="NAME", callback=_company, help="Whose records.")(function)
+
+
+def one_company_option(function: FC) -> FC:
+    """--company, for commands that mean all of them without it."""
+    return click.option("--company", "company_id", metavar="NAME", callback=_company, help="This company alone.")(function)
 
 
 def platform_option(*, required: bool) -> Callable[[FC], FC]:
     """--platform, as needed."""
     text = "Where the records come from: freshdesk, zendesk, intercom, jira, or any other name."
-    return click.option("--platform", required=required, metavar="NAME", help=text)
+    return click.option("--platform", required=required, metavar="NAME", callback=_platform, help=text)
+
+
+def _company(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Raises InvalidIdentifier, before a file is read or a storage opened."""
+    from deskstore.domain import identifiers
+
+    return None if value is None or context.resilient_parsing else identifiers.company_id(value)
+
+
+def _platform(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    from deskstore.domain import identifiers
+
+    return None if value is None or context.resilient_parsing else identifiers.platform(value)

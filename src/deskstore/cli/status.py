@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from deskstore.cli.failures import OK
+from deskstore.cli.absent import why_nothing
+from deskstore.cli.failures import OK, tell
 from deskstore.cli.output import print_json, print_table
 from deskstore.cli.progress import COUNTS, progress_shown
-from deskstore.cli.shared import Command, shared
+from deskstore.cli.shared import Command, one_company_option, shared
 
 if TYPE_CHECKING:
     from deskstore.cli.records import Shown
     from deskstore.domain.ports import Storage
 
+NOTHING: Final = "nothing is kept there yet: bring records in with `deskstore import`, or see `deskstore demo`"
 EXAMPLES: Final = """\b
 Examples:
   deskstore status
@@ -24,7 +26,7 @@ Examples:
 
 
 @click.command("status", cls=Command, epilog=EXAMPLES)
-@click.option("--company", "company_id", metavar="NAME", help="This company alone.")
+@one_company_option
 def command(company_id: str | None) -> int:
     """Show what is kept of each company and platform, and how far its processing has come."""
 
@@ -36,6 +38,8 @@ def command(company_id: str | None) -> int:
             return OK
         click.echo(f"storage: {health.adapter}, {health.place}")
         print_status(rows)
+        if not rows:
+            tell(NOTHING if company_id is None else await why_nothing(storage, company_id) or NOTHING)
         return OK
 
     return shared().run(work)

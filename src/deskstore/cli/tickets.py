@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import click
 
 from deskstore.cli.failures import OK
-from deskstore.cli.listing import in_utc, list_options, tell_next
-from deskstore.cli.output import on_terminal, print_json, print_table
+from deskstore.cli.listing import Asked, list_options, print_page
+from deskstore.cli.output import on_terminal, print_json
 from deskstore.cli.records import ticket_shown
 from deskstore.cli.shared import Group, company_option, platform_option, shared
+from deskstore.domain.identifiers import TICKET
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
@@ -36,20 +36,9 @@ def command() -> None:
 
 
 @command.command("list", epilog=LIST_EXAMPLES)
-@company_option
-@platform_option(required=False)
 @click.option("--processing", type=click.Choice(STATUSES), help="Those whose processing has come so far.")
-@list_options
-def list_command(
-    company_id: str,
-    platform: str | None,
-    processing: str | None,
-    status: str | None,
-    created_from: datetime | None,
-    created_to: datetime | None,
-    limit: int,
-    after: str | None,
-) -> int:
+@list_options(TICKET)
+def list_command(processing: str | None, **asked: Unpack[Asked]) -> int:
     """List tickets, those created last first."""
 
     async def work(storage: Storage) -> int:
@@ -57,30 +46,15 @@ def list_command(
         from deskstore.services.processing import find_processing
         from deskstore.services.tickets import list_tickets
 
-        page = await list_tickets(
-            storage,
-            company_id,
-            platform,
-            status=status,
-            processing=ProcessingStatus(processing) if processing else None,
-            created_from=in_utc(created_from),
-            created_to=in_utc(created_to),
-            after=after,
-            limit=limit,
-        )
-        found = await find_processing(storage, company_id, [ticket.key for ticket in page.items])
-        if shared().as_json:
-            print_json({"tickets": [ticket_shown(ticket, found.get(ticket.key)) for ticket in page.items], "next": page.next})
-            return OK
-        print_table(
-            ["PLATFORM", "ID", "STATUS", "PROCESSING", "CREATED", "SUBJECT"],
-            [
-                (one.platform, one.ticket_id, one.fields.status, found[one.key].status, one.fields.created_at, one.fields.subject)
-                for one in page.items
-            ],
-        )
-        tell_next(page.next)
-        return OK
+        page = await list_tickets(storage, **asked, processing=ProcessingStatus(processing) if processing else None)
+        found = await find_processing(storage, asked["company_id"], [ticket.key for ticket in page.items])
+        headings = ["PLATFORM", "ID", "STATUS", "PROCESSING", "CREATED", "SUBJECT"]
+        rows = [
+            (one.platform, one.ticket_id, one.fields.status, found[one.key].status, one.fields.created_at, one.fields.subject)
+            for one in page.items
+        ]
+        shown = {"tickets": [ticket_shown(ticket, found.get(ticket.key)) for ticket in page.items]}
+        return await print_page(storage, asked, shown, page.next, headings, rows)
 
     return shared().run(work)
 
