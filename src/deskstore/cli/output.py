@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,9 @@ from typing import Final
 
 import click
 
-LONGEST_CELL: Final = 60  #: columns, where the reader is no terminal
+LONGEST_CELL: Final = 60  #: columns of text out of payloads, where the reader is no terminal
+LEAST_TEXT: Final = 12  #: columns of it; where a screen has no room for more, lines go on below
+GAP: Final = "  "  #: between columns
 STYLES: Final = {"pending": "yellow", "processing": "cyan", "completed": "green", "failed": "red"}
 
 
@@ -25,13 +28,24 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under their headings; headings that begin with '#' stand over numbers."""
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, ends_in_text: bool = False) -> None:
+    """
+    Rows under their headings; headings that begin with '#' stand over numbers.
+
+    Args:
+        ends_in_text: The last column holds text out of payloads, of which the beginning will do. Nothing else is ever cut: where it is
+            wider than the screen, its lines go on below.
+    """
+    names = [heading.lstrip("#") for heading in headings]
     cells = [[cell(value) for value in row] for row in rows]
-    if on_terminal(sys.stdout):
-        _print_rich(headings, cells)
-    else:
-        _print_plain(headings, cells)
+    if ends_in_text:
+        room = _room_for_text([names, *cells])
+        cells = [[*row[:-1], _cut(row[-1], room)] for row in cells]
+    widths = _widths([names, *cells])
+    is_number = [heading.startswith("#") for heading in headings]
+    for row in [names, *cells]:
+        aligned = map(_aligned, row, widths, is_number)
+        click.echo(GAP.join(_styled(text, is_heading=row is names) for text in aligned).rstrip())
 
 
 def cell(value: object) -> str:
@@ -43,6 +57,11 @@ def cell(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "".join(character if character.isprintable() else "\ufffd" for character in str(value))
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """So many of something, in words that fit the number."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def moment(value: datetime | None) -> str | None:
@@ -61,40 +80,36 @@ def width(text: str) -> int:
     return sum(0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
-def _print_plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    shown = [[heading.lstrip("#") for heading in headings], *([_cut(text) for text in row] for row in rows)]
-    widths = [max(width(row[column]) for row in shown) for column in range(len(headings))]
-    for row in shown:
-        columns = zip(headings, row, widths, strict=True)
-        click.echo("  ".join(_padded(text, size, is_number=heading.startswith("#")) for heading, text, size in columns).rstrip())
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(width, column)) for column in zip(*rows, strict=True)]
 
 
-def _padded(text: str, size: int, *, is_number: bool) -> str:
+def _room_for_text(rows: Sequence[Sequence[str]]) -> int:
+    """How many columns are left for the text behind the others, where somebody looks at a screen."""
+    if not on_terminal(sys.stdout):
+        return LONGEST_CELL
+    left = shutil.get_terminal_size().columns - sum(size + len(GAP) for size in _widths(rows)[:-1])
+    return left if left >= LEAST_TEXT else LONGEST_CELL
+
+
+def _aligned(text: str, size: int, is_number: bool) -> str:
     space = " " * (size - width(text))
     return space + text if is_number else text + space
 
 
-def _cut(text: str) -> str:
-    if width(text) <= LONGEST_CELL:
+def _styled(text: str, *, is_heading: bool) -> str:
+    if not on_terminal(sys.stdout):
+        return text
+    style = STYLES.get(text.strip())
+    return click.style(text, bold=True) if is_heading else click.style(text, fg=style) if style else text
+
+
+def _cut(text: str, longest: int) -> str:
+    if width(text) <= longest:
         return text
     kept = ""
     for character in text:
-        if width(kept + character) > LONGEST_CELL - 3:
+        if width(kept + character) > longest - 3:
             break
         kept += character
     return kept + "..."
-
-
-def _print_rich(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading in headings:
-        is_number = heading.startswith("#")
-        table.add_column(heading.lstrip("#"), justify="right" if is_number else "left", overflow="ellipsis", no_wrap=is_number)
-    for row in rows:
-        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in row))
-    Console().print(table)
