@@ -44,7 +44,7 @@ def test_an_import_with_rejects_ends_with_3_and_keeps_them(deskstore: Deskstore,
 
     assert (ran.code, ran.lines[1]) == (3, ["1", "0", "0", "0", "1"])
     assert "rejected: t.ndjson, line 2: " in ran.err
-    assert "1 rejected records are in t.rejects.ndjson: mend them there and import that file" in ran.err
+    assert "1 rejected record is in t.rejects.ndjson: mend it there and import that file" in ran.err
     assert json.loads((tmp_path / "t.rejects.ndjson").read_text())["line"] == 2
 
 
@@ -200,7 +200,7 @@ def test_an_export_says_what_it_leaves_out(acme: Deskstore, tmp_path: Path) -> N
 
     ran = acme("export", "--company", "acme", "-o", "out.ndjson")
 
-    assert "1 articles are kept too: export them with --kind articles" in ran.err
+    assert "1 article is kept too: export with --kind articles" in ran.err
     assert acme("export", "--company", "acme", "--kind", "articles", "-o", "kb.ndjson", "--json").json == {
         "records": 1,
         "kind": "article",
@@ -253,8 +253,19 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         (["ticket", "list", "--company", ""], 2, "no company was named"),
         (["ticket", "list", "--company", "a\nb"], 2, "holds a control character"),
         (["ticket", "list", "--company", "acme", "--limit", "0"], 2, "0 is not in the range 1<=x<=1000"),
-        (["ticket", "list", "--company", "acme", "--after", "nonsense"], 1, "is no cursor of this page"),
-        (["ticket", "list", "--company", "acme", "--created-from", "yesterday"], 2, "'yesterday' does not match"),
+        (
+            ["ticket", "list", "--company", "acme", "--after", "nonsense"],
+            2,
+            "is no cursor of this list: give the one that its last page named",
+        ),
+        (["ticket", "list", "--company", "acme", "--created-from", "yesterday"], 2, "'yesterday' is no time: write it as 2026-11-20 or"),
+        (["ticket", "list", "--company", "acme", "--limit", "ten"], 2, "'ten' is not a valid number from 1 to 1,000"),
+        (["tiket", "list"], 2, "No such command 'tiket'. Did you mean 'ticket'?"),
+        (["import", "table.csv", "--company", " acme", "--platform", "freshdesk"], 2, "begins or ends with white space"),
+        (["import", "table.csv", "--company", "acme", "--platform", ""], 2, "platform is empty"),
+        (["import", ".", "--company", "acme", "--platform", "freshdesk"], 2, ". is a directory: name a file"),
+        (["export", "--company", "nobody", "-o", "x.ndjson"], 1, "nothing of company 'nobody' is there: see which are with"),
+        (["export", "--company", "acme", "-o", "."], 2, ". is a directory: name a file in it"),
         (["ticket", "get", "1", "--company", "acme", "--platform", "freshdesk"], 1, "ticket '1' on 'freshdesk' does not exist"),
         (
             ["import", "missing.json", "--company", "acme", "--platform", "freshdesk"],
@@ -264,7 +275,11 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         (["import", "table.csv", "--company", "acme", "--platform", "freshdesk"], 1, "looks like CSV"),
         (["import", "t.rejects.ndjson", "--company", "acme", "--rejects", "t.rejects.ndjson"], 2, "name another file with --rejects"),
         (["import", "table.csv", "--company", "acme", "--kind", "people"], 2, "'people' is neither tickets nor articles"),
-        (["export", "--company", "acme", "-o", "no/such/folder.ndjson"], 2, "No such file or directory: check the name"),
+        (
+            ["export", "--company", "acme", "-o", "no/such/folder.ndjson"],
+            2,
+            "no/such is no directory: make it first, or name another place for folder.ndjson",
+        ),
         (["status", "--storage", "postgresql"], 2, "not part of this release: set STORAGE_TYPE=file"),
         (["status", "--storage", "postgres"], 2, "'postgres' is not one of 'file', 'hybrid', 'postgresql'"),
     ],
@@ -283,12 +298,71 @@ def test_what_cannot_be_done_is_one_line_and_a_code_and_changes_nothing(
     assert not data_path.exists()
 
 
-def test_a_store_that_does_not_work_ends_with_4(deskstore: Deskstore, data_path: Path) -> None:
+def test_a_store_that_does_not_work_ends_with_4(acme: Deskstore, data_path: Path) -> None:
+    (data_path / "acme" / ".deskstore" / "company.json").unlink()
+    (data_path / "acme" / ".deskstore" / "company.json").mkdir()
+
+    ran = acme("ticket", "list", "--company", "acme")
+
+    assert (ran.code, len(ran.err.splitlines())) == (4, 1)
+
+
+def test_files_are_not_looked_for_in_a_file(deskstore: Deskstore, data_path: Path) -> None:
     data_path.write_text("this is no folder")
 
     ran = deskstore("status")
 
-    assert (ran.code, len(ran.err.splitlines())) == (4, 1)
+    assert (ran.code, ran.err) == (
+        2,
+        f"deskstore: DATA_PATH is '{data_path}', which is a file: name a directory, or one that is to be made\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["status"], ""),
+        (["status", "--company", "nobody"], "nothing of company 'nobody' is there: see which are with `deskstore company list`"),
+        (["ticket", "list", "--company", "nobody"], "nothing of company 'nobody' is there: see which are with `deskstore company list`"),
+        (
+            ["kb", "list", "--company", "acme", "--platform", "zendesk"],
+            "nothing of company 'acme' came from 'zendesk': choose one of: freshdesk",
+        ),
+        (["progress", "--company", "acme", "--platform", "zd"], "nothing of company 'acme' came from 'zd': choose one of: freshdesk"),
+        (["ticket", "list", "--company", "acme", "--status", "no such"], ""),
+    ],
+)
+def test_a_name_that_means_nothing_is_said_beside_the_empty_table(acme: Deskstore, words: list[str], says: str) -> None:
+    ran = acme(*words)
+
+    assert (ran.code, ran.err) == (0, f"deskstore: {says}\n" if says else "")
+    assert ran.lines
+
+
+def test_an_empty_store_says_what_can_be_done_first(deskstore: Deskstore) -> None:
+    ran = deskstore("status")
+
+    assert (ran.code, ran.err.count("\n")) == (0, 1)
+    assert "nothing is kept there yet: bring records in with `deskstore import`, or see `deskstore demo`" in ran.err
+
+
+def test_an_export_from_a_platform_that_is_not_there_leaves_the_earlier_file(acme: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "out.ndjson").write_text("of yesterday")
+
+    ran = acme("export", "--company", "acme", "--platform", "freshdsk", "-o", "out.ndjson")
+
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "came from 'freshdsk': choose one of: freshdesk; out.ndjson was not written" in ran.err
+    assert (tmp_path / "out.ndjson").read_text() == "of yesterday"
+
+
+def test_times_are_understood_as_the_json_shows_them(acme: Deskstore) -> None:
+    at, behind = "2026-01-02T03:04:05Z", "2026-01-02T12:04:06+09:00"
+
+    from_then = acme("ticket", "list", "--company", "acme", "--created-from", at, "--created-to", behind)
+
+    assert (from_then.code, len(from_then.lines)) == (0, 6)
+    assert len(acme("ticket", "list", "--company", "acme", "--created-from", behind).lines) == 1
 
 
 def test_verbose_shows_where_an_error_arose(deskstore: Deskstore) -> None:

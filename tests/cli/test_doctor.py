@@ -57,7 +57,7 @@ def test_a_sound_company_is_told_with_its_settings_and_its_layout(acme: Deskstor
     ran = acme("doctor")
 
     assert (ran.code, ran.err) == (0, "deskstore: nothing is wrong\n")
-    assert ["DATA_PATH", str(data_path)[:57] + "..." if len(str(data_path)) > 60 else str(data_path), "option"] in ran.lines
+    assert ["DATA_PATH", str(data_path), "option"] in ran.lines
     assert ["layout", "of", "acme", "ok", str(layout.LAYOUT)] in ran.lines
     assert "FINDING" not in ran.out
 
@@ -144,7 +144,7 @@ def test_a_repair_that_loses_something_names_it_counts_it_and_ends_with_1(acme: 
         f"deskstore: lost: acme/freshdesk/tickets/1.json (ticket '1' on 'freshdesk'): what stood there is in {aside}",
         "deskstore: lost: acme/freshdesk/tickets/2.json (ticket '2' on 'freshdesk')",
         "deskstore: 2 lost",
-        "deskstore: 2 records or summaries are lost: restore them from a backup, or import them again",
+        "deskstore: 2 records or summaries are lost: restore them from a backup, or import again",
     ]
     assert acme("ticket", "list", *ACME).code == 0
 
@@ -174,7 +174,7 @@ def test_nothing_is_given_up_unasked(acme: Deskstore, files: Path) -> None:
     ran = acme("doctor", "--repair")
 
     assert ran.code == 2
-    assert "1 records or summaries of 'acme' cannot be healed" in ran.err
+    assert "1 record or summary of 'acme' cannot be healed" in ran.err
     assert "add --yes" in ran.err
     assert len(ran.err.splitlines()) == 1
     assert [line[1] for line in acme("doctor").lines[-2:]] == ["damaged", "permissions"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from deskstore.cli.failures import FAILED, OK, REJECTED, tell
-from deskstore.cli.output import cell, print_json, print_table
+from deskstore.cli.output import cell, counted, print_json, print_table
 from deskstore.cli.progress_bar import progress_bar
 from deskstore.cli.shared import Command, shared
 
@@ -75,7 +75,10 @@ def remarks(report: AdoptReport, *, dry_run: bool) -> Iterator[str]:
     for left in report.not_placed:
         yield f"not placed: {left.file}: {left.reason}"
     if report.not_placed:
-        yield f"{len(report.not_placed):,} files were not placed, and lie in the tree as before: keep it until each of them is accounted for"
+        number = counted(len(report.not_placed), "file was not placed, and lies", "files were not placed, and lie")
+        yield f"{number} in the tree as before: keep it until each of them is accounted for"
+    if not any(getattr(row, name) for row in report.rows for name in OUTCOMES[:-1]):
+        yield "nothing was adopted: name the directory that the first version wrote, which has one for each company"
     if dry_run:
         yield "nothing was kept: this was a dry run"
 

@@ -58,6 +58,8 @@ def command(folder: str) -> int:
     from deskstore.bootstrap import Settings, open_storage
 
     path = Path(folder)
+    shared().output = folder
+    shared().if_interrupted = f"interrupted: {folder} is left as it is; run the same command again, and it is made anew"
     _make_room(path)
     claims = Claims()
 
@@ -80,15 +82,24 @@ def command(folder: str) -> int:
 def _make_room(path: Path) -> None:
     if path.exists() and not (path / MARK).is_file() and any(path.iterdir()):
         raise click.UsageError(f"{path} holds something that no demo made: name another place with --folder")
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    (path / MARK).touch()
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MARK).touch()  # before all else, and never taken away: a demo that was interrupted anywhere can be repeated
+    for made in {*path.iterdir()} - {path / MARK}:
+        shutil.rmtree(made) if made.is_dir() and not made.is_symlink() else made.unlink()
     (path / ".gitignore").write_text("*\n", encoding="utf-8")  # a demo in a checkout is nobody's change
 
 
 def _say_what_next(path: Path, took_s: float) -> None:
     tell(f"{took_s:.1f} s; the files are in {path}/data, one readable JSON file a record, and the exports they came from in {path}/exports")
-    tell(f"next: deskstore ticket list --company acme --platform freshdesk --data-path {path}/data")
+    tell(f"next: {_program()} ticket list --company acme --platform freshdesk --data-path {path}/data")
+
+
+def _program() -> str:
+    """How this command is called from here: its file, where the shell does not find it by its name."""
+    here = Path(sys.executable).with_name("deskstore")
+    if shutil.which("deskstore") or not here.exists():
+        return "deskstore"
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 async def show(storage: Storage, path: Path, claims: Claims) -> None:
@@ -238,7 +249,8 @@ async def show_recovery(storage: Storage, data_path: Path, claims: Claims) -> No
 def _write_and_kill(data_path: Path) -> int:
     """The last unit that a writing process acknowledged before it was killed."""
     command = [sys.executable, "-m", "deskstore.cli.demo_writer", str(data_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603 - our own module
+    # in a session of its own, so that a Ctrl-C is ours alone to answer
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as writer:  # noqa: S603 - our own module
         last = -1
         for line in writer.stdout or ():
             last = int(line)

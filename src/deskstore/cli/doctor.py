@@ -11,8 +11,8 @@ import click
 from attrs import Factory, define
 
 from deskstore.cli.failures import FAILED, OK, tell
-from deskstore.cli.output import on_terminal, print_json, print_table
-from deskstore.cli.shared import Command, shared
+from deskstore.cli.output import counted, on_terminal, print_json, print_table
+from deskstore.cli.shared import Command, one_company_option, shared
 
 if TYPE_CHECKING:
     from deskstore.cli.records import Shown
@@ -53,7 +53,7 @@ class Visit:
 
 
 @click.command("doctor", cls=Command, epilog=EXAMPLES)
-@click.option("--company", "company_id", metavar="NAME", help="This company alone.")
+@one_company_option
 @click.option("--repair", is_flag=True, help="Heal what can be healed; set aside what cannot, and name it as lost.")
 @click.option("--accept-edits", "accept", is_flag=True, help="Take in files that were changed or added by hand.")
 @click.option("--release-claims", "release", is_flag=True, help="Hand tickets out again before the wait after a lost database is over.")
@@ -63,12 +63,15 @@ def command(company_id: str | None, repair: bool, accept: bool, release: bool, d
     """
     Say what is not as deskstore left it, and mend it.
 
-    Looks at the settings, the disk, and every file of every company. Without an option nothing is changed; others may be at work. A company whose database is lost can be mended only while
-    no other process has it open.
+    Looks at the settings, the disk, and every file of every company. Without an option nothing is changed; others may be at work. A company
+    whose database is lost can be mended only while no other process has it open.
     """
     if (dry_run or is_agreed) and not (repair or accept or release):
         raise click.UsageError("--dry-run and --yes go with --repair, --accept-edits or --release-claims")
-    shared().if_interrupted = "interrupted: what was mended stays so; run the same command again for the rest"
+    if (repair or accept or release) and not dry_run:
+        shared().if_interrupted = "interrupted: what was mended stays so; run the same command again for the rest"
+    else:
+        shared().if_interrupted = "interrupted: nothing was changed; run the same command again"
 
     async def work(storage: Storage) -> int:
         visit = Visit(
@@ -95,11 +98,10 @@ async def _examine(visit: Visit) -> None:
 
 async def _companies(visit: Visit, inspection: Inspection) -> Sequence[str]:
     from deskstore.domain.errors import InvalidRecord
-    from deskstore.domain.identifiers import company_id
 
     if visit.company_id is None:
         return await inspection.companies()
-    if company_id(visit.company_id) not in await inspection.companies():
+    if visit.company_id not in await inspection.companies():
         raise InvalidRecord(f"nothing of company {visit.company_id!r} is there: see which are with `deskstore company list`")
     return [visit.company_id]
 
@@ -124,7 +126,8 @@ async def _agree(visit: Visit, company_id: str, repair: Callable[..., AsyncItera
         losses += one.finding.is_loss
     if not losses or visit.is_agreed:
         return
-    what = f"{losses:,} records or summaries of {company_id!r} cannot be healed and would be given up"
+    number = counted(losses, "record or summary", "records or summaries")
+    what = f"{number} of {company_id!r} cannot be healed and would be given up"
     if not on_terminal(sys.stdin):
         raise click.UsageError(f"{what}: see which with --repair --dry-run, then add --yes")
     if click.prompt(f"deskstore: {what}. Type the company's name to go on", err=True) != company_id:
@@ -163,11 +166,19 @@ def _remarks(visit: Visit) -> Sequence[str]:
     if visit.dry_run:
         said.append("nothing was changed: this was a dry run")
     elif lost := _lost(visit):
-        said.append(f"{lost:,} records or summaries are lost: restore them from a backup, or import them again")
+        number = counted(lost, "record or summary is lost: restore it", "records or summaries are lost: restore them")
+        said.append(f"{number} from a backup, or import again")
     if not visit.mends:
-        faults = sum(finding.is_fault for finding in visit.findings)
-        said.append(f"{faults:,} {'finding' if faults == 1 else 'findings'}" if faults else "nothing is wrong")
+        said.append(_summed_up(visit))
     return said
+
+
+def _summed_up(visit: Visit) -> str:
+    faults = sum(finding.is_fault for finding in visit.findings)
+    failed = sum(not check.is_fine for check in visit.checks)
+    said = [counted(failed, "check failed", "checks failed")] if failed else []
+    said += [counted(faults, "finding", "findings")] if faults else []
+    return ", ".join(said) or "nothing is wrong"
 
 
 def _counted(visit: Visit) -> Sequence[str]:
@@ -185,7 +196,7 @@ def _lost(visit: Visit) -> int:
 
 
 def _receipt(one: Mended) -> str:
-    summaries = f"with {one.summaries:,} summaries" if one.summaries else ""
+    summaries = f"with {counted(one.summaries, 'summary', 'summaries')}" if one.summaries else ""
     parts = (f"{one.remedy}: {one.finding.company_id}/{one.finding.place}{_named(one.finding)}", summaries, one.said)
     return ": ".join(part for part in parts if part)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from deskstore.cli.absent import why_nothing
 from deskstore.cli.failures import FAILED, OK, tell
 from deskstore.cli.kinds import kind_option
-from deskstore.cli.output import print_json
+from deskstore.cli.output import counted, print_json
 from deskstore.cli.progress_bar import progress_bar
 from deskstore.cli.shared import Command, company_option, platform_option, shared
 
@@ -35,12 +37,19 @@ Examples:
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to; - is the standard output.")
 def command(company_id: str, platform: str | None, kind: Kind, envelope: bool, output: str) -> int:
     """Write a company's records to a file: NDJSON, one payload a line, untouched."""
+    _refuse_no_place(output)
+    shared().output = output
     shared().if_interrupted = f"interrupted: {output} was not written; run the same command again"
+    if output == "-":
+        shared().if_interrupted = "interrupted: what was written ends in the middle; run the same command again"
 
     async def work(storage: Storage) -> int:
         from deskstore.services.companies import platform_stats
         from deskstore.services.exporting import export_records
 
+        if reason := await why_nothing(storage, company_id, platform):
+            tell(f"{reason}; {output} was not written")
+            return FAILED
         stats = [one for one in await platform_stats(storage, company_id) if platform in (None, one.platform)]
         kept = {"ticket": sum(one.tickets for one in stats), "article": sum(one.articles for one in stats)}
         to = sys.stdout.buffer if output == "-" else Path(output)
@@ -56,10 +65,21 @@ def closing(report: ExportReport, kind: Kind, output: str, *, left_out: int) -> 
     damaged = [str(error) for error in report.damaged]
     if shared().as_json and output != "-":
         print_json({"records": report.records, "kind": kind, "damaged": damaged, "output": output})
-    tell(f"{report.records:,} {kind}s written to {'the standard output' if output == '-' else output}")
+    tell(f"{counted(report.records, kind, f'{kind}s')} written to {'the standard output' if output == '-' else output}")
     if left_out:
-        other = "articles" if kind == "ticket" else "tickets"
-        tell(f"{left_out:,} {other} are kept too: export them with --kind {other}")
+        other = "article" if kind == "ticket" else "ticket"
+        tell(f"{counted(left_out, f'{other} is', f'{other}s are')} kept too: export with --kind {other}s")
     for fault in damaged:
         tell(f"left out: {fault}")
     return FAILED if damaged else OK
+
+
+def _refuse_no_place(output: str) -> None:
+    """Raise UsageError where no such file can be made, before records are read."""
+    file = Path(output)
+    if output != "-" and file.is_dir():
+        raise click.UsageError(f"{output} is a directory: name a file in it")
+    if output != "-" and not file.parent.is_dir():
+        raise click.UsageError(f"{file.parent} is no directory: make it first, or name another place for {file.name}")
+    if output != "-" and not os.access(file.parent, os.W_OK | os.X_OK):
+        raise click.UsageError(f"{file.parent} cannot be written to: name another place for {file.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -22,12 +23,14 @@ UNAVAILABLE: Final = 4
 BUSY: Final = 5
 INTERRUPTED: Final = 130
 NO_READER: Final = 141
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 COMPLETION: Final = "_DESKSTORE_COMPLETE"  #: the variable by which a shell asks how a line may go on
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """The exit code of a command line, after one line on stderr where something went wrong."""
     said = Shared()
+    _fill_closed_streams()
     _never_fail_to_print()
     try:
         code = _invoked(command, arguments, said)
@@ -43,7 +46,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         _forget_output()
         return NO_READER
     except OSError as error:
-        return _explained(said, error, _of_system(error), FAILED if error.filename is None else USAGE)
+        return _explained(said, error, _of_system(error, said.output), USAGE if error.filename and error.errno not in _FULL else FAILED)
     except _storage_error() as error:
         return _explained(said, error, str(error), code_of(error))
 
@@ -80,9 +83,13 @@ def _storage_error() -> type[StorageError]:
     return StorageError
 
 
-def _of_system(error: OSError) -> str:
+def _of_system(error: OSError, output: str) -> str:
+    if error.errno in _FULL:
+        return f"{error.filename or output}: {error.strerror}: make room, then run the same command again"
     if error.filename is None:
-        return f"the system said: {error.strerror or error}"
+        return f"the system said: {error.strerror or error}: see that what is read and {output} are still there"
+    if isinstance(error, IsADirectoryError):
+        return f"{error.filename} is a directory: name a file"
     return f"{error.filename}: {error.strerror}: check the name and who may use it"
 
 
@@ -105,6 +112,13 @@ def _explained(said: Shared, error: Exception, text: str, code: int) -> int:
 def _fail(text: str, code: int) -> int:
     tell(" ".join(text.splitlines()))
     return code
+
+
+def _fill_closed_streams() -> None:
+    """Standard streams that the caller closed lead nowhere, so that no file of ours comes to stand in their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open as long as the process runs
 
 
 def _never_fail_to_print() -> None:

@@ -12,7 +12,7 @@ from click.decorators import FC
 
 from deskstore.cli.failures import FAILED, OK, REJECTED, tell
 from deskstore.cli.kinds import kind_option
-from deskstore.cli.output import print_json, print_table
+from deskstore.cli.output import counted, print_json, print_table
 from deskstore.cli.progress_bar import progress_bar
 from deskstore.cli.shared import Command, company_option, platform_option, shared
 
@@ -30,12 +30,21 @@ Examples:
   deskstore import page-*.json --company acme --platform zendesk --dry-run
   deskstore import tickets.rejects.ndjson --company acme --platform freshdesk
 """
-_FIELDS: Final = ("id", "subject", "status", "priority", "requester", "created", "updated", "locale")
+_FIELDS: Final = {
+    "id": "id",
+    "subject": "subject",
+    "status": "status",
+    "priority": "priority",
+    "requester": "requester",
+    "created": "time of creation",
+    "updated": "time of the last change",
+    "locale": "locale",
+}
 
 
 def _field_options(function: FC) -> FC:
-    for name in reversed(_FIELDS):
-        function = click.option(f"--{name}-field", metavar="NAME", help=f"The field that holds the {name}; dots lead inside.")(function)
+    for name, meaning in reversed(_FIELDS.items()):
+        function = click.option(f"--{name}-field", metavar="NAME", help=f"The field that holds the {meaning}; dots lead inside.")(function)
     return function
 
 
@@ -68,6 +77,7 @@ def command(
     """
     rejected = Path(rejects) if rejects else Path(f"{_stem(files[0])}.rejects.ndjson")
     _refuse_own_rejects(files, rejected)
+    shared().output = str(rejected)
     shared().if_interrupted = "interrupted: what was kept stays; run the same command again and it goes on from there"
 
     async def work(storage: Storage) -> int:
@@ -112,14 +122,15 @@ def closing(report: ImportReport, company_id: str, rejects: Path, *, dry_run: bo
 
 def remarks(report: ImportReport, rejects: Path, *, dry_run: bool) -> Sequence[str]:
     """What else is to be said, a line each."""
-    said = [f"{name}: {form}, {report.kind}s" for name, form in report.detected.items()]
+    said = [f"{name}: {form}{f', {report.kind}s' if report.kind else ''}" for name, form in report.detected.items()]
     if report.began_anew:
         said.append("an import of these files was interrupted, but they are not what they were: began anew")
     if report.resumed_at:
         said.append(f"went on behind record {report.resumed_at:,}, where it was interrupted")
     said += [f"rejected: {reject.place}: {reject.reason}" for reject in report.rejects]
     if report.rejected and not dry_run:
-        said.append(f"{report.rejected:,} rejected records are in {rejects}: mend them there and import that file")
+        number = counted(report.rejected, f"rejected record is in {rejects}: mend it", f"rejected records are in {rejects}: mend them")
+        said.append(f"{number} there and import that file")
     if dry_run:
         said.append("nothing was kept: this was a dry run")
     return said
