@@ -169,9 +169,10 @@ def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
     for variable in sorted({name for layer in layers for name in layer.values if name.startswith("DESKSTORE_")} - {*known}):
         import difflib  # only a misspelt name needs it
 
-        close = difflib.get_close_matches(variable, known, n=1)
-        ours = ", ".join(name for name in known if name.startswith("DESKSTORE_"))
-        yield f"{variable} means nothing to deskstore; {f'did you mean {close[0]}?' if close else f'remove it, or choose one of: {ours}'}"
+        ours = [name for name in known if name.startswith("DESKSTORE_")]
+        close = difflib.get_close_matches(variable, ours, n=1, cutoff=0.8)  # the prefix alone makes any two of them alike
+        advice = f"did you mean {close[0]}?" if close else f"remove it, or choose one of: {', '.join(ours)}"
+        yield f"{variable} means nothing to deskstore; {advice}"
 
 
 # -- storages --------------------------------------------------------------------------------------------------------------------------------
@@ -208,6 +209,8 @@ def _chosen(settings: Settings) -> Storage:
 def _file_storage(settings: Settings) -> Storage:
     from deskstore.adapters.file import FileStorage
 
+    if settings.data_path.is_file():
+        raise ConfigurationError(f"DATA_PATH is '{settings.data_path}', which is a file: name a directory, or one that is to be made")
     return FileStorage(settings.data_path)
 
 
