@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOK_S: Final = 1.0  #: how often it looks whether its parent lives: a fork of the parent may hold the pipe open
-PATIENCE_S: Final = 10.0  #: how long a server whose folder is kept may take to end in order
+PATIENCE_S: Final = 10.0  #: how long a server may take to end when it is told to
 
 
 class Keeper:
     """What keeps one server."""
 
-    def __init__(self, folder: Path, *, kept: bool) -> None:
+    def __init__(self, folder: Path, *, kept: bool, leave: int) -> None:
         self._folder = folder
         self._kept = kept  # whether the folder outlives the server
+        self._leave = leave  # the signal that tells the server to end
         self._server: subprocess.Popen[bytes] | None = None
 
     def obey(self, order: dict[str, Any]) -> dict[str, Any]:  # Any: the values of JSON
@@ -40,24 +41,26 @@ class Keeper:
         name = order.pop("do")
         if name == "start":
             return self._start(**order)
-        if self._server is None:
+        if self._server is None or self._server.poll() is not None:
             return {"code": 0}
         if name == "wait":
-            return {"code": self._wait(order["seconds"])}
-        if name == "end":
-            return {"code": self._end()}
-        return self._signal(self._server.pid, name)
+            return {"code": self._wait(self._server, order["seconds"])}
+        {"stop": _stop, "kill": processes.kill, "freeze": processes.freeze, "thaw": processes.thaw}[name](self._server.pid)
+        return {}
 
     def close(self) -> None:
         """Leave nothing behind that was not to be kept."""
-        if self._kept and self._server and self._server.poll() is None:
-            self._server.send_signal(signal.SIGINT)
-            self._wait(PATIENCE_S)
-        self._end()
+        if self._server and self._server.poll() is None:
+            processes.thaw(self._server.pid)
+            processes.send(self._server.pid, self._leave)
+            if self._wait(self._server, PATIENCE_S) is None:
+                processes.kill(self._server.pid)
         if not self._kept:
+            processes.remove_shared_memory(self._folder / "data")
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, command: list[str], environment: dict[str, str], uid: int | None, gid: int | None) -> dict[str, Any]:
+        """Start the server in a session of its own, so that no key of a terminal reaches it."""
         groups: list[int] | None = None if uid is None else []
         with (self._folder / "log").open("ab") as log:
             try:
@@ -77,26 +80,15 @@ class Keeper:
                 return {"error": f"{command[0]}: {error.strerror}"}
         return {"pid": self._server.pid}
 
-    def _signal(self, pid: int, name: str) -> dict[str, Any]:
-        {"stop": _interrupt, "freeze": processes.freeze, "thaw": processes.thaw}[name](pid)
-        return {}
-
-    def _wait(self, seconds: float) -> int | None:
+    def _wait(self, server: subprocess.Popen[bytes], seconds: float) -> int | None:
         """The exit code, once there is one."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._server.wait(seconds) if self._server else 0
+            return server.wait(seconds)
         return None
 
-    def _end(self) -> int:
-        if self._server is None:
-            return 0
-        if self._server.poll() is None:
-            processes.kill(self._server.pid)
-        return self._server.wait()
 
-
-def _interrupt(pid: int) -> None:
-    """The way to end in order that PostgreSQL calls fast, and Redis knows as well."""
+def _stop(pid: int) -> None:
+    """End in order, in the way that PostgreSQL calls fast, and Redis knows as well."""
     processes.send(pid, signal.SIGINT)
 
 
@@ -118,10 +110,10 @@ def orders(parent: int) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, lines)
 
 
-def main(folder: str, kept: str, parent: str) -> None:
+def main(folder: str, kept: str, leave: str, parent: str) -> None:
     """Keep a server until the other side is gone."""
     signal.signal(signal.SIGTERM, _leave)
-    keeper = Keeper(Path(folder), kept=kept == "kept")
+    keeper = Keeper(Path(folder), kept=kept == "kept", leave=int(leave))
     try:
         for order in orders(int(parent)):
             os.write(1, json.dumps(keeper.obey(order)).encode() + b"\n")

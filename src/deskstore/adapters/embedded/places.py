@@ -172,6 +172,7 @@ def _remove_if_left(folder: Path) -> None:
     except (ConfigurationError, FileNotFoundError):
         return
     end_servers_in(folder)
+    processes.remove_shared_memory(folder / "data")
     shutil.rmtree(folder, ignore_errors=True)
     os.close(held)
 

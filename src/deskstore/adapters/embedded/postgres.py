@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -46,7 +47,10 @@ class PostgresServer:
         self.programs = for_others(programs or postgres_programs(major))
         self.settings = dict(settings or {})  #: of the server; what is changed counts from the next start
         self.port = free_port()
-        self._process = ServerProcess(folder)
+        # in its own folder, so that nothing of it stays in the system's when it is killed
+        self._memory = {} if folder else {"dynamic_shared_memory_type": "mmap"}
+        # files that are removed need no last checkpoint
+        self._process = ServerProcess(folder, leave=signal.SIGINT if folder else signal.SIGQUIT)
         try:
             self._password = (kept_cluster if folder else fresh_cluster)(self.programs, self.folder)
         except BaseException:
@@ -85,10 +89,9 @@ class PostgresServer:
             self._process.start(self._command())
             if self._ready():
                 return self
-            if "could not bind" not in self._process.last_words() and "Address already in use" not in self._process.last_words():
+            if not first or "Address already in use" not in self._process.last_words():
                 break
-            if first:
-                self.port = free_port()
+            self.port = free_port()
         raise StorageUnavailable(f"PostgreSQL {self.programs.version} did not start: {self._process.last_words()}")
 
     def stop(self) -> None:
@@ -133,6 +136,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "log_timezone": "UTC",
             "timezone": "UTC",
+            **self._memory,
             **self.settings,
         }
         command = [str(self.programs.folder / "postgres"), "-D", str(self.folder / "data")]

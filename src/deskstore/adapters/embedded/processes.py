@@ -10,13 +10,16 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROC = Path("/proc")
+PROC: Final = Path("/proc")
+GONE_S: Final = 10.0  #: how long the system may take to end what was killed
+ASK_AGAIN_S: Final = 0.005
 
 
 class Process(NamedTuple):
@@ -28,7 +31,7 @@ class Process(NamedTuple):
 
 
 def running() -> list[Process]:
-    """All processes that can be seen."""
+    """All processes that can be seen; not those that have ended and that nobody has asked about yet."""
     return list(_from_proc() if (PROC / "self" / "stat").exists() else _from_ps())
 
 
@@ -63,23 +66,38 @@ def thaw(pid: int) -> None:
 
 
 def kill(pid: int) -> None:
-    """End a process and its children with no chance to tidy up."""
+    """End a process and its children with no chance to tidy up, and come back when they are gone."""
     send(pid, signal.SIGSTOP)
-    for member in family(pid):
+    members = {*family(pid)}
+    for member in members:
         send(member, signal.SIGKILL)
+    last = time.monotonic() + GONE_S
+    while members & {process.pid for process in running()} and time.monotonic() < last:
+        time.sleep(ASK_AGAIN_S)
+
+
+def remove_shared_memory(data: Path) -> None:
+    """Remove the piece of System V memory by which a PostgreSQL that was killed still holds its files: nothing else ever would."""
+    with contextlib.suppress(OSError, IndexError):
+        number = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[6].split()[1]
+        subprocess.run(["ipcrm", "-m", number], capture_output=True, check=False)
 
 
 def _from_proc() -> Iterator[Process]:
     for folder in PROC.iterdir():
         if folder.name.isdecimal():
             with contextlib.suppress(OSError):  # it ended meanwhile
-                parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
+                state, parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[:2]
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                yield Process(int(folder.name), int(parent), command.decode(errors="replace"))
+                if state != b"Z":
+                    yield Process(int(folder.name), int(parent), command.decode(errors="replace"))
 
 
 def _from_ps() -> Iterator[Process]:
-    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, errors="replace", check=True)
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,command="], capture_output=True, text=True, errors="replace", check=True
+    )
     for line in listed.stdout.splitlines():
-        pid, parent, command = (*line.split(maxsplit=2), "")[:3]
-        yield Process(int(pid), int(parent), command)
+        pid, parent, state, command = (*line.split(maxsplit=3), "")[:4]
+        if not state.startswith("Z"):
+            yield Process(int(pid), int(parent), command)

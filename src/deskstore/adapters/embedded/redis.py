@@ -70,8 +70,9 @@ class RedisServer:
             self._process.start([str(self.program), str(self._write_settings())])
             if self._ready():
                 return self
-            if first:
-                self.port = free_port()
+            if not first or "Address already in use" not in self._process.last_words():
+                break
+            self.port = free_port()
         raise StorageUnavailable(f"{self.program.name} did not start: {self._process.last_words()}")
 
     def stop(self) -> None:

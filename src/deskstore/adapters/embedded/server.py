@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import deskstore
 from deskstore.adapters.embedded import places
 from deskstore.domain.errors import StorageUnavailable
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 KEEPER: Final = "deskstore.adapters.embedded.keeper"
 IN_ORDER_S: Final = 30.0  #: how long a server may take to end in order before it is killed
-SOURCES: Final = Path(deskstore.__file__).parent.parent
+SOURCES: Final = Path(__file__).resolve().parents[3]  #: where the keeper finds this package
 
 
 class ServerProcess:
@@ -28,17 +29,18 @@ class ServerProcess:
     Its methods block for some hundred milliseconds: call them from a thread where a loop runs that must not wait.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Take a new folder, which is removed at the end, or one that is kept."""
+    def __init__(self, folder: Path | None = None, *, leave: int = signal.SIGINT) -> None:
+        """Take a new folder, which is removed at the end, or one that is kept; and the signal that ends the server together with us."""
         self._kept = folder is not None
         if folder is None:
             self.folder, lock = places.new_folder()
         else:
             self.folder, lock = folder, _taken(folder)
         try:
-            self._keeper = self._start_keeper(lock)
+            self._keeper = self._start_keeper(lock, leave)
         finally:
             os.close(lock)  # the keeper holds it from here
+        self._turn = threading.Lock()  # tests call from threads, and each answer belongs to one order
         self.pid: int | None = None  #: of the running server, or of the one that ran last
 
     @property
@@ -73,7 +75,8 @@ class ServerProcess:
 
     def kill(self) -> None:
         """End the server and its children at once, as `kill -9` does."""
-        self._ask("end")
+        self._ask("kill")
+        self._ask("wait", seconds=IN_ORDER_S)
 
     def freeze(self) -> None:
         """Let the server stand still: what is asked of it waits."""
@@ -101,16 +104,18 @@ class ServerProcess:
         if not self._keeper.stdin or not self._keeper.stdout:
             raise AssertionError("the keeper has both pipes")
         try:
-            self._keeper.stdin.write(json.dumps({"do": order, **arguments}).encode() + b"\n")
-            self._keeper.stdin.flush()
-            answer: dict[str, Any] = json.loads(self._keeper.stdout.readline())
+            with self._turn:
+                self._keeper.stdin.write(json.dumps({"do": order, **arguments}).encode() + b"\n")
+                self._keeper.stdin.flush()
+                answer: dict[str, Any] = json.loads(self._keeper.stdout.readline())
         except (OSError, ValueError) as error:
             raise StorageUnavailable(f"the keeper of the server in {self.folder} is gone, and the server with it: start another") from error
         return answer
 
-    def _start_keeper(self, lock: int) -> subprocess.Popen[bytes]:
+    def _start_keeper(self, lock: int, leave: int) -> subprocess.Popen[bytes]:
+        arguments = [str(self.folder), "kept" if self._kept else "removed", str(int(leave)), str(os.getpid())]
         return subprocess.Popen(
-            [sys.executable, "-S", "-P", "-m", KEEPER, str(self.folder), "kept" if self._kept else "gone", str(os.getpid())],
+            [sys.executable, "-S", "-P", "-m", KEEPER, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(SOURCES)},
