@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from deskstore.domain import identifiers, times
 from deskstore.domain.errors import InvalidRecord
-from deskstore.domain.identifiers import Key, Kind, checked_key
+from deskstore.domain.identifiers import TICKET, Key, Kind, checked_key
 from deskstore.domain.processing import ProcessingStatus
 from deskstore.domain.records import clean
 
@@ -42,10 +42,12 @@ class Filter:
     platform: str | None = field(default=None, converter=_platform)
     status: str | None = field(default=None, converter=clean)  #: the platform's own text, exactly; cleaned as the text it is compared with
     status_aliases: tuple[tuple[str, str], ...] = ()  #: platforms with another text that means the status; of no effect without one
-    processing: ProcessingStatus | None = None  #: tickets only
+    processing: ProcessingStatus | None = None  #: of tickets; refused where articles are asked for
     created_from: datetime | None = field(default=None, converter=_utc)  #: this moment or later
     created_to: datetime | None = field(default=None, converter=_utc)  #: earlier than this moment
-    changed_since: datetime | None = field(default=None, converter=_utc)  #: received at this moment or later; streams only
+    changed_since: datetime | None = field(
+        default=None, converter=_utc
+    )  #: received at this moment or later; of streams, and refused by pages
 
     @property
     def statuses(self) -> tuple[tuple[str | None, str], ...]:
@@ -106,6 +108,13 @@ def page_of(kind: Kind, found: Sequence[tuple[Position, T]], limit: int) -> Page
     shown = found[:limit]
     following = cursor(kind, shown[-1][0]) if len(found) > limit else None
     return Page(items=tuple(item for _, item in shown), next=following)
+
+
+def checked_filter(where: Filter, kind: Kind) -> Filter:
+    """The same filter; raises InvalidRecord when records of the kind have not what it asks for."""
+    if kind != TICKET and where.processing is not None:
+        raise InvalidRecord(f"processing is a filter of tickets: an {kind} is not processed, so none could pass")
+    return where
 
 
 def checked_limit(limit: int) -> int:

@@ -49,7 +49,8 @@ class RecordReads(Protocol[R_co]):
         At most limit (1 to 1,000) records that pass the filter, in the order created_us, platform, id, locale, all descending.
 
         Raises:
-            InvalidRecord: The limit is out of range, or `after` is not the `next` of such a page.
+            InvalidRecord: The limit is out of range, `after` is not the `next` of such a page, the filter asks when records changed, which
+                only streams tell, or for the processing of articles.
         """
         ...
 
@@ -65,6 +66,7 @@ class RecordReads(Protocol[R_co]):
 
         Raises:
             CorruptRecord: At that record; stream(after=error.key) goes on behind it.
+            InvalidRecord: The filter asks for the processing of articles.
         """
         ...
 

@@ -14,7 +14,7 @@ from attrs import evolve
 from deskstore.domain import identifiers
 from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, UncommittedChanges, UnitOfWorkMisuse
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
-from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_limit, checked_offset
+from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_filter, checked_limit, checked_offset
 from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
 from deskstore.domain.records import Article, Ticket, clean
@@ -138,25 +138,52 @@ class _Pending:
         """How many changes there are."""
         return len(self.records) + len(self.deleted) + len(self.processing) + len(self.checkpoints) + self._summaries
 
-    def admit(self, size_bytes: int) -> None:
-        """Make room for one more change; raises UnitOfWorkMisuse when the unit would become too large."""
-        if self.count >= MOST_CHANGES or self._size_bytes + size_bytes > MOST_BYTES:
-            raise UnitOfWorkMisuse(
-                f"a unit of work holds at most {MOST_CHANGES:,} changes and {MOST_BYTES >> 20} MB: commit, and go on in another one"
-            )
-        self._size_bytes += size_bytes
+    def put_record(self, record: Ticket | Article) -> None:
+        """Keep a record; raises as all that follow UnitOfWorkMisuse when the unit would become too large, or deletes that record."""
+        self._not_deleted(record.key)
+        self._admit(len(record.payload), instead_of=_length(self.records.get(record.key)))
+        self.records[record.key] = record
+
+    def put_processing(self, change: SaveProcessing) -> None:
+        """Keep a processing."""
+        self._not_deleted(change.key)
+        self._admit(0, instead_of=0 if change.key in self.processing else None)
+        self.processing[change.key] = change
+
+    def put_checkpoint(self, named: tuple[str, str], checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint."""
+        known = self.checkpoints.get(named)
+        self._admit(len(checkpoint.cursor), instead_of=None if known is None else len(known.cursor))
+        self.checkpoints[named] = checkpoint
 
     def add_summary(self, key: Key, summary: Summary) -> None:
         """Add to those that the record will have."""
+        self._not_deleted(key)
+        self._admit(_bytes_of(summary), instead_of=None)
         self.summaries.setdefault(key, []).append(summary)
         self._summaries += 1
 
-    def drop_summaries(self, key: Key) -> None:
-        """Take back those that the record was to have."""
-        self._summaries -= len(self.summaries.pop(key, ()))
+    def delete(self, key: Key, version: int | None) -> None:
+        """Take back all that this unit would have kept of a record, and delete it if a version of it is stored."""
+        self._size_bytes -= _length(self.records.pop(key, None)) or 0
+        self.processing.pop(key, None)
+        dropped = self.summaries.pop(key, [])
+        self._summaries -= len(dropped)
+        self._size_bytes -= sum(map(_bytes_of, dropped))
+        if version is not None:
+            self._admit(0, instead_of=0 if key in self.deleted else None)
+            self.deleted[key] = version
 
-    def not_deleted(self, key: Key) -> None:
-        """Raise UnitOfWorkMisuse when this unit deletes the record."""
+    def _admit(self, size_bytes: int, *, instead_of: int | None) -> None:
+        """Make room for a change, instead of one of that size or beside all others."""
+        size = self._size_bytes + size_bytes - (instead_of or 0)
+        if self.count + (instead_of is None) > MOST_CHANGES or size > MOST_BYTES:
+            raise UnitOfWorkMisuse(
+                f"a unit of work holds at most {MOST_CHANGES:,} changes and {MOST_BYTES >> 20} MB: commit, and go on in another one"
+            )
+        self._size_bytes = size
+
+    def _not_deleted(self, key: Key) -> None:
         if key in self.deleted:
             raise UnitOfWorkMisuse(f"{key} is deleted in this unit of work: commit first, then save it anew")
 
@@ -175,6 +202,14 @@ class _Pending:
 
 def _first(pair: tuple[Key, T]) -> Key:
     return pair[0]
+
+
+def _length(record: Ticket | Article | None) -> int | None:
+    return None if record is None else len(record.payload)
+
+
+def _bytes_of(summary: Summary) -> int:
+    return len(summary.content) + len(summary.parameters)
 
 
 class _Records(Generic[R]):
@@ -202,16 +237,16 @@ class _Records(Generic[R]):
     async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
         """A page of what is stored; the unit's own changes are not in it."""
         with self._unit.alone(f"{self._kind}.page"):
-            return await self._reads.page(where, after=after, limit=checked_limit(limit))
+            return await self._reads.page(self._page_filter(where), after=after, limit=checked_limit(limit))
 
     async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
         """A page of what is stored, found by its offset; the unit's own changes are not in it."""
         with self._unit.alone(f"{self._kind}.page_at"):
-            return await self._reads.page_at(where, offset=checked_offset(offset), limit=checked_limit(limit))
+            return await self._reads.page_at(self._page_filter(where), offset=checked_offset(offset), limit=checked_limit(limit))
 
     async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         """All that is stored and passes the filter; the unit's own changes are not in it."""
-        records = aiter(self._reads.stream(where, after=self._checked(after) if after else None))
+        records = aiter(self._reads.stream(checked_filter(where, self._kind), after=self._checked(after) if after else None))
         operation: str | None = f"{self._kind}.stream"
         while True:
             with self._unit.alone(operation):
@@ -228,9 +263,7 @@ class _Records(Generic[R]):
             key = self._checked(record.key)
             if record.version < 0:
                 raise InvalidRecord(f"{key} has version {record.version}: pass the one it was read with, or 0 for a new one")
-            pending.not_deleted(key)
-            pending.admit(len(record.payload))
-            pending.records[key] = record
+            pending.put_record(record)
             return record
 
     def delete(self, key: Key, *, version: int) -> None:
@@ -240,12 +273,12 @@ class _Records(Generic[R]):
             saved = pending.records.get(key)
             if version < 1 and (saved is None or saved.version):
                 raise InvalidRecord(f"{key} cannot be deleted at version {version}: pass the one it was read with")
-            pending.admit(0)
-            pending.records.pop(key, None)
-            pending.processing.pop(key, None)
-            pending.drop_summaries(key)
-            if saved is None or saved.version:
-                pending.deleted[key] = version
+            pending.delete(key, version if saved is None or saved.version else None)
+
+    def _page_filter(self, where: Filter) -> Filter:
+        if where.changed_since is not None:
+            raise InvalidRecord("changed_since is a filter of streams, not of pages: use stream(), which gives all that changed")
+        return checked_filter(where, self._kind)
 
     def _checked(self, key: Key) -> Key:
         if key.kind != self._kind:
@@ -343,8 +376,6 @@ class BufferedSummaries:
 
         with self._unit.alone("summary.add") as pending:
             key = checked_key(summaries.checked(summary).key)
-            pending.not_deleted(key)
-            pending.admit(len(summary.content) + len(summary.parameters))
             pending.add_summary(key, summary)
 
 
@@ -396,9 +427,7 @@ class BufferedProgress:
             key = checked_key(processing.key)
             if key.kind != TICKET:
                 raise InvalidRecord(f"{key} is no ticket: only tickets are processed")
-            pending.not_deleted(key)
-            pending.admit(0)
-            pending.processing[key] = SaveProcessing(processing, token)
+            pending.put_processing(SaveProcessing(processing, token))
             return processing
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -407,5 +436,4 @@ class BufferedProgress:
             named = (identifiers.platform(checkpoint.platform), identifiers.stream(checkpoint.stream))
             if clean(checkpoint.cursor, len(checkpoint.cursor)) != checkpoint.cursor:
                 raise InvalidRecord(f"the cursor of stream {named[1]!r} holds NUL or a lone surrogate: no storage could keep it exactly")
-            pending.admit(len(checkpoint.cursor))
-            pending.checkpoints[named] = checkpoint
+            pending.put_checkpoint(named, checkpoint)

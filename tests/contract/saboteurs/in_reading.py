@@ -14,7 +14,7 @@ from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.paging import Filter, Page, Position
 from deskstore.domain.ports import RecordReads
 from deskstore.domain.records import Article, Ticket
-from deskstore.domain.unit import BufferedTickets
+from deskstore.domain.unit import BufferedArticles, BufferedTickets
 from deskstore.testing.contract import articles as of_articles
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import pages as of_pages
@@ -269,6 +269,15 @@ class IgnoresWhenItChanged(TamperedFilters):
         return evolve(where, changed_since=None)
 
     breaks = (of_streams.test_a_stream_may_be_of_what_was_received_since,)
+
+
+class PassesOverWhatItCannotFilterBy(SabotagedParts):
+    class Articles(BufferedArticles):
+        def _page_filter(self, where: Filter) -> Filter:
+            return super()._page_filter(evolve(where, processing=None))
+
+    parts: ClassVar = {"articles": Articles}
+    breaks = (of_pages.test_a_filter_that_has_no_meaning_there_is_refused,)
 
 
 class FiltersByWhatWas(Saboteur):

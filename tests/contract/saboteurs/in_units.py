@@ -416,7 +416,21 @@ class TakesAnyNumberOfBytes(SabotagedParts):
             return record
 
     parts: ClassVar = {"tickets": Tickets}
-    breaks = (of_units.test_a_unit_holds_sixty_four_megabytes,)
+    breaks = (
+        of_units.test_a_unit_holds_sixty_four_megabytes,
+        of_units.test_what_a_unit_saves_again_or_takes_back_counts_once,
+    )
+
+
+class CountsWhatIsReplaced(SabotagedParts):
+    class Tickets(BufferedTickets):
+        def save(self, record: Ticket) -> Ticket:
+            with self._unit.alone(None) as pending:
+                pending.records.pop(record.key, None)
+            return super().save(record)
+
+    parts: ClassVar = {"tickets": Tickets}
+    breaks = (of_units.test_what_a_unit_saves_again_or_takes_back_counts_once,)
 
 
 class TakesArticlesForTickets(SabotagedParts):

@@ -273,3 +273,19 @@ async def test_every_filter_by_processing_agrees_with_progress(desk: Desk, clock
 
 def _incoming(stored: Ticket, status: str) -> Incoming:
     return incoming(stored.key, note=status, read=fields(status=status))
+
+
+async def test_a_filter_that_has_no_meaning_there_is_refused(desk: Desk) -> None:
+    await desk.fill("text")
+    uow = desk.unit()
+
+    for asked in (
+        lambda: uow.tickets.page(Filter(changed_since=_NOON)),
+        lambda: uow.tickets.page_at(Filter(changed_since=_NOON), offset=0),
+        lambda: uow.articles.page(Filter(changed_since=_NOON)),
+        lambda: uow.articles.page(Filter(processing=PENDING)),
+        lambda: uow.articles.page_at(Filter(processing=PENDING), offset=0),
+        lambda: anext(aiter(uow.articles.stream(Filter(processing=PENDING)))),
+    ):
+        with pytest.raises(InvalidRecord):
+            await asked()

@@ -344,6 +344,21 @@ async def test_a_unit_holds_sixty_four_megabytes(desk: Desk) -> None:
                 uow.summaries.add(a_summary(half.key))
 
 
+async def test_what_a_unit_saves_again_or_takes_back_counts_once(desk: Desk) -> None:
+    half = evolve(a_ticket("1"), payload=bytes(MOST_BYTES // 2))
+    other = evolve(half, ticket_id="2")
+    uow = desk.unit()
+
+    for _ in range(3):
+        uow.tickets.save(half)
+        uow.tickets.save(other)
+    uow.tickets.delete(other.key, version=0)
+    uow.tickets.save(other)
+
+    with pytest.raises(UnitOfWorkMisuse, match="64 MB"):
+        uow.tickets.save(a_ticket("3"))
+
+
 async def test_each_repository_takes_records_of_its_own_kind(desk: Desk) -> None:
     async with desk.unit() as uow:
         with pytest.raises(InvalidRecord):
