@@ -8,9 +8,9 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
-import msgspec
 from attrs import Factory, define, evolve, field, frozen
 
+from deskstore.domain import payloads
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.identifiers import TICKET, Key, Kind, checked_key
 from deskstore.domain.payloads import Parsed
@@ -18,7 +18,7 @@ from deskstore.domain.records import Incoming
 from deskstore.formats import platforms
 from deskstore.formats.json import load
 from deskstore.formats.platforms import Options
-from deskstore.formats.streams import Detected, Place, RecordReader, Reject, Slice, read_records
+from deskstore.formats.streams import Detected, Place, RecordReader, Reject, Slice, is_exported, member, read_records
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 from deskstore.services.rejects import raw_of
 
@@ -65,8 +65,8 @@ class Reading:
         Raises:
             InvalidRecord: It is no such record, or cannot be kept as it is.
         """
-        if _is_envelope(value):
-            return self._unwrapped(payload, value)
+        if is_exported(value):
+            return self._unwrapped(payload)
         if (raw := raw_of(value)) is not None:
             return self.incoming(raw, load(raw))
         if self.platform is None:
@@ -77,7 +77,7 @@ class Reading:
 
     def refusal(self, value: Parsed) -> str | None:
         """Why a record is none of those that are meant; None for one that is, or that says for itself what it is."""
-        if self.platform is None or _is_envelope(value) or raw_of(value) is not None:
+        if self.platform is None or is_exported(value) or raw_of(value) is not None:
             return None
         is_another = self.kind is None and platforms.kind_of(value) not in (None, self.found_kind)
         return platforms.refusal(self.platform, value, self.found_kind if is_another else self.kind)
@@ -87,16 +87,21 @@ class Reading:
             return platforms.ticket(platform, payload, value, options)
         return platforms.article(platform, payload, value, locale=self.locale, options=options)
 
-    def _unwrapped(self, line: bytes, value: Parsed) -> Incoming:
-        key = _key_of(value)
-        payload = bytes(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["payload"])
+    def _unwrapped(self, line: bytes) -> Incoming:
+        found = member(line, "payload")
+        said = load(line if found is None else line[: found[0]] + b"{}" + line[found[1] :])
+        if found is None or said.get("payload") != {}:
+            raise InvalidRecord("its envelope holds its payload twice, or spells that name with escapes: export it again")
+        key, payload = _key_of(said), _exact(line[slice(*found)], said.get("sha256"))
         shown = {**load(payload), _ID: key.id}
         options = evolve(self.options, id_field=_ID)
         return evolve(self._mapped(key.platform, payload, shown, key.kind, options), key=key)
 
 
-def _is_envelope(value: Parsed) -> bool:
-    return value.get("deskstore") == 1 and isinstance(value.get("payload"), dict)
+def _exact(found: bytes, digest: object) -> bytes:
+    """A payload as it was exported: with the white space around it if that was its own, which its digest tells."""
+    payload = found.strip(b" \t\r\n")
+    return found if len(found) > len(payload) and payloads.digest(found).hex() == digest else payload
 
 
 def _key_of(envelope: Parsed) -> Key:
@@ -109,7 +114,7 @@ def _key_of(envelope: Parsed) -> Key:
 def _kind_of(value: Parsed) -> Kind | None:
     """What a record is; None as long as nothing can tell, because it is one that an earlier import rejected, and still broken."""
     try:
-        if _is_envelope(value):
+        if is_exported(value):
             return _key_of(value).kind
         raw = raw_of(value)
         return platforms.kind_of(load(raw) if raw is not None else value) or TICKET

@@ -25,6 +25,8 @@ RECORD_KEYS: Final = _IDS | {"subject"}  #: keys that no page has
 #: what connectors write between records
 _NOTES: Final = frozenset({"STATE", "SCHEMA", "LOG", "SPEC", "TRACE", "CATALOG", "CONTROL", "CONNECTION_STATUS", "ACTIVATE_VERSION"})
 
+_LONGEST_TEXT: Final = 4096  #: bytes of a text that is read: those of any id
+
 Value = Mapping[str, Any]  # Any: payloads hold anything
 
 
@@ -35,6 +37,11 @@ class Envelope:
     name: str  #: "airbyte", "singer", or the key
     path: tuple[str, ...] = ()  #: keys that lead to the record or the list; none where there is nothing inside to keep
     stream: str = ""  #: the connector's name for the kind of record
+
+
+def is_exported(value: Value) -> bool:
+    """Whether it is a record in the envelope of our own exports: its metadata, and under `payload` what the platform sent."""
+    return value.get("deskstore") == 1 and isinstance(value.get("payload"), dict)
 
 
 def envelope_of(value: Value, *, whole: bool, sound: bool, id_fields: frozenset[str]) -> Envelope | None:
@@ -105,7 +112,7 @@ async def _begun(window: Window, byte: int) -> object:
         await window.skip()
         return [dict[str, object]()] if first == OPEN_OBJECT else []
     size = await window.skip()
-    if byte == OPEN_OBJECT or size > 1000:
+    if byte == OPEN_OBJECT or size > _LONGEST_TEXT:
         return {} if byte == OPEN_OBJECT else None
     try:
         return load(b'{"_":' + window.data[begin : window.pos] + b"}")["_"]

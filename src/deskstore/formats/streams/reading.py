@@ -15,9 +15,9 @@ from typing import IO, Final, NamedTuple, Self
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.payloads import Parsed
 from deskstore.formats.json import MAX_BYTES, load
-from deskstore.formats.streams.envelopes import LISTS, RECORD_KEYS, Envelope, enter, envelope_of, outline
+from deskstore.formats.streams.envelopes import LISTS, RECORD_KEYS, Envelope, enter, envelope_of, is_exported, outline
 from deskstore.formats.streams.places import REJECT_BYTES, Detected, Format, Place, Reject, Slice
-from deskstore.formats.streams.scanning import OPEN_LIST, OPEN_OBJECT, CutOff, TooLong, Window, is_whole, next_item, next_key
+from deskstore.formats.streams.scanning import LONGEST, OPEN_LIST, OPEN_OBJECT, CutOff, TooLong, Window, is_whole, next_item, next_key
 from deskstore.formats.streams.sources import Source, open_source
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -133,7 +133,9 @@ class RecordReader:
                 async for found in self._examined(inner, whole=False, stream=envelope.stream or stream, wrappings=wrappings - 1):
                     yield found
             return
-        if value is None and problem is None:
+        if value is None and shallow and is_exported(shallow):
+            value = shallow  # the payload inside may be as long and as deep as any; whoever unwraps it judges it
+        elif value is None and problem is None:
             value, problem = _read(piece)
         self._detect()
         yield self._reject(piece, problem) if value is None else self._slice(piece, value, stream)
@@ -247,7 +249,7 @@ async def _lines(window: Window) -> AsyncIterator[Piece]:
 async def _line(window: Window) -> Piece | None:
     """The rest of the line, without its line break; None at the end of the text."""
     while (end := window.data.find(b"\n", window.pos)) < 0:
-        if len(window.data) - window.pos > MAX_BYTES + len(_SPACE):
+        if len(window.data) - window.pos > LONGEST:
             return await _long_line(window)
         if not await window.grow():
             end = len(window.data)
@@ -294,7 +296,7 @@ async def _format(window: Window, name: str) -> Format:
 async def _has_lines(window: Window) -> bool:
     """Whether the text is one object a line: its first line is a whole one, or is broken, and more follow."""
     while (end := window.data.find(b"\n", window.pos)) < 0:
-        if len(window.data) - window.pos > MAX_BYTES or not await window.grow():
+        if len(window.data) - window.pos > LONGEST or not await window.grow():
             return False
     first = window.data[window.pos : end]
     following = await _following(window, end - window.pos)

@@ -21,6 +21,9 @@ _PASS_TEXT: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+){0,1000}', re.DOTALL)
 _OPENERS: Final = re.compile(rb"[\[{]+")
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _SCALAR: Final = re.compile(rb"[^,\[\]{}\" \t\r\n:]*")
+_COMMAS: Final = re.compile(rb"[ \t\r\n,]*")
+_COLON: Final = re.compile(rb"[ \t\r\n]*:")
+LONGEST: Final = MAX_BYTES + 8_192  #: bytes of a piece: of a record with the envelope that an export puts around it
 QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA, COLON, NEWLINE = b'"[]{},:\n'
 
 More = Callable[[], Awaitable[bytes]]
@@ -95,11 +98,11 @@ class Window:
         """
         scan = _Scan()
         while not scan.run(self.data, self.pos):
-            if scan.at > MAX_BYTES:
+            if scan.at > LONGEST:
                 raise TooLong
             if not await self.grow():
                 raise CutOff
-        if scan.at > MAX_BYTES:
+        if scan.at > LONGEST:
             raise TooLong
         return self.pos + scan.at
 
@@ -193,6 +196,35 @@ class _Scan:
 def is_whole(text: bytes) -> bool:
     """Whether an object, array or text that begins here also ends here."""
     return _Scan().run(text, 0)
+
+
+def member(text: bytes, name: str) -> tuple[int, int] | None:
+    """Where the value of an object's first member with a name begins and ends, white space around it included; None where there is none."""
+    at = text.find(b"{") + 1
+    while (key := _COMMAS.match(text, at)) and text[key.end() : key.end() + 1] == b'"':
+        end = _value_end(text, key.end())
+        colon = _COLON.match(text, end)
+        if colon is None:
+            return None
+        at = _past_space(text, _value_end(text, _past_space(text, colon.end())))
+        if text[key.end() + 1 : end - 1] == name.encode():
+            return colon.end(), at
+    return None
+
+
+def _past_space(text: bytes, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _value_end(text: bytes, begin: int) -> int:
+    """Where a value ends, or the text if it does first."""
+    if text[begin : begin + 1] in (b'"', b"[", b"{"):
+        scan = _Scan()
+        scan.run(text, begin)
+        return begin + scan.at
+    scalar = _SCALAR.match(text, begin)
+    return scalar.end() if scalar else len(text)
 
 
 # -- objects and arrays, member by member ------------------------------------------------------------------------------------------------
