@@ -63,7 +63,7 @@ CASES: Final = [
         ),
         Edit("opening", "        flush_directory(missing.parent)\n", ""),
         Edit("opening", "        flush_directory(company.path.parent.parent)", "        pass"),
-        Edit("opening", "    tree.make_durable([layout.COMPANY_FILE])\n", ""),
+        Edit("company_file", "    tree.make_durable([layout.COMPANY_FILE])\n", ""),
         is_quick=True,
     ),
     _case(

@@ -19,6 +19,7 @@ from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain.errors import StorageBusy, StorageUnavailable
 
 _READ_ONLY_CODES: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+CLAIMS_FROM: Final = "claims_from_us"  #: among the facts in meta: until then no ticket is handed out, since claims may live that were lost
 LOG_FRAMES: Final = 4_000  #: changed pages in the write-ahead log after which it begins anew
 _RESTART_MS: Final = 100  #: how long writers may be held up by readers of an earlier state
 _LOG_HEAD_BYTES: Final = 32

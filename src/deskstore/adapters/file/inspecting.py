@@ -16,13 +16,14 @@ from typing import Final, TypeVar
 from deskstore.adapters.file import database, layout, outside
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import OpenCompany
+from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import read_record, read_summary
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import OnDisk, Overtaken, Want, load
+from deskstore.adapters.file.loading import Overtaken, Want, load
 from deskstore.adapters.file.offering import offered, read_offer
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.surveying import Entry, is_file_of_record, is_of_summary, survey, whose
-from deskstore.adapters.file.tree import Tree
+from deskstore.adapters.file.tree import OnDisk, Tree
 from deskstore.domain import times
 from deskstore.domain.errors import CorruptRecord, InvalidRecord
 from deskstore.domain.findings import FIRST, Finding, FindingKind
@@ -33,7 +34,6 @@ from deskstore.domain.paging import EVERYTHING
 T = TypeVar("T")
 
 BATCH: Final = 100  #: files whose content is in memory at once
-CLAIMS_FROM: Final = "claims_from_us"
 _LOOKS: Final = 3  #: at files that writers replace meanwhile, before they are held up
 _ENTRIES: Final = 1_000  #: of the tree, whose names are in memory at once
 

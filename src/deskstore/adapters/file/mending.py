@@ -17,10 +17,11 @@ from typing import Final
 
 from deskstore.adapters.file import journal, layout
 from deskstore.adapters.file.company import OpenCompany, checksum
-from deskstore.adapters.file.inspecting import CLAIMS_FROM, on_disk
-from deskstore.adapters.file.loading import OnDisk, Want
+from deskstore.adapters.file.database import CLAIMS_FROM
+from deskstore.adapters.file.inspecting import on_disk
+from deskstore.adapters.file.loading import Want
 from deskstore.adapters.file.outside import check_soundness
-from deskstore.adapters.file.tree import StrangerInTree
+from deskstore.adapters.file.tree import OnDisk, StrangerInTree
 from deskstore.domain import times
 from deskstore.domain.findings import LOSSES, Finding, Mended, Remedy
 from deskstore.domain.identifiers import TICKET, Key

@@ -7,17 +7,14 @@ import sqlite3
 import uuid
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
-
-import orjson
-from attrs import asdict
 
 from deskstore.adapters.file import database, erasing, layout, names, recovery
 from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
-from deskstore.adapters.file.index import Index, state_from
+from deskstore.adapters.file.company_file import CompanyFile, newer_layout, read_company_file, write_company_file
+from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
-from deskstore.domain.errors import ConfigurationError, StorageBusy, StorageUnavailable
+from deskstore.domain.errors import StorageBusy, StorageUnavailable
 from deskstore.domain.things import CompanyState
 
 
@@ -102,44 +99,6 @@ def _made_and_open(place: Place, path: Path, company_id: str) -> OpenCompany:
         raise
 
 
-class CompanyFile(NamedTuple):
-    """What a company's directory says of itself, beside the database."""
-
-    company_id: str
-    store_id: str
-    state: CompanyState
-
-
-def read_company_file(tree: Tree) -> CompanyFile | None:
-    """What a company's directory says of itself; None when it says nothing."""
-    try:
-        body = tree.read(layout.COMPANY_FILE)
-    except StrangerInTree:
-        return None
-    if body is None:
-        return None
-    try:
-        value = orjson.loads(body)
-        if value["layout"] > layout.LAYOUT:
-            raise _newer(tree.path, value["layout"])
-        state = state_from(orjson.dumps(value["state"]).decode())
-        return CompanyFile(company_id=value["company"], store_id=value["store_id"], state=state)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _newer(place: str, number: int) -> ConfigurationError:
-    return ConfigurationError(f"{place} has layout {number}: this release reads {layout.LAYOUT}; use a newer deskstore")
-
-
-def write_company_file(tree: Tree, said: CompanyFile) -> None:
-    """Keep durably, in a file of its own, which company this is and where it lives; a lost database is rebuilt from it."""
-    value = {"layout": layout.LAYOUT, "company": said.company_id, "store_id": said.store_id, "state": asdict(said.state)}
-    body = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    tree.replace_many({layout.COMPANY_FILE: body})
-    tree.make_durable([layout.COMPANY_FILE])
-
-
 def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> OpenCompany:
     alone = try_alone(lock)
     if not alone:
@@ -198,7 +157,7 @@ def register(company: OpenCompany) -> None:
 
 def _check_database(company: OpenCompany) -> None:
     if (number := company.index.number("layout")) > layout.LAYOUT:
-        raise _newer(str(company.path), number)
+        raise newer_layout(str(company.path), number)
     if company.index.meta("company") != company.company_id:
         raise StorageUnavailable(f"{company.database} is of another company: restore the one that was here, or move it away")
 

@@ -12,6 +12,7 @@ from typing import Final
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
+from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import read_record, read_summary, settled_json
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import StrangerInTree, Tree
@@ -46,7 +47,7 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
         logger.error("%s: %s and is left out", tree.path, stranger, extra={"company_id": company_id})
     index.register()
     index.set_meta("floor", max(index.highest_version(), times.microseconds(now)))
-    index.set_meta("claims_from_us", times.microseconds(now + LONGEST_LEASE + CLOCK_SKEW))
+    index.set_meta(CLAIMS_FROM, times.microseconds(now + LONGEST_LEASE + CLOCK_SKEW))
     logger.warning(
         "%s: the database was lost and is rebuilt from %d files; units after the last checkpoint may be missing, "
         "and no ticket is handed out for %s",

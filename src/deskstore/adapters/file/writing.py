@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
 
 from attrs import Factory, define, evolve
 
 from deskstore.adapters.file import envelope, journal, layout
 from deskstore.adapters.file.company import OpenCompany, checksum
+from deskstore.adapters.file.company_file import CompanyFile, write_company_file
+from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import Settled
 from deskstore.adapters.file.index import Index, Row
-from deskstore.adapters.file.opening import CompanyFile, write_company_file
 from deskstore.domain import claims, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import NOTHING, Standing, decide
@@ -22,8 +22,6 @@ from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, n
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
-
-_CLAIMS_FROM: Final = "claims_from_us"
 
 
 def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
@@ -43,7 +41,7 @@ def claim(company: OpenCompany, wanted: claims.Request, now: datetime) -> Sequen
     """Take tickets for a worker; none while claims from before a lost database may still live."""
     state = _writable(company)
     now_us = times.microseconds(now)
-    if now_us < company.index.number(_CLAIMS_FROM):
+    if now_us < company.index.number(CLAIMS_FROM):
         return []
     taken = claims.take(company.index.claimable(wanted.platform, now_us, wanted.n), wanted, floor=company.index.number("floor"), now=now)
     copies = [copy_of(processing) for processing in taken]

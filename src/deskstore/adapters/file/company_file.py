@@ -1,0 +1,53 @@
+"""company.json: what a company's directory says of itself, for whoever finds its database lost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import orjson
+from attrs import asdict
+
+from deskstore.adapters.file import layout
+from deskstore.adapters.file.index import state_from
+from deskstore.adapters.file.tree import StrangerInTree, Tree
+from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.things import CompanyState
+
+
+class CompanyFile(NamedTuple):
+    """Which company this is, in which store, and where it lives."""
+
+    company_id: str
+    store_id: str
+    state: CompanyState
+
+
+def read_company_file(tree: Tree) -> CompanyFile | None:
+    """What a company's directory says of itself; None when it says nothing, ConfigurationError when a newer deskstore wrote it."""
+    try:
+        body = tree.read(layout.COMPANY_FILE)
+    except StrangerInTree:
+        return None
+    if body is None:
+        return None
+    try:
+        value = orjson.loads(body)
+        if value["layout"] > layout.LAYOUT:
+            raise newer_layout(tree.path, value["layout"])
+        state = state_from(orjson.dumps(value["state"]).decode())
+        return CompanyFile(company_id=value["company"], store_id=value["store_id"], state=state)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def write_company_file(tree: Tree, said: CompanyFile) -> None:
+    """Keep it durably; a lost database is rebuilt from it."""
+    value = {"layout": layout.LAYOUT, "company": said.company_id, "store_id": said.store_id, "state": asdict(said.state)}
+    body = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    tree.replace_many({layout.COMPANY_FILE: body})
+    tree.make_durable([layout.COMPANY_FILE])
+
+
+def newer_layout(place: str, number: int) -> ConfigurationError:
+    """What to raise for a layout that this release does not know."""
+    return ConfigurationError(f"{place} has layout {number}: this release reads {layout.LAYOUT}; use a newer deskstore")
