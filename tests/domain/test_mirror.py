@@ -4,9 +4,11 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 
+from deskstore.domain.errors import CompanyErased
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, Value, copy_of, digest_of, newer, thing_of
 from deskstore.domain.processing import Checkpoint, fresh
 from deskstore.domain.records import Ticket
+from deskstore.domain.things import check_epoch
 from deskstore.testing import strategies
 from deskstore.testing.clock import MORNING
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, fields
@@ -70,3 +72,17 @@ def test_a_primary_owes_only_while_it_has_a_mirror() -> None:
     assert CompanyState(primary="a", mirror="b").owes_from("a")
     assert not CompanyState(primary="a", mirror="b").owes_from("b")
     assert not CompanyState(primary="a").owes_from("a")
+
+
+@pytest.mark.parametrize("expected", [None, 5])
+def test_a_company_that_is_being_erased_is_in_no_epoch(expected: int | None) -> None:
+    with pytest.raises(CompanyErased):
+        check_epoch("acme", CompanyState(primary="a", epoch=5, erased=True), expected)
+
+
+def test_a_company_that_is_not_there_is_in_no_epoch_that_anybody_read() -> None:
+    with pytest.raises(CompanyErased) as gone:
+        check_epoch("acme", None, 5)
+
+    check_epoch("acme", None, None)
+    assert gone.value.company_id == "acme"

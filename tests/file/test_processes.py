@@ -262,4 +262,4 @@ async def test_a_storage_that_was_opened_before_a_fork_refuses_the_child(tmp_pat
 
 async def _written(storage: FileStorage) -> None:
     """Wait until the files of what was acknowledged are written: the thread that does it takes one thing after another."""
-    await storage.replica(COMPANY).acknowledge([])
+    await storage.replica(COMPANY).acknowledge([], epoch=None)

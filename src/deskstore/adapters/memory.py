@@ -23,6 +23,7 @@ from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, 
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
+from deskstore.domain.things import check_epoch, check_succession
 from deskstore.domain.unit import BufferedUnit
 
 R = TypeVar("R", bound=Ticket | Article)
@@ -226,7 +227,7 @@ class MemoryBackend:
     def company(self) -> _Company:
         """The company's records, or none at all before its first commit; raises CompanyErased when what was seen before is gone."""
         if 0 < self._epoch <= self._storage.erased_epoch(self.company_id):
-            raise CompanyErased(f"company {self.company_id!r} was erased while it was in use: open another unit of work to begin anew")
+            raise CompanyErased(self.company_id)
         found = self._storage.known(self.company_id)
         self._epoch = found.state.epoch if found else self._epoch
         return found or _Company(state=CompanyState(primary=self._storage.store_id))
@@ -394,8 +395,11 @@ class MemoryReplica:
 
     async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         """Set the state if it is as expected."""
-        if await self.state() != expected:
+        known = await self.state()
+        if known != expected:
             return False
+        if known is not None:
+            check_succession(self._company_id, known, wanted)
         self._storage.registered(self._company_id).state = wanted
         return True
 
@@ -416,16 +420,16 @@ class MemoryReplica:
         company = self._storage.known(self._company_id)
         return [Debt(thing, version) for thing, version in list(company.debts.items())[:limit]] if company else []
 
-    async def acknowledge(self, debts: Collection[Debt]) -> None:
+    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
         """Forget these debts, each only up to its version."""
-        company = self._storage.registered(self._company_id)
+        company = self._in_epoch(epoch)
         for debt in debts:
             if company.debts.get(debt.thing, debt.version + 1) <= debt.version:
                 del company.debts[debt.thing]
 
-    async def apply(self, copies: Collection[Copy]) -> int:
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """Keep those copies that are newer than what stands here."""
-        company = self._storage.registered(self._company_id)
+        company = self._in_epoch(epoch)
         fresh = sorted(newer(copies, company.versions(copies)), key=lambda copy: PARTS.index(copy.thing.part))
         arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
         kept = [copy for copy in fresh if not company.is_orphan(copy, arriving)]
@@ -437,6 +441,11 @@ class MemoryReplica:
         async for copy in self.copies(part, after=after):
             if copy.value is not None:
                 yield digest_of(copy.value)
+
+    def _in_epoch(self, epoch: int | None) -> _Company:
+        known = self._storage.known(self._company_id)
+        check_epoch(self._company_id, known.state if known else None, epoch)
+        return self._storage.registered(self._company_id)
 
     def _values(self, part: Part) -> list[Value]:
         company = self._storage.known(self._company_id)

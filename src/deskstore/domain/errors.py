@@ -167,7 +167,11 @@ class StoreReplaced(StorageError):
 
 
 class CompanyErased(StorageError):
-    """The company was erased; nothing can be read or written through what was open."""
+    """The company was erased; nothing can be read or written through what was open, and nothing that comes late is kept."""
+
+    def __init__(self, company_id: str) -> None:
+        super().__init__(f"company {company_id!r} was erased: nothing is kept of it or for it; open a new unit of work to begin it anew")
+        self.company_id = company_id
 
 
 class MigrationError(StorageError):

@@ -269,7 +269,12 @@ class Replica(Protocol):
         ...
 
     async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
-        """Set the state durably if it is as expected; False, and nothing changed, if it is not."""
+        """
+        Set the state durably if it is as expected; False, and nothing changed, if it is not.
+
+        Raises:
+            MigrationError: The primary changes, or a mirror goes, without a higher epoch: what comes late would be kept.
+        """
         ...
 
     def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
@@ -284,15 +289,23 @@ class Replica(Protocol):
         """Any at most limit things the mirror has yet to be told of."""
         ...
 
-    async def acknowledge(self, debts: Collection[Debt]) -> None:
-        """Forget these debts, each only up to its version: a later change of the same thing stays owed."""
+    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
+        """Forget these debts, each only up to its version: a later change of the same thing stays owed. The epoch is as for apply()."""
         ...
 
-    async def apply(self, copies: Collection[Copy]) -> int:
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """
         Keep those copies that are newer than what stands here, all in one commit, and say how many those were.
 
         A processing or a summary goes with its record: one whose record is neither here nor among the copies is not kept.
+
+        Args:
+            epoch: Of this store's state, read before the copies were; compared inside the commit. None, for a restore alone, takes the
+                company as it is, and makes it where there is none.
+
+        Raises:
+            CompanyMoved: The company is in another epoch by now; nothing was kept.
+            CompanyErased: The company is gone, or going; nothing was kept.
         """
         ...
 

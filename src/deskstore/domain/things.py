@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from attrs import frozen
 
+from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
 from deskstore.domain.identifiers import Key
 
 Part = Literal["ticket", "article", "processing", "summary", "checkpoint"]
@@ -52,10 +53,35 @@ class CompanyState:
     primary: str  #: the id of the store that takes the writes
     mirror: str | None = None  #: the id of the store that follows it
     mirror_status: MirrorStatus = MirrorStatus.NONE
-    epoch: int = 1  #: grows with each change of the primary
+    epoch: int = 1  #: grows when the primary changes and when a mirror goes, so that whatever comes late is known
     swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
     erased: bool = False
 
     def owes_from(self, store_id: str) -> bool:
         """Whether each commit of this store must record what it changed, for the mirror to be told."""
         return self.mirror is not None and self.primary == store_id
+
+
+def check_epoch(company_id: str, state: CompanyState | None, expected: int | None) -> None:
+    """
+    See that a company is still what it was when somebody read its epoch; None counts on nothing but that it is not being erased.
+
+    Raises:
+        CompanyErased: There is none, or it is being erased.
+        CompanyMoved: It is in another epoch.
+    """
+    is_gone = expected is not None if state is None else state.erased
+    if is_gone:
+        raise CompanyErased(company_id)
+    if state is not None and expected not in (None, state.epoch):
+        raise CompanyMoved(company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to, expected_epoch=expected)
+
+
+def check_succession(company_id: str, before: CompanyState, wanted: CompanyState) -> None:
+    """See that one state may follow another; raises MigrationError when what comes late could not be told from what comes in time."""
+    has_parted = before.primary != wanted.primary or before.mirror not in (None, wanted.mirror)
+    if wanted.epoch < before.epoch or (has_parted and wanted.epoch == before.epoch):
+        raise MigrationError(
+            f"company {company_id!r} is in epoch {before.epoch}, and is to change its primary or to part from its mirror in epoch {wanted.epoch}: "
+            f"give it an epoch above {before.epoch}; nothing was changed"
+        )

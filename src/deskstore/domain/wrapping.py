@@ -228,11 +228,11 @@ class WrappedReplica:
     async def outbox(self, limit: int) -> Sequence[Debt]:
         return await self.beneath.outbox(limit)
 
-    async def acknowledge(self, debts: Collection[Debt]) -> None:
-        await self.beneath.acknowledge(debts)
+    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
+        await self.beneath.acknowledge(debts, epoch=epoch)
 
-    async def apply(self, copies: Collection[Copy]) -> int:
-        return await self.beneath.apply(copies)
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+        return await self.beneath.apply(copies, epoch=epoch)
 
     def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
         return self.beneath.digests(part, after=after)

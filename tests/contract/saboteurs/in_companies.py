@@ -336,7 +336,7 @@ class ErasesForEver(Saboteur):
 
     async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         if backend.company_id in self.erased:
-            raise CompanyErased(f"company {backend.company_id!r} was erased")
+            raise CompanyErased(backend.company_id)
         return await super().apply(backend, changes, before_commit)
 
     breaks = (of_companies.test_an_erased_company_may_begin_anew,)

@@ -45,15 +45,20 @@ class LivesElsewhere(SabotagedReplica):
     breaks = (
         of_replica.test_a_claim_is_owed_to_the_mirror,
         of_replica.test_a_company_lives_in_the_store_that_kept_it_first,
+        of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
         of_replica.test_a_unit_that_fails_owes_nothing,
         of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,
         of_replica.test_an_applied_deletion_of_a_record_takes_all_that_is_its_along,
         of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
+        of_replica.test_another_primary_and_the_loss_of_a_mirror_need_a_higher_epoch,
         of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
         of_replica.test_copies_of_one_company_are_not_seen_in_another,
+        of_replica.test_copies_that_come_after_a_swap_are_not_kept,
+        of_replica.test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch,
         of_replica.test_the_outbox_gives_no_more_than_was_asked_for,
         of_replica.test_the_state_is_set_only_if_it_is_as_expected,
+        of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
         of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
     )
 
@@ -67,6 +72,17 @@ class SetsAnyState(SabotagedReplica):
         of_replica.test_the_state_is_set_only_if_it_is_as_expected,
         of_replica.test_the_state_of_a_company_without_records_may_be_set,
     )
+
+
+class ChangesSidesWithinAnEpoch(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            if expected is None or await self.state() != expected:
+                return await super().compare_and_set_state(expected, wanted)
+            self.memory.registered(self.company_id).state = wanted
+            return True
+
+    breaks = (of_replica.test_another_primary_and_the_loss_of_a_mirror_need_a_higher_epoch,)
 
 
 class NeedsARecordForAState(SabotagedReplica):
@@ -212,19 +228,42 @@ class GivesAllDebts(SabotagedReplica):
 
 class ForgivesEveryVersion(SabotagedReplica):
     class Kind(Raw):
-        async def acknowledge(self, debts: Collection[Debt]) -> None:
-            await super().acknowledge([evolve(debt, version=2**62) for debt in debts])
+        async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
+            await super().acknowledge([evolve(debt, version=2**62) for debt in debts], epoch=epoch)
 
     breaks = (of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,)
 
 
+class AcknowledgesWhateverTheEpoch(SabotagedReplica):
+    class Kind(Raw):
+        async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
+            await super().acknowledge(debts, epoch=None)
+
+    breaks = (
+        of_replica.test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch,
+        of_replica.test_debts_of_an_erased_company_bring_nothing_of_it_back,
+    )
+
+
+class AppliesWhateverTheEpoch(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            return await super().apply(copies, epoch=None)
+
+    breaks = (
+        of_replica.test_copies_that_come_after_a_mirror_has_gone_do_not_bring_deleted_records_back,
+        of_replica.test_copies_that_come_after_a_swap_are_not_kept,
+        of_replica.test_copies_that_come_after_an_erasure_bring_nothing_back,
+    )
+
+
 class GivesCopiesNewVersions(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             raised = [
                 evolve(copy, version=copy.version + 1, value=copy.value and evolve(copy.value, version=copy.version + 1)) for copy in copies
             ]
-            return await super().apply(raised)
+            return await super().apply(raised, epoch=epoch)
 
     breaks = (
         of_replica.test_a_company_copied_to_memory_and_back_is_the_same,
@@ -240,52 +279,52 @@ class GivesCopiesNewVersions(SabotagedReplica):
 
 class AppliesOlderCopies(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            company = self.memory.registered(self.company_id)
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            company = self.memory.backend(self.company_id).company
             for copy in copies:
                 stood = company.values.get(copy.thing)
                 if copy.value is not None and stood is not None and copy.version <= stood.version:
                     company.values.pop(copy.thing)
-            return await super().apply(copies)
+            return await super().apply(copies, epoch=epoch)
 
     breaks = (of_replica.test_only_copies_that_are_newer_are_applied,)
 
 
 class SavesBelowAppliedCopies(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             low = [
                 evolve(copy, version=7, value=evolve(copy.value, version=7)) if copy.value and copy.version == 2**60 else copy
                 for copy in copies
             ]
-            return await super().apply(low)
+            return await super().apply(low, epoch=epoch)
 
     breaks = (of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,)
 
 
 class ForgetsWhatWasBuried(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            self.memory.registered(self.company_id).deleted.clear()
-            return await super().apply(copies)
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            self.memory.backend(self.company_id).company.deleted.clear()
+            return await super().apply(copies, epoch=epoch)
 
     breaks = (of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,)
 
 
 class AppliesNothingAsOne(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            return await super().apply(copies) if copies else 1
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            return await super().apply(copies, epoch=epoch) if copies else 1
 
     breaks = (of_replica.test_applying_nothing_changes_nothing,)
 
 
 class AppliesInSilence(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            debts = dict(self.memory.registered(self.company_id).debts)
-            applied = await super().apply(copies)
-            self.memory.registered(self.company_id).debts = debts
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            debts = dict(self.memory.backend(self.company_id).company.debts)
+            applied = await super().apply(copies, epoch=epoch)
+            self.memory.backend(self.company_id).company.debts = debts
             return applied
 
     breaks = (of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,)
@@ -293,19 +332,19 @@ class AppliesInSilence(SabotagedReplica):
 
 class OwesBack(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            company = self.memory.registered(self.company_id)
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            company = self.memory.backend(self.company_id).company
             if company.state.primary != await self.store_id():
                 company.owe(copies)
-            return await super().apply(copies)
+            return await super().apply(copies, epoch=epoch)
 
     breaks = (of_replica.test_copies_applied_to_a_mirror_are_owed_to_nobody,)
 
 
 class AppliesOrphans(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            applied = await super().apply(copies)
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            applied = await super().apply(copies, epoch=epoch)
             company = self.memory.registered(self.company_id)
             orphans = [copy for copy in copies if copy.value and copy.thing not in company.values and company.is_orphan(copy, ())]
             company.values |= {copy.thing: copy.value for copy in orphans if copy.value}
@@ -319,10 +358,10 @@ class AppliesOrphans(SabotagedReplica):
 
 class BuriesRecordsAlone(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
-            company = self.memory.registered(self.company_id)
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            company = self.memory.backend(self.company_id).company
             before = dict(company.values)
-            applied = await super().apply(copies)
+            applied = await super().apply(copies, epoch=epoch)
             kept = {copy.thing.key for copy in copies if copy.value is None and copy.version == 2**60 and len(copies) == 1}
             company.values |= {thing: value for thing, value in before.items() if thing.part == "processing" and thing.key in kept}
             return applied
@@ -341,11 +380,11 @@ class DigestsThePayloadAlone(SabotagedReplica):
 
 class AppliesToAllCompanies(SabotagedReplica):
     class Kind(Raw):
-        async def apply(self, copies: Collection[Copy]) -> int:
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             if all(copy.value is None for copy in copies) and len(copies) > 2:
                 for company in await self.memory.companies():
                     for copy in copies:
                         self.memory.registered(company).values.pop(copy.thing, None)
-            return await super().apply(copies)
+            return await super().apply(copies, epoch=epoch)
 
     breaks = (of_replica.test_copies_of_one_company_are_not_seen_in_another,)

@@ -64,7 +64,7 @@ class Desk:
     def refuse_if_erased_since(self, erasures: int) -> None:
         """Raise CompanyErased when this storage erased the company after it had done so that many times."""
         if self.erasures != erasures:
-            raise CompanyErased(f"company {self.company_id!r} was erased while it was open here: open a new unit of work to begin it anew")
+            raise CompanyErased(self.company_id)
 
     def put(self, job: Job) -> None:
         """Let a job wait for the next commit; does not block."""

@@ -17,12 +17,16 @@ from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Kind
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of
 from deskstore.domain.paging import EVERYTHING
+from deskstore.domain.things import check_epoch
 
 V = TypeVar("V")
 
 
 class Access(Reader, Protocol):
     """Runs reads and writes of one company in their threads."""
+
+    @property
+    def company_id(self) -> str: ...
 
     async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
         """What the job returns, given the company and the present moment, once it is committed; the company is made if need be."""
@@ -79,19 +83,31 @@ class FileReplica:
         """Any at most limit debts."""
         return await self._access.read(lambda _, index: index.debts(limit)) or []
 
-    async def acknowledge(self, debts: Collection[Debt]) -> None:
+    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
         """Forget these debts, each only up to its version."""
-        await self._access.write(lambda company, _: company.index.forget_debts(debts))
+        await self._in_epoch(epoch, lambda company, _: company.index.forget_debts(debts))
 
-    async def apply(self, copies: Collection[Copy]) -> int:
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """Keep those copies that are newer than what stands here."""
-        return await self._access.write(lambda company, now: writing.apply_copies(company, copies, now))
+        return await self._in_epoch(epoch, lambda company, now: writing.apply_copies(company, copies, now))
 
     async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
         """Name, version and digest of all things of one part."""
         async for copy in self.copies(part, after=after):
             if copy.value is not None:
                 yield digest_of(copy.value)
+
+    async def _in_epoch(self, epoch: int | None, job: Callable[[OpenCompany, datetime], V]) -> V:
+        """What a job returns that is committed only in that epoch."""
+        company_id = self._access.company_id
+        if epoch is not None:
+            check_epoch(company_id, await self.state(), epoch)  # a directory is not made again for a company that is gone
+
+        def run(company: OpenCompany, now: datetime) -> V:
+            check_epoch(company_id, company.index.state() if company.index.is_registered else None, epoch)
+            return job(company, now)
+
+        return await self._access.write(run)
 
 
 def _batch(part: Part, after: Thing | None) -> Callable[[OpenCompany, Index], tuple[list[Thing], Sequence[Value | CorruptRecord | None]]]:

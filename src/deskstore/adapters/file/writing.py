@@ -22,6 +22,7 @@ from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, n
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.things import check_succession
 
 
 def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
@@ -63,8 +64,10 @@ def apply_copies(company: OpenCompany, copies: Collection[Copy], now: datetime) 
 
 def compare_and_set_state(company: OpenCompany, expected: CompanyState, wanted: CompanyState) -> bool:
     """Set the state if it is as expected; the company's file first, so that a lost database never knows an older one."""
-    if company.index.state() != expected:
+    known = company.index.state()
+    if known != expected:
         return False
+    check_succession(company.company_id, known, wanted)
     set_state(company, wanted)
     return True
 
@@ -93,7 +96,7 @@ def _standing(index: Index, key: Key, row: Row | None) -> Standing:
 def _writable(company: OpenCompany) -> CompanyState:
     state = company.index.state()
     if state.erased:
-        raise CompanyErased(f"company {company.company_id!r} was erased: nothing can be kept in it any more")
+        raise CompanyErased(company.company_id)
     if state.primary != company.store_id:
         raise CompanyMoved(company.company_id, primary=state.primary, epoch=state.epoch)
     return state

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import CompanyMoved, VersionConflict
+from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError, VersionConflict
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, Value, copy_of, digest_of, thing_of
 from deskstore.domain.paging import EVERYTHING, Filter
 from deskstore.domain.ports import Replica
@@ -38,6 +38,26 @@ async def _all_copies(desk: Desk) -> Sequence[Copy]:
 
 async def _debts(desk: Desk) -> dict[Thing, int]:
     return {debt.thing: debt.version for debt in await desk.replica().outbox(1_000)}
+
+
+async def _state(desk: Desk) -> CompanyState:
+    state = await desk.replica().state()
+    assert state is not None, "nobody knows the company"
+    return state
+
+
+async def _epoch(desk: Desk) -> int | None:
+    state = await desk.replica().state()
+    return state.epoch if state else None
+
+
+async def _apply(desk: Desk, copies: Collection[Copy]) -> int:
+    """Apply copies as who has just read the state; to a company that nobody knows yet, as a restore does."""
+    return await desk.replica().apply(copies, epoch=await _epoch(desk))
+
+
+async def _acknowledge(desk: Desk, debts: Collection[Debt]) -> None:
+    await desk.replica().acknowledge(debts, epoch=await _epoch(desk))
 
 
 async def _versions(replica: Replica, things: Collection[Thing]) -> dict[Thing, int]:
@@ -71,6 +91,19 @@ async def test_the_state_is_set_only_if_it_is_as_expected(desk: Desk) -> None:
     assert await desk.replica().state() == wanted
 
 
+async def test_another_primary_and_the_loss_of_a_mirror_need_a_higher_epoch(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await desk.attach_mirror()
+    state = await _state(desk)
+
+    others = [evolve(state, primary="a third store"), evolve(state, mirror="a third store"), evolve(state, mirror=None)]
+    for wanted in (*others, evolve(state, epoch=state.epoch - 1)):
+        with pytest.raises(MigrationError):
+            await desk.replica().compare_and_set_state(state, wanted)
+
+    assert await _state(desk) == state
+
+
 async def test_the_state_of_a_company_without_records_may_be_set(desk: Desk) -> None:
     replica = desk.replica()
     wanted = CompanyState(primary="another store", mirror=await replica.store_id(), epoch=3)
@@ -93,7 +126,7 @@ async def test_a_company_that_lives_in_another_store_takes_copies_only(desk: Des
             await write()
 
     assert await desk.find(_KEY) == stored
-    assert await desk.replica().apply([copy_of(evolve(latest, version=stored.version + 1))]) == 1
+    assert await _apply(desk, [copy_of(evolve(latest, version=stored.version + 1))]) == 1
 
 
 async def test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives(desk: Desk) -> None:
@@ -216,12 +249,75 @@ async def test_acknowledging_forgets_a_debt_up_to_its_version_only(desk: Desk) -
     first = await desk.kept(stored)
     second = await desk.kept(first)
 
-    await desk.replica().acknowledge([Debt(thing, first.version)])
+    await _acknowledge(desk, [Debt(thing, first.version)])
     still_owed = await _debts(desk)
-    await desk.replica().acknowledge([Debt(thing, second.version), Debt(thing_of(an_article()), 7)])
+    await _acknowledge(desk, [Debt(thing, second.version), Debt(thing_of(an_article()), 7)])
 
     assert still_owed == {thing: second.version}
     assert await _debts(desk) == {}
+
+
+async def test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await desk.attach_mirror()
+    await desk.keep(a_ticket("2"))
+    debts, state = await desk.replica().outbox(100), await _state(desk)
+    assert await desk.replica().compare_and_set_state(state, evolve(state, epoch=state.epoch + 1))
+
+    with pytest.raises(CompanyMoved):
+        await desk.replica().acknowledge(debts, epoch=state.epoch)
+
+    assert await _debts(desk) == {debt.thing: debt.version for debt in debts}
+
+
+async def test_debts_of_an_erased_company_bring_nothing_of_it_back(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    state = await _state(desk)
+    await desk.storage.erase(desk.company_id)
+
+    with pytest.raises(CompanyErased):
+        await desk.replica().acknowledge([Debt(Thing("ticket", *_KEY), 1)], epoch=state.epoch)
+
+    assert desk.company_id not in await desk.storage.companies()
+
+
+async def test_copies_that_come_after_an_erasure_bring_nothing_back(desk: Desk) -> None:
+    await desk.fill("text")
+    copies, state = await _all_copies(desk), await _state(desk)
+    await desk.storage.erase(desk.company_id)
+
+    with pytest.raises(CompanyErased):
+        await desk.replica().apply(copies, epoch=state.epoch)
+
+    assert desk.company_id not in await desk.storage.companies()
+    assert await _all_copies(desk) == []
+
+
+async def test_copies_that_come_after_a_swap_are_not_kept(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    state = await _state(desk)
+    await _follow_another_store(desk)
+
+    with pytest.raises(CompanyMoved) as moved:
+        await desk.replica().apply([copy_of(evolve(stored, version=stored.version + 1))], epoch=state.epoch)
+
+    told = moved.value
+    assert (told.primary, told.epoch, told.expected_epoch) == ("another store", 5, state.epoch)
+    assert await desk.find(_KEY) == stored
+
+
+async def test_copies_that_come_after_a_mirror_has_gone_do_not_bring_deleted_records_back(desk: Desk) -> None:
+    await _follow_another_store(desk)
+    old = copy_of(evolve(a_ticket(), version=7))
+    await _apply(desk, [old])
+    await _apply(desk, [Copy(old.thing, 9, None)])
+    state = await _state(desk)
+    assert await desk.replica().compare_and_set_state(state, evolve(state, mirror=None, epoch=state.epoch + 1))
+
+    with pytest.raises(CompanyMoved):
+        await desk.replica().apply([old], epoch=state.epoch)
+
+    assert await desk.find(_KEY) is None
 
 
 async def test_applied_copies_keep_their_versions_and_are_found_by_every_read(desk: Desk, other_desk: Desk, clock: ManualClock) -> None:
@@ -231,7 +327,7 @@ async def test_applied_copies_keep_their_versions_and_are_found_by_every_read(de
     await desk.claim()
     copies = await _all_copies(desk)
 
-    applied = await other_desk.replica().apply(copies)
+    applied = await _apply(other_desk, copies)
 
     ours, theirs = await desk.everything(), await other_desk.everything()
     assert applied == len(copies)
@@ -248,18 +344,18 @@ async def test_applied_copies_keep_their_versions_and_are_found_by_every_read(de
 async def test_only_copies_that_are_newer_are_applied(desk: Desk, other_desk: Desk) -> None:
     first = await desk.kept(a_ticket(text="first"))
     second = await desk.received(first, "second")
-    await other_desk.replica().apply([copy_of(second)])
+    await _apply(other_desk, [copy_of(second)])
 
-    assert await other_desk.replica().apply([copy_of(first)]) == 0
-    assert await other_desk.replica().apply([copy_of(second)]) == 0
+    assert await _apply(other_desk, [copy_of(first)]) == 0
+    assert await _apply(other_desk, [copy_of(second)]) == 0
 
     assert await other_desk.find(_KEY) == second
-    assert await other_desk.replica().apply([copy_of(evolve(first, version=second.version + 1))]) == 1
+    assert await _apply(other_desk, [copy_of(evolve(first, version=second.version + 1))]) == 1
 
 
 async def test_what_is_saved_after_copies_were_applied_is_newer_than_they_are(desk: Desk) -> None:
     far_ahead = evolve(a_ticket(), version=2**60)
-    await desk.replica().apply([copy_of(far_ahead)])
+    await _apply(desk, [copy_of(far_ahead)])
 
     stored = await desk.kept(far_ahead)
 
@@ -272,8 +368,8 @@ async def test_an_applied_deletion_removes_and_stays_newer_than_older_copies(des
     ticket, processing = copy_of(stored), copy_of(await desk.processing(_KEY))
 
     gone = [evolve(ticket, version=ticket.version + 9, value=None), evolve(processing, version=processing.version + 9, value=None)]
-    assert await desk.replica().apply(gone) == 2
-    assert await desk.replica().apply([ticket, processing]) == 0
+    assert await _apply(desk, gone) == 2
+    assert await _apply(desk, [ticket, processing]) == 0
 
     assert await desk.find(_KEY) is None
     assert (await desk.progress()).total == 0
@@ -284,7 +380,7 @@ async def test_an_applied_deletion_removes_and_stays_newer_than_older_copies(des
 async def test_applying_nothing_changes_nothing(desk: Desk) -> None:
     before = await (await desk.fill("text")).everything()
 
-    assert await desk.replica().apply([]) == 0
+    assert await _apply(desk, []) == 0
 
     assert await desk.everything() == before
 
@@ -295,7 +391,7 @@ async def test_copies_applied_to_a_primary_are_owed_to_its_mirror(desk: Desk, ot
     await desk.attach_mirror()
     copies = await _all_copies(other_desk)
 
-    await desk.replica().apply(copies)
+    await _apply(desk, copies)
 
     assert await _debts(desk) == {copy.thing: copy.version for copy in copies}
 
@@ -304,7 +400,7 @@ async def test_copies_applied_to_a_mirror_are_owed_to_nobody(desk: Desk, other_d
     await other_desk.keep(a_ticket())
     await _follow_another_store(desk)
 
-    await desk.replica().apply(await _all_copies(other_desk))
+    await _apply(desk, await _all_copies(other_desk))
 
     assert await desk.find(_KEY) is not None
     assert await _debts(desk) == {}
@@ -315,8 +411,8 @@ async def test_a_processing_or_a_summary_without_its_record_is_not_applied(desk:
     copies = await _all_copies(desk)
     parts = [copy for copy in copies if copy.thing.part in ("processing", "summary")]
 
-    assert await other_desk.replica().apply(parts) == 0
-    assert await other_desk.replica().apply(copies[::-1]) == len(copies)
+    assert await _apply(other_desk, parts) == 0
+    assert await _apply(other_desk, copies[::-1]) == len(copies)
 
     assert await _all_copies(other_desk) == copies
 
@@ -326,7 +422,7 @@ async def test_an_applied_deletion_of_a_record_takes_all_that_is_its_along(desk:
     await _follow_another_store(desk)
     gone = Thing("ticket", *a_ticket("1").key)
 
-    assert await desk.replica().apply([Copy(gone, 2**60, None)]) == 1
+    assert await _apply(desk, [Copy(gone, 2**60, None)]) == 1
 
     found = await desk.everything()
     assert {one.key for one in found.processing} == {a_ticket("2").key, a_ticket("3").key}
@@ -352,7 +448,7 @@ async def test_copies_applied_in_any_order_and_repeatedly_end_in_the_same(
     await _follow_another_store(target)
 
     for place in [*order, *repeats]:
-        await target.replica().apply([history[place]])
+        await _apply(target, [history[place]])
 
     assert await target.replica().read([history[0].thing]) == [history[5]]
     assert await target.find(_KEY) is None
@@ -374,8 +470,8 @@ async def test_a_company_copied_to_memory_and_back_is_the_same(desk: Desk, other
     await desk.claim()
     memory = Desk(MemoryStorage(), "acme")
 
-    await memory.replica().apply(await _all_copies(desk))
-    await other_desk.replica().apply(await _all_copies(memory))
+    await _apply(memory, await _all_copies(desk))
+    await _apply(other_desk, await _all_copies(memory))
 
     assert await _all_copies(other_desk) == await _all_copies(memory) == await _all_copies(desk)
 
@@ -386,7 +482,7 @@ async def test_copies_of_one_company_are_not_seen_in_another(desk: Desk, other_d
     await other_desk.attach_mirror()
     things = [copy.thing for copy in await _all_copies(desk)]
 
-    await desk.replica().apply([Copy(thing, 2**60, None) for thing in things])
+    await _apply(desk, [Copy(thing, 2**60, None) for thing in things])
 
     assert await _all_copies(desk) == []
     assert await other_desk.everything() == before
