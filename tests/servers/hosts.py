@@ -85,7 +85,7 @@ class Host:
         )
         assert process.stdout
         said = [json.loads(process.stdout.readline()) for _ in range(2)]
-        return cls(process, tuple(Started(*known, Path(folder)) for *known, folder in said))
+        return cls(process, tuple(Started(url, port, pid, keeper, Path(folder)) for url, port, pid, keeper, folder in said))
 
     def is_left(self) -> bool:
         """Whether anything of its servers is there, after the time they need to go."""

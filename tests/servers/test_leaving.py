@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import asyncpg
 import pytest
-import redis.asyncio
 
 from tests.servers.hosts import ACCOUNTS, Host, host
+from tests.servers.talking import talk
 
 pytestmark = pytest.mark.parametrize("account", ACCOUNTS)
 
@@ -34,10 +34,10 @@ async def test_both_servers_answer(account: str, major: int) -> None:
         connection = await asyncpg.connect(postgres.url)
         version = connection.get_server_version().major
         await connection.close()
-        async with redis.asyncio.Redis.from_url(valkey.url) as client:
-            answered = await client.ping()
+        async with talk(valkey.url) as client:
+            answer = await client.say("PING")
 
-    assert (version, answered) == (major, True)
+    assert (version, answer) == (major, "PONG")
 
 
 def test_they_are_gone_when_the_process_has_ended(account: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ATTEMPTS: Final = 5  #: ports to try: each was free a moment before
+TAKEN: Final = "could not create any TCP/IP sockets"
 READY_S: Final = 60.0  #: a server that recovers from a crash takes its time
 ASK_AGAIN_S: Final = 0.01
 
@@ -89,7 +90,7 @@ class PostgresServer:
             self._process.start(self._command())
             if self._ready():
                 return self
-            if not first or "Address already in use" not in self._process.last_words():
+            if not first or TAKEN not in self._process.last_words():
                 break
             self.port = free_port()
         raise StorageUnavailable(f"PostgreSQL {self.programs.version} did not start: {self._process.last_words()}")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ATTEMPTS: Final = 5
+TAKEN: Final = "Address already in use"
 READY_S: Final = 30.0
+ANSWER_S: Final = 0.5  #: what listens there may be somebody else who never answers
 ASK_AGAIN_S: Final = 0.005
 
 
@@ -70,7 +72,7 @@ class RedisServer:
             self._process.start([str(self.program), str(self._write_settings())])
             if self._ready():
                 return self
-            if not first or "Address already in use" not in self._process.last_words():
+            if not first or TAKEN not in self._process.last_words():
                 break
             self.port = free_port()
         raise StorageUnavailable(f"{self.program.name} did not start: {self._process.last_words()}")
@@ -145,7 +147,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection((HOST, self.port), timeout=READY_S) as connection:
+            with socket.create_connection((HOST, self.port), timeout=ANSWER_S) as connection:
                 connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
                 said = b""
                 while said.count(b"\n") < 2 and (more := connection.recv(1_024)):
