@@ -1,0 +1,5 @@
+"""Records in PostgreSQL: the same promises, sealed by the database itself."""
+
+from deskstore.adapters.postgres.storage import PostgresStorage
+
+__all__ = ["PostgresStorage"]

@@ -1,0 +1,71 @@
+"""One company in PostgreSQL: reads in one trip each, and commits in four."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.counting import Folding
+from deskstore.adapters.postgres.reads import PostgresArticles, PostgresProgress, PostgresSummaries, PostgresTickets
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.commits import NOTHING, Standing, decide
+from deskstore.domain.mirror import Thing
+from deskstore.domain.ports import BeforeCommit
+
+
+class PostgresBackend:
+    """One company in PostgreSQL."""
+
+    def __init__(self, transactions: Transactions, folding: Folding, clock: Callable[[], datetime], company_id: str) -> None:
+        self.company_id: Final = company_id
+        self._transactions: Final = transactions
+        self._folding: Final = folding
+        self._clock: Final = clock
+        self._epoch = 0  #: in which the company was seen; 0 = not yet
+        self.tickets: Final = PostgresTickets(self)
+        self.articles: Final = PostgresArticles(self)
+        self.summaries: Final = PostgresSummaries(self)
+        self.progress: Final = PostgresProgress(self)
+
+    async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        """Check every guard and keep all changes, or raise and keep none."""
+        committed = await self._transactions.pool.persistently(lambda: self._apply(changes, before_commit))
+        self._folding.note_commit(self.company_id)
+        return committed
+
+    async def rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+        """The rows a function of the database gives that reads this company."""
+        found = await self._transactions.read(self.company_id, function, self._epoch, *values)
+        if found:
+            self._epoch = found[0][0]
+        return [row[1:] for row in found]
+
+    def fold_counts(self) -> None:
+        """Have the company's counts folded soon; does not wait."""
+        self._folding.begin(self.company_id)
+
+    async def _apply(self, changes: Changes, before_commit: BeforeCommit | None) -> Committed:
+        now = self._clock()
+        streams = [(change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints]
+        async with self._transactions.begin(self.company_id, known=self._epoch, purpose="write", now=now) as transaction:
+            locked = await transaction.lock(changes.keys, streams)
+            self._transactions.check_store(self.company_id, locked)
+            decision = decide(changes, locked.standing, checkpoints=locked.checkpoints, floor=locked.floor, now=now)
+            epoch = await transaction.write(locked, decision.copies, lambda thing: _stands(locked.standing, locked.checkpoints, thing))
+            if before_commit is not None:
+                await before_commit(changes)
+            await transaction.commit()
+        self._epoch = epoch
+        return decision.committed
+
+
+def _stands(standing: Any, checkpoints: Any, thing: Thing) -> bool:
+    """Whether a commit found something of that name; a summary is always new."""
+    if thing.part == "checkpoint":
+        return (thing.platform, thing.id) in checkpoints
+    stood: Standing = standing.get(thing.key, NOTHING)
+    if thing.part == "processing":
+        return stood.processing is not None
+    return thing.part != "summary" and stood.version > 0

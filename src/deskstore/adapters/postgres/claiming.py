@@ -1,0 +1,30 @@
+"""Handing out tickets to workers, none of whom waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.rows import state_of
+from deskstore.adapters.postgres.writing import calls, slices
+from deskstore.domain import claims, times
+from deskstore.domain.mirror import copy_of
+from deskstore.domain.processing import Processing
+
+
+async def claim(transactions: Transactions, company_id: str, wanted: claims.Request, clock: Callable[[], datetime]) -> Sequence[Processing]:
+    """Take up to n tickets for a worker, smallest claimable_at first; commits by itself."""
+    now = clock()
+    async with transactions.begin(company_id, known=0, purpose="write", now=now) as transaction:
+        found = await transaction.rows("lock_claimable", wanted.platform, wanted.n, times.microseconds(now))
+        if not found:
+            return []
+        floor, is_owed = found[0][:2]
+        standing = [(state_of((wanted.platform, row[2], *row[4:])), row[3]) for row in found]
+        taken = claims.take(standing, wanted, floor=floor, now=now)
+        copies = [copy_of(processing) for processing in taken]
+        for together in slices(calls(copies, stands=lambda thing: True, floor=floor, is_owed=is_owed, is_mirrored=False)):
+            await transaction.call(together)
+        await transaction.commit()
+        return taken

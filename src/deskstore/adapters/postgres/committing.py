@@ -1,0 +1,195 @@
+"""One transaction of one company: begin bound to it, lock, decide, write, commit, and find out what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from time import monotonic
+from typing import Any, Final, Literal
+
+from attrs import frozen
+
+from deskstore.adapters.postgres.calls import Call, Calls
+from deskstore.adapters.postgres.pool import Pool, Session
+from deskstore.adapters.postgres.reads import arrays
+from deskstore.adapters.postgres.writing import calls, slices
+from deskstore.domain import times
+from deskstore.domain.commits import Standing
+from deskstore.domain.errors import CommitOutcomeUnknown, CompanyMoved, ConfigurationError, StorageUnavailable
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key
+from deskstore.domain.mirror import Copy, Thing
+from deskstore.domain.rows import processing_of
+
+Purpose = Literal["write", "copy", "alone"]
+_LOOK_AGAIN_S: Final = 0.1
+_COMPANY: Final = 5  #: columns of lock_unit that tell of the company itself
+
+
+@frozen(kw_only=True)
+class Locked:
+    """What stands, as read under the locks of a unit."""
+
+    store_id: str
+    primary: str | None  #: None: this database does not know the company yet
+    mirror: str | None
+    epoch: int
+    floor: int
+    standing: Mapping[Key, Standing]
+    checkpoints: Mapping[tuple[str, str], int]
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the mirror has to be told of what is written."""
+        return self.mirror is not None and self.primary == self.store_id
+
+
+class Transaction:
+    """A transaction that is open, bound to one company."""
+
+    def __init__(self, session: Session, statements: Calls, company_id: str) -> None:
+        self._session: Final = session
+        self._statements: Final = statements
+        self._company_id: Final = company_id
+        self.xid: str | None = None  #: once something was written
+        self.is_committing = False
+
+    async def rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+        """The rows that a function gives."""
+        return await self._session.rows(self._statements.reading(function, 1 + len(values)), self._company_id, *values)
+
+    async def lock(self, keys: Collection[Key], checkpoints: Collection[tuple[str, str]]) -> Locked:
+        """Lock what exists under these names until the end, and read what stands there then."""
+        tickets, articles = ([key for key in keys if key.kind == kind] for kind in (TICKET, ARTICLE))
+        streams = [[name[place] for name in checkpoints] for place in (0, 1)]
+        head, *found = await self.rows("lock_unit", *arrays(tickets, TICKET), *arrays(articles, ARTICLE), *streams)
+        store_id, primary, mirror, epoch, floor = head[:_COMPANY]
+        rows = [row[_COMPANY:] for row in found]
+        return Locked(
+            store_id=store_id,
+            primary=primary,
+            mirror=mirror,
+            epoch=epoch or 0,
+            floor=floor,
+            standing=dict(_standing(row) for row in rows if row[0] != "checkpoint"),
+            checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
+        )
+
+    async def write(self, locked: Locked, copies: Sequence[Copy], stands: Callable[[Thing], bool]) -> int:
+        """Write copies down, the company's first place before anything else, and say in which epoch that was."""
+        made = calls(copies, stands=stands, floor=locked.floor, is_owed=locked.is_owed, is_mirrored=locked.mirror is not None)
+        registers = [Call("register", ())] if locked.primary is None else []
+        epoch = locked.epoch
+        for together in slices([*registers, *made]):
+            row = await self.call(together)
+            if together and together[0].function == "register":
+                epoch = row[0]
+        return epoch
+
+    async def call(self, together: Sequence[Call]) -> Any:  # Any: columns of every type
+        """What functions give that write, called in one trip."""
+        text, values = self._statements.writing(self._company_id, together)
+        (row,) = await self._session.rows(text, *values)
+        self.xid = row[-1]
+        return row
+
+    async def commit(self) -> None:
+        """Make it durable."""
+        self.is_committing = True
+        if (answer := await self._session.run("COMMIT")) != "COMMIT":
+            raise StorageUnavailable(f"PostgreSQL answered COMMIT with {answer}: nothing was kept")
+
+
+class Transactions:
+    """Opens transactions of one storage."""
+
+    def __init__(self, pool: Pool, statements: Calls) -> None:
+        self.pool: Final = pool
+        self.statements: Final = statements
+        self._store_id: str | None = None
+
+    @asynccontextmanager
+    async def begin(self, company_id: str, *, known: int, purpose: Purpose, now: datetime) -> AsyncGenerator[Transaction]:
+        """
+        A transaction of a company, rolled back unless it was committed.
+
+        Raises:
+            CommitOutcomeUnknown: The connection broke while it was being committed, and nobody could tell in time whether it was.
+        """
+        limits = self.pool.limits
+        milliseconds = (round(seconds * 1_000) for seconds in (limits.lock_s, limits.answer_s, limits.idle_s))
+        transaction: Transaction | None = None
+        try:
+            async with self.pool.session(company_id) as session:
+                await session.run(self.statements.begin(company_id, known, purpose, times.microseconds(now), *milliseconds))
+                transaction = Transaction(session, self.statements, company_id)
+                yield transaction
+        except StorageUnavailable as error:
+            if transaction is None or not transaction.is_committing or transaction.xid is None:
+                raise
+            if not await self._was_committed(transaction.xid, error):
+                raise
+
+    async def read(self, company_id: str, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+        """The rows that a function gives which reads a company, in one trip."""
+        return await self._rows(company_id, self.statements.reading(function, 1 + len(values)), company_id, *values)
+
+    async def companies(self) -> list[str]:
+        """Every registered company, ascending."""
+        return [row[0] for row in await self._rows(None, f"SELECT c.company_id FROM {self.statements.schema}.company c ORDER BY 1")]  # noqa: S608 - a name
+
+    async def store_id(self) -> str:
+        """Which store this is."""
+        found = await self._rows(None, f"SELECT o.id FROM {self.statements.schema}.store o")  # noqa: S608 - a name
+        if not found:
+            raise ConfigurationError("the database has no store id: run `deskstore db upgrade` as its owner")
+        return str(found[0][0])
+
+    def check_store(self, company_id: str, locked: Locked) -> None:
+        """Raise CompanyMoved when this is not the store that the storage met first."""
+        if self._store_id is None:
+            self._store_id = locked.store_id
+        if self._store_id != locked.store_id:
+            raise CompanyMoved(
+                f"another database stands where that of company {company_id!r} was: "
+                "close this storage and open it again to work with what is there now"
+            )
+
+    async def _rows(self, company_id: str | None, text: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+        async def read() -> Sequence[Any]:  # Any: columns of every type
+            async with self.pool.session(company_id) as session:
+                return await session.rows(text, *values)
+
+        return await self.pool.persistently(read)
+
+    async def _was_committed(self, xid: str, error: StorageUnavailable) -> bool:
+        """Whether a transaction whose COMMIT was not answered took place, as a new connection tells."""
+        until = monotonic() + self.pool.limits.retry_s
+        while monotonic() < until:
+            try:
+                async with self.pool.session() as session:
+                    ((status,),) = await session.rows("SELECT pg_xact_status($1::text::xid8)", xid)
+            except StorageUnavailable:
+                status = "in progress"
+            if status in ("committed", "aborted"):
+                return status == "committed"
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        raise CommitOutcomeUnknown(
+            f"the connection broke while PostgreSQL committed, and for {self.pool.limits.retry_s:g} s nobody could tell whether it did: "
+            "read before you write again"
+        ) from error
+
+
+def _standing(row: Sequence[Any]) -> tuple[Key, Standing]:  # Any: columns of every type
+    kind, platform, identifier, locale, version, text_digest, last_summary, summary_version, *state = row
+    key = Key(kind, platform, identifier, locale)
+    return key, Standing(
+        version=version,
+        text_digest=text_digest,
+        processing=processing_of(key, state),
+        last_summary=last_summary,
+        summary_version=summary_version,
+    )
+
+

@@ -1,0 +1,119 @@
+"""What the driver and the pool raise, as errors of deskstore: by SQLSTATE where the server answered, else by what became of the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+from sqlalchemy import exc as pool_errors
+
+from deskstore.domain.errors import (
+    CompanyErased,
+    CompanyMoved,
+    ConfigurationError,
+    InvalidRecord,
+    StorageBusy,
+    StorageError,
+    StorageUnavailable,
+)
+
+
+class ConnectionLost(StorageUnavailable):
+    """A connection broke; nothing of what it was about to do was kept, and another one may do it."""
+
+
+class Overtaken(StorageBusy):
+    """Somebody else committed first, so that the unit has to be decided anew; nothing of it was kept."""
+
+
+FAMILIES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, pool_errors.SQLAlchemyError, OSError)
+TRANSIENT: Final = (ConnectionLost, Overtaken)
+
+_GONE: Final = "the connection to PostgreSQL was lost: nothing that was not acknowledged was kept; try again"
+_MISSING: Final = "the database has no deskstore schema, or an older one: run `deskstore db upgrade` as its owner"
+_REFUSED: Final = "the database refuses this role what deskstore needs: run `deskstore doctor`, which prints the SQL that mends it"
+_LOGIN: Final = "PostgreSQL refuses the login: check the user, the password and the database's name in DATABASE_URL"
+
+#: by SQLSTATE, or its class of two characters
+_BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
+    "DS003": (StorageBusy, "the company is about to move to another store: try again in a few seconds"),
+    "DS004": (Overtaken, "somebody else saved records of this unit at the same moment: try again"),
+    "40": (Overtaken, "PostgreSQL ended the transaction in favour of another one: try again"),
+    "55P03": (StorageBusy, "another session holds a lock for longer than the time limit: nothing was written, try again"),
+    "57014": (StorageBusy, "PostgreSQL ended a statement that took longer than the time limit: nothing was written, try again"),
+    "08": (ConnectionLost, _GONE),
+    "57P": (ConnectionLost, _GONE),
+    "25P03": (ConnectionLost, "PostgreSQL ended a transaction that waited for too long: nothing of it was written, try again"),
+    "25P04": (ConnectionLost, "PostgreSQL ended a transaction that took too long: nothing of it was written, try again"),
+    "53300": (StorageBusy, "PostgreSQL has no connection to spare: try again, or raise its max_connections"),
+    "53": (StorageUnavailable, "PostgreSQL is out of disk space or memory: nothing was written; make room, then try again"),
+    "58": (StorageUnavailable, "PostgreSQL cannot read or write its files: nothing was written; look into its log"),
+    "25006": (StorageUnavailable, "this PostgreSQL is a standby, which only reads: let DATABASE_URL name the primary"),
+    "28": (ConfigurationError, _LOGIN),
+    "3D000": (ConfigurationError, _LOGIN),
+    "3F000": (ConfigurationError, _MISSING),
+    "42883": (ConfigurationError, _MISSING),
+    "42P01": (ConfigurationError, _MISSING),
+    "42501": (ConfigurationError, _REFUSED),
+    "22P02": (InvalidRecord, "a payload or a summary is no JSON that PostgreSQL keeps: nothing was written"),
+    "54": (InvalidRecord, "a record is too large or too deep for PostgreSQL: nothing was written"),
+}
+
+
+@contextmanager
+def translated(company_id: str | None = None) -> Generator[None, None, None]:
+    """Turn whatever the driver or the pool raises inside into an error of deskstore; to be put around their calls only."""
+    try:
+        yield
+    except FAMILIES as error:
+        raise translation(error, company_id) from error
+
+
+def translation(error: Exception, company_id: str | None = None) -> StorageError:
+    """The error of deskstore that an error of the driver or of the pool stands for."""
+    if isinstance(error, pool_errors.DBAPIError) and isinstance(error.orig, Exception):
+        return translation(error.orig.__cause__ if isinstance(error.orig.__cause__, FAMILIES) else error.orig, company_id)
+    if isinstance(error, asyncpg.PostgresError):
+        return _of_state(error, company_id)
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return ConnectionLost(f"{_GONE} ({_first_line(error)})")
+    if isinstance(error, pool_errors.TimeoutError):
+        return StorageBusy("every connection of the pool is in use, and none came free in time: try again, or raise DESKSTORE_POOL_SIZE")
+    if isinstance(error, ConnectionRefusedError):
+        return StorageUnavailable("PostgreSQL refuses the connection: is it running where DATABASE_URL says?")
+    if isinstance(error, ConnectionError):
+        return ConnectionLost(_GONE)
+    if isinstance(error, TimeoutError):
+        return StorageUnavailable("PostgreSQL did not answer in time: nothing that was not acknowledged was kept")
+    if isinstance(error, OSError):
+        return StorageUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}; check the host and port in DATABASE_URL")
+    return StorageUnavailable(f"the connection pool failed: {_first_line(error)}")
+
+
+def _of_state(error: asyncpg.PostgresError, company_id: str | None) -> StorageError:
+    state = error.sqlstate or ""
+    if state in ("DS001", "DS002", "DS005"):
+        return _of_company(state, company_id, error.detail or "")
+    for known in (state, state[:3], state[:2]):
+        if known in _BY_STATE:
+            kind, message = _BY_STATE[known]
+            return kind(message)
+    return StorageUnavailable(f"PostgreSQL says: {_first_line(error)} ({state}); nothing that was not acknowledged was kept")
+
+
+def _of_company(state: str, company_id: str | None, detail: str) -> StorageError:
+    if state == "DS001":
+        return CompanyErased(f"company {company_id!r} was erased: open another unit of work to begin it anew")
+    if state == "DS002":
+        return CompanyMoved(f"company {company_id!r} lives in another store ({detail}): set STORAGE_TYPE as `deskstore status` says")
+    return CompanyMoved(
+        f"the database does not know company {company_id!r} any more: another one stands in its place; "
+        "close this storage and open it again to work with what is there now"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """The message without its details, which may tell what is none of the caller's business."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,185 @@
+"""Connections: SQLAlchemy keeps them, statements run on the driver's own beneath, and none goes back with a transaction open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import asyncpg
+import stamina
+from attrs import frozen
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from deskstore.adapters.postgres.errors import FAMILIES, TRANSIENT, ConnectionLost, translated
+from deskstore.domain.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    Driver = asyncpg.Connection[asyncpg.Record]
+
+V = TypeVar("V")
+_ATTEMPTS: Final = 10
+_ROLLBACK_S: Final = 5.0  #: how long a connection may take to come clean before it is thrown away
+
+
+@frozen(kw_only=True)
+class Limits:
+    """How many connections there may be, and how long anything may take."""
+
+    connections: int = 10
+    wait_s: float = 10.0  #: for a connection to come free
+    connect_s: float = 10.0
+    answer_s: float = 60.0  #: for the answer to one statement
+    lock_s: float = 5.0  #: for a lock that another session holds
+    idle_s: float = 60.0  #: for the next statement of a transaction
+    recycle_s: int = 1800
+    retry_s: float = 10.0  #: for all attempts at one unit or read
+
+
+class Session:
+    """One connection while somebody has it; what the driver raises is translated."""
+
+    def __init__(self, driver: Driver, company_id: str | None) -> None:
+        self._driver: Final = driver
+        self._company_id: Final = company_id
+
+    async def rows(self, statement: str, *values: object) -> Sequence[asyncpg.Record]:
+        """The rows a statement gives, in one trip once it is prepared."""
+        with translated(self._company_id):
+            return await self._driver.fetch(statement, *values)
+
+    async def run(self, text: str) -> str:
+        """What the server says to have done; takes no values, and any number of statements in one trip."""
+        with translated(self._company_id):
+            return await self._driver.execute(text)
+
+
+class Pool:
+    """The connections of one storage."""
+
+    def __init__(self, url: URL, limits: Limits, *, has_pooler: bool = False) -> None:
+        self.limits: Final = limits
+        caches = {"statement_cache_size": 0, "prepared_statement_cache_size": 0} if has_pooler else {}
+        self._engine: Final = create_async_engine(
+            url,
+            pool_size=limits.connections,
+            max_overflow=0,
+            pool_timeout=limits.wait_s,
+            pool_recycle=limits.recycle_s,
+            pool_reset_on_return=None,  # see _clean
+            connect_args={"timeout": limits.connect_s, "command_timeout": limits.answer_s, **caches},
+        )
+        event.listen(self._engine.sync_engine, "connect", _keep_json_as_bytes)
+        self._process: Final = os.getpid()
+        self._closed = False
+        self._in_use = 0
+        self._all_back: Final = asyncio.Event()
+        self._cleaning: Final = set[asyncio.Task[None]]()
+
+    @asynccontextmanager
+    async def session(self, company_id: str | None = None) -> AsyncGenerator[Session]:
+        """A connection of one's own, which goes back as clean as it came, however the block ends."""
+        self._check_open()
+        self._in_use += 1
+        try:
+            lent, driver = await self._lend(company_id)
+            try:
+                yield Session(driver, company_id)
+            except BaseException:
+                await self._take_back(lent, driver, in_doubt=True)
+                raise
+            await self._take_back(lent, driver, in_doubt=False)
+        finally:
+            self._in_use -= 1
+            if not self._in_use:
+                self._all_back.set()
+
+    async def persistently(self, work: Callable[[], Awaitable[V]]) -> V:
+        """What the work gives, tried again from its beginning while only a lost connection or another writer was in its way."""
+        try:
+            return await work()
+        except TRANSIENT:
+            pass
+        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=_ATTEMPTS, timeout=self.limits.retry_s, wait_initial=0.01, wait_max=0.5):
+            with attempt:
+                return await work()
+        raise AssertionError("the last attempt raises")
+
+    async def aclose(self) -> None:
+        """Let what is under way finish, then close every connection."""
+        self._closed = True
+        if os.getpid() != self._process:
+            return  # what a fork inherits is its parent's to close
+        while self._in_use:
+            self._all_back.clear()
+            await self._all_back.wait()
+        with translated():
+            await self._engine.dispose()
+
+    def _check_open(self) -> None:
+        if os.getpid() != self._process:
+            raise StorageUnavailable("this storage was opened before a fork: open another one in this process")
+        if self._closed:
+            raise StorageUnavailable("this storage is closed: open another one with open_storage()")
+
+    async def _lend(self, company_id: str | None) -> tuple[PoolProxiedConnection, Driver]:
+        for _ in range(self.limits.connections + 1):
+            with translated(company_id):
+                lent = await greenlet_spawn(self._engine.sync_engine.raw_connection)
+            driver: Driver = lent.driver_connection
+            if not driver.is_closed():
+                return lent, driver
+            await _throw_away(lent)  # the server closed it while nobody looked
+        raise ConnectionLost("PostgreSQL closes every connection at once: look into its log")
+
+    async def _take_back(self, lent: PoolProxiedConnection, driver: Driver, *, in_doubt: bool) -> None:
+        if not in_doubt and not driver.is_in_transaction():
+            lent.close()
+            return
+        # a task of its own: a second cancellation must not leave the connection half cleaned
+        cleaning = asyncio.ensure_future(_clean(lent, driver))
+        self._cleaning.add(cleaning)
+        cleaning.add_done_callback(self._cleaning.discard)
+        await asyncio.shield(cleaning)
+
+
+async def _clean(lent: PoolProxiedConnection, driver: Driver) -> None:
+    """
+    Give a connection back, rolled back; or close it for good when that cannot be done.
+
+    SQLAlchemy would not do it: its pool rolls back transactions that it began itself. Whether one is open the driver may not know, since a
+    BEGIN that was cancelled can have taken place.
+    """
+    try:
+        if driver.is_closed():
+            raise ConnectionLost("closed")
+        await asyncio.wait_for(driver.execute("ROLLBACK"), _ROLLBACK_S)
+    except (*FAMILIES, ConnectionLost):
+        await _throw_away(lent)
+    else:
+        lent.close()
+
+
+async def _throw_away(lent: PoolProxiedConnection) -> None:
+    await greenlet_spawn(lent.invalidate)
+    lent.close()
+
+
+def _keep_json_as_bytes(connection: DBAPIConnection, _: object) -> None:
+    """Let payloads come and go as the bytes they are."""
+    adapted: Any = connection  # Any: SQLAlchemy's adapter of the driver, whose type it keeps to itself
+    adapted.run_async(
+        lambda driver: driver.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary"),
+    )
+
+
+def _same(value: bytes) -> bytes:
+    return value

@@ -1,0 +1,171 @@
+"""One company in PostgreSQL as raw copies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.reads import BATCH
+from deskstore.adapters.postgres.rows import article_of, checkpoint_of, key_row, state_of, summary_of, ticket_of
+from deskstore.domain.identifiers import ARTICLE, TICKET
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.domain.records import Article, Ticket
+
+_EVERYTHING: Final = (None, [], [], None, None, None, None)  #: what batch_of_tickets takes for a filter that lets all through
+_VALUES: Final[Mapping[Part, Callable[[Sequence[Any]], Value]]] = {  # Any: columns of every type
+    "ticket": ticket_of,
+    "article": article_of,
+    "processing": state_of,
+    "summary": summary_of,
+    "checkpoint": checkpoint_of,
+}
+
+
+class PostgresReplica:
+    """A company in PostgreSQL as a side of hybrid, migration, verification or backup."""
+
+    def __init__(self, company_id: str, transactions: Transactions, clock: Callable[[], datetime]) -> None:
+        self._company_id: Final = company_id
+        self._transactions: Final = transactions
+        self._clock: Final = clock
+
+    async def store_id(self) -> str:
+        """Which store this is."""
+        return await self._transactions.store_id()
+
+    async def state(self) -> CompanyState | None:
+        """Where the company lives, or None when it is unknown here."""
+        found = await self._transactions.read(self._company_id, "find_state")
+        return _state_of(found[0]) if found else None
+
+    async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+        """Set the state durably if it is as expected."""
+        return await self._transactions.pool.persistently(lambda: self._compare_and_set_state(expected, wanted))
+
+    async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
+        """All things of one part as they stand, ascending."""
+        while True:
+            found = await self._rows(*_batch(part, after))
+            copy = None
+            for row in found:
+                copy = copy_of(_VALUES[part](row))
+                yield copy
+            if copy is None or len(found) < BATCH:
+                return
+            after = copy.thing
+
+    async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
+        """These things as they stand, ascending."""
+        wanted = sorted(things)
+        values = {copy.thing: copy for part in PARTS for copy in await self._read(part, [one for one in wanted if one.part == part])}
+        missing = [thing for thing in wanted if thing not in values]
+        found = await self._rows("find_versions", *_columns(missing)) if missing else []
+        buried = {Thing(*row[:6]): row[7] for row in found}
+        return [values.get(thing) or Copy(thing, buried[thing], None) for thing in wanted]
+
+    async def outbox(self, limit: int) -> Sequence[Debt]:
+        """Any at most limit debts."""
+        return [Debt(Thing(*row[:6]), row[6]) for row in await self._rows("find_debts", limit)]
+
+    async def acknowledge(self, debts: Collection[Debt]) -> None:
+        """Forget these debts, each only up to its version."""
+        ordered = sorted((debt.thing, debt.version) for debt in debts)
+        await self._rows("acknowledge", *_columns([thing for thing, _ in ordered]), [version for _, version in ordered])
+
+    async def apply(self, copies: Collection[Copy]) -> int:
+        """Keep those copies that are newer than what stands here."""
+        if not copies:
+            return 0
+        return await self._transactions.pool.persistently(lambda: self._apply(_newest(copies)))
+
+    async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+        """Name, version and digest of all things of one part."""
+        async for copy in self.copies(part, after=after):
+            if copy.value is not None:
+                yield digest_of(copy.value)
+
+    async def _read(self, part: Part, things: Sequence[Thing]) -> list[Copy]:
+        if not things:
+            return []
+        return [copy_of(_VALUES[part](row)) for row in await self._rows(*_named(part, things))]
+
+    async def _rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+        return [row[1:] for row in await self._transactions.read(self._company_id, function, 0, *values)]
+
+    async def _compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+        async with self._transactions.begin(self._company_id, known=0, purpose="alone", now=self._clock()) as transaction:
+            found = await transaction.rows("find_state")
+            if (_state_of(found[0]) if found else None) != expected:
+                return False
+            await transaction.rows(
+                "put_state", wanted.primary, wanted.mirror, wanted.mirror_status.value, wanted.epoch, wanted.swapping_to, wanted.erased
+            )
+            await transaction.commit()
+            return True
+
+    async def _apply(self, copies: Sequence[Copy]) -> int:
+        keys = sorted({copy.thing.key for copy in copies if copy.thing.part != "checkpoint"})
+        streams = sorted({(copy.thing.platform, copy.thing.id) for copy in copies if copy.thing.part == "checkpoint"})
+        async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
+            locked = await transaction.lock(keys, streams)
+            found = await transaction.rows("find_versions", 0, *_columns([copy.thing for copy in copies]))
+            standing = {Thing(*row[1:7]): row[7] for row in found}
+            fresh = newer(copies, {Thing(*row[1:7]): max(row[7:]) for row in found})
+            arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
+            there = arriving | {key for key, stood in locked.standing.items() if stood.version}
+            kept = [copy for copy in fresh if not _is_part(copy) or copy.thing.key in there]
+            if kept:
+                await transaction.write(locked, kept, lambda thing: standing[thing] > 0)
+                await transaction.commit()
+            return len(kept)
+
+
+def _newest(copies: Collection[Copy]) -> list[Copy]:
+    """One copy a thing, in the order in which parts are kept."""
+    ordered = sorted(copies, key=lambda copy: copy.version)
+    return sorted({copy.thing: copy for copy in ordered}.values(), key=lambda copy: (PARTS.index(copy.thing.part), copy.thing))
+
+
+def _is_part(copy: Copy) -> bool:
+    """Whether it goes with a record, and so is nothing without one."""
+    return copy.value is not None and copy.thing.part in ("processing", "summary")
+
+
+def _state_of(row: Sequence[Any]) -> CompanyState:  # Any: columns of every type
+    primary, mirror, status, epoch, swapping_to, erased = row
+    return CompanyState(
+        primary=primary, mirror=mirror, mirror_status=MirrorStatus(status), epoch=epoch, swapping_to=swapping_to, erased=erased
+    )
+
+
+def _columns(things: Sequence[Thing]) -> list[list[Any]]:  # Any: text, and the number
+    return [[thing[place] for thing in things] for place in range(6)]
+
+
+def _batch(part: Part, after: Thing | None) -> tuple[Any, ...]:  # Any: what each function takes
+    """The function that gives the things of a part behind a name, and what it takes."""
+    if part in ("ticket", "article"):
+        kind = ARTICLE if part == "article" else TICKET
+        return (f"batch_of_{kind}s", *_EVERYTHING, None if after is None else [*key_row(after.key)], BATCH)
+    if part == "summary":
+        return ("batch_of_summaries", [*after[1:5]] if after else [""] * 4, after.number if after else 0, BATCH)
+    behind = [after.platform, after.id] if after else ["", ""]
+    return ("batch_of_processing" if part == "processing" else "batch_of_checkpoints", behind, BATCH)
+
+
+def _named(part: Part, things: Sequence[Thing]) -> tuple[Any, ...]:  # Any: what each function takes
+    """The function that gives things of a part by their names, and what it takes."""
+    _, kinds, platforms, ids, locales, numbers = _columns(things)
+    match part:
+        case "ticket":
+            return ("find_tickets", platforms, ids)
+        case "article":
+            return ("find_articles", platforms, ids, locales)
+        case "processing":
+            return ("find_processing", platforms, ids)
+        case "summary":
+            return ("find_summaries", kinds, platforms, ids, locales, numbers)
+        case "checkpoint":
+            return ("find_checkpoints", platforms, ids)

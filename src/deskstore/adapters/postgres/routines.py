@@ -1,0 +1,147 @@
+"""
+The functions and triggers of the database: the templates in sql/ filled in for each table.
+
+Bodies name every object with its schema, so that no search_path can lead them elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
+from typing import Final
+
+from sqlalchemy import Column, Table
+from sqlalchemy.dialects.postgresql import dialect
+
+from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA, THING, tables
+
+_IDENTITY: Final = {"ticket": ("platform", "ticket_id"), "article": ("platform", "article_id", "locale")}
+_WRITTEN: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint")
+
+
+def quoted(name: str) -> str:
+    """A name as SQL text."""
+    return dialect().identifier_preparer.quote(name)
+
+
+def statements(schema: str = DEFAULT_SCHEMA) -> Iterator[str]:
+    """What makes all functions, then all triggers, in an order in which each finds what it names."""
+    shared = _shared(schema)
+    yield from _filled("entering", shared)
+    for kind in _IDENTITY:
+        yield from _filled("records", shared | _of_records(schema, kind))
+    yield from _filled("reading", shared)
+    yield from _filled("locking", shared)
+    for name in _WRITTEN:
+        yield from _filled("writing", shared | _of_writing(schema, name))
+    for template in ("mirroring", "counting", "erasing"):
+        yield from _filled(template, shared)
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """The columns of a table that a row is written with, in order, the company's aside."""
+    return tuple(column.name for column in _columns(DEFAULT_SCHEMA, table))
+
+
+def _filled(template: str, values: Mapping[str, str]) -> Iterator[str]:
+    text = resources.files("deskstore.adapters.postgres").joinpath("sql", f"{template}.sql").read_text("utf-8").format_map(values)
+    for part in text.split(";\n\n"):
+        yield part.strip().removesuffix(";")
+
+
+def _columns(schema: str, table: str) -> list[Column[object]]:
+    found: Table = tables(schema).tables[f"{schema}.{table}"]
+    return [column for column in found.columns if column.name != "company_id"]
+
+
+def _type(column: Column[object]) -> str:
+    name = str(column.type.compile(dialect()))
+    return name.removesuffix(' COLLATE "C"').lower()
+
+
+def _listed(parts: Iterable[str], separator: str = ", ") -> str:
+    return separator.join(parts)
+
+
+def _equal(names: Iterable[str], one: str, other: str) -> str:
+    return _listed((f"{one}.{name} = {other}.{name}" for name in names), " AND ")
+
+
+def _shared(schema: str) -> dict[str, str]:
+    state = [column for column in _columns(schema, "ticket_state") if column.name not in ("platform", "ticket_id", "created_us")]
+    summary = _columns(schema, "summary")
+    thing_types = {"number": "integer"}
+    return {
+        "schema": quoted(schema),
+        "literal": quoted(schema).replace("'", "''"),
+        "state": _listed(f"s.{column.name}" for column in state),
+        "state_types": _listed(f"{column.name} {_type(column)}" for column in state),
+        "state_types_as_s": _listed(f"s_{column.name} {_type(column)}" for column in state),
+        "no_state": _listed(f"NULL::{_type(column)}" for column in state),
+        "no_company": "NULL, NULL, NULL, NULL::bigint, NULL::bigint",
+        "no_row": "NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer, NULL::bigint, "
+        + _listed(f"NULL::{_type(column)}" for column in state),
+        "summary": _listed(f"m.{column.name}" for column in summary),
+        "summary_types": _listed(f"{column.name} {_type(column)}" for column in summary),
+        "thing": _listed(THING),
+        "thing_of_d": _listed(f"d.{name}" for name in THING),
+        "thing_types": _listed(f"{name} {thing_types.get(name, 'text')}" for name in THING),
+        "thing_arrays": _listed(f"{name}s {thing_types.get(name, 'text')}[]" for name in THING),
+        "thing_names": _listed(f"{name}s" for name in THING),
+        "same_thing": _equal(THING, "d", "k"),
+    }
+
+
+def _of_records(schema: str, kind: str) -> dict[str, str]:
+    key = _IDENTITY[kind]
+    record = _columns(schema, kind)
+    has_state = kind == "ticket"
+    shared = _shared(schema)
+    return {
+        "kind": kind,
+        "key": _listed(key),
+        "key_arrays": _listed(f"{name}s text[]" for name in key),
+        "key_names": _listed(f"{name}s" for name in key),
+        "key_types": _listed(f"{name} text" for name in key),
+        "key_of_l": _listed(f"l.{name}" for name in key),
+        "key_of_r": _listed(f"r.{name}" for name in key),
+        "same_key": _equal(key, "r", "k"),
+        "same_key_of_t_and_l": _equal(key, "t", "l"),
+        "same_key_of_s_and_r": _equal(key, "s", "r"),
+        "record": _listed(f"r.{column.name}" for column in record),
+        "record_types": _listed(f"{column.name} {_type(column)}" for column in record),
+        "order_of_l": _listed(f"l.{name} DESC" for name in ("created_us", *key)),
+        "order_of_k": _listed(f"k.{name} DESC" for name in key),
+        "below": _listed(f"$9[{place}]" for place, _ in enumerate(key, 1)),
+        "behind": _listed(f"$9[{place}]" for place, _ in enumerate(key, 1)),
+        "also_state": ", " + shared["state"].replace("s.version", "s.version AS s_version") if has_state else "",
+        "also_state_types": ", " + shared["state_types_as_s"] if has_state else "",
+        "join_state": f"\n    LEFT JOIN {quoted(schema)}.ticket_state s ON s.company_id = company AND {_equal(key, 's', 'k')}" if has_state else "",
+    }
+
+
+def _of_writing(schema: str, name: str) -> dict[str, str]:
+    written = _columns(schema, name)
+    table = tables(schema).tables[f"{schema}.{name}"]
+    key = [column.name for column in table.primary_key.columns if column.name != "company_id"]
+    kept = (*key, "created_us") if name == "ticket_state" else key
+    arrays = [f"{column.name}_of" for column in written]
+    created = f"coalesce(k.created_us, (SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {_equal(key, 't', 'k')}))"
+    return {
+        "table": name,
+        "columns": _listed(column.name for column in written),
+        "values": _listed(created if name == "ticket_state" and c.name == "created_us" else f"k.{c.name}" for c in written),
+        "arrays": _listed(f"{array} {_type(column)}[]" for array, column in zip(arrays, written, strict=True)),
+        "array_names": _listed(arrays),
+        "first_array": arrays[0],
+        "assignments": _listed(f"{column.name} = k.{column.name}" for column in written if column.name not in kept),
+        "same_key": _equal(key, "r", "k"),
+        "afterwards": _MOVED.format(schema=quoted(schema)) if name == "ticket" else "",
+    }
+
+
+#: a page of one processing status comes from the index of ticket_state, which has to know where the ticket stands
+_MOVED: Final = """
+    UPDATE {schema}.ticket_state s SET created_us = k.created_us
+    FROM unnest(platform_of, ticket_id_of, created_us_of) AS k (platform, ticket_id, created_us)
+    WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.ticket_id AND s.created_us <> k.created_us;"""

@@ -1,0 +1,99 @@
+-- Who may go in: a company is named for one transaction, and what its state forbids is refused.
+-- DS001: erased; DS002: lives in another store; DS003: about to move; DS004: somebody else was faster; DS005: not known any more
+
+CREATE FUNCTION {schema}.company_lock(company text) RETURNS bigint
+LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT hashtextextended('deskstore ' || company, 0) $$;
+
+CREATE FUNCTION {schema}.company_hash(company text) RETURNS bytea
+LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT sha256(convert_to(company, 'UTF8')) $$;
+
+-- known: the epoch in which the caller saw the company, 0 when it has not seen it yet
+CREATE FUNCTION {schema}.enter(company text, known bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    stands record;
+BEGIN
+    PERFORM set_config('app.current_company_id', company, true);
+    SELECT s.epoch, s.born, s.erased INTO stands FROM {schema}.company_state s WHERE s.company_id = company;
+    IF stands.epoch IS NULL THEN
+        IF known = 0 THEN
+            RETURN 0;
+        ELSIF EXISTS (SELECT FROM {schema}.erasure e WHERE e.company_hash = {schema}.company_hash(company) AND e.epoch > known) THEN
+            RAISE EXCEPTION USING errcode = 'DS001', message = 'erased';
+        END IF;
+        RAISE EXCEPTION USING errcode = 'DS005', message = 'not known any more';
+    ELSIF stands.erased OR known > 0 AND known < stands.born THEN
+        RAISE EXCEPTION USING errcode = 'DS001', message = 'erased';
+    END IF;
+    RETURN stands.epoch;
+END $$;
+
+-- Sent together with BEGIN, in the one kind of message that takes no parameters: the company travels as the hex of its UTF-8.
+-- purpose: 'write' as the primary, 'copy' what another store decided, or 'alone', with nobody else in the company
+CREATE FUNCTION {schema}.bind(company_hex text, known bigint, purpose text, now_us bigint, lock_ms integer, statement_ms integer, idle_ms integer)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    company text := convert_from(decode(company_hex, 'hex'), 'UTF8');
+    stands record;
+BEGIN
+    PERFORM set_config('app.current_company_id', company, true),
+            set_config('app.now_us', now_us::text, true),
+            set_config('lock_timeout', lock_ms::text, true),
+            set_config('statement_timeout', statement_ms::text, true),
+            set_config('idle_in_transaction_session_timeout', idle_ms::text, true);
+    IF purpose = 'alone' THEN
+        PERFORM pg_advisory_xact_lock({schema}.company_lock(company));
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared({schema}.company_lock(company));
+    -- a statement after the lock: one that waits for it would go on to see the state from before the wait
+    PERFORM {schema}.enter(company, known);
+    IF purpose = 'copy' THEN
+        RETURN;
+    END IF;
+    SELECT s.primary_store, s.epoch, s.swapping_to, o.id AS store INTO stands
+    FROM {schema}.store o LEFT JOIN {schema}.company_state s ON s.company_id = company;
+    IF stands.primary_store <> stands.store THEN
+        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = format('%s since epoch %s', stands.primary_store, stands.epoch);
+    ELSIF stands.swapping_to IS NOT NULL THEN
+        RAISE EXCEPTION USING errcode = 'DS003', message = 'swapping', detail = stands.swapping_to;
+    END IF;
+END $$;
+
+CREATE FUNCTION {schema}.find_state(company text)
+RETURNS TABLE (primary_store text, mirror text, mirror_status text, epoch bigint, swapping_to text, erased boolean)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('app.current_company_id', company, true);
+    RETURN QUERY SELECT s.primary_store, s.mirror, s.mirror_status, s.epoch, s.swapping_to, s.erased
+    FROM {schema}.company_state s WHERE s.company_id = company;
+END $$;
+
+-- The company's first place in this database, in an epoch above all in which one of that name was erased; says in which.
+CREATE FUNCTION {schema}.register(company text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    began bigint;
+BEGIN
+    INSERT INTO {schema}.company (company_id) VALUES (company) ON CONFLICT DO NOTHING;
+    INSERT INTO {schema}.company_state (company_id, primary_store, mirror_status, epoch, born, erased, floor)
+    SELECT company, o.id, 'none', e.epoch + 1, e.epoch + 1, false, 0
+    FROM {schema}.store o,
+        (SELECT coalesce(max(x.epoch), 0) AS epoch FROM {schema}.erasure x WHERE x.company_hash = {schema}.company_hash(company)) e
+    ON CONFLICT DO NOTHING;
+    SELECT s.epoch INTO began FROM {schema}.company_state s WHERE s.company_id = company;
+    RETURN began;
+END $$;
+
+-- Called alone in the company: sets where it lives, without looking at what it was.
+CREATE FUNCTION {schema}.put_state(company text, primary_is text, mirror_is text, status text, epoch_is bigint, swapping text, gone boolean)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    PERFORM {schema}.register(company);
+    UPDATE {schema}.company_state s SET primary_store = primary_is, mirror = mirror_is, mirror_status = status, epoch = epoch_is,
+        born = least(s.born, epoch_is), swapping_to = swapping, erased = gone
+    WHERE s.company_id = company;
+END $$;

@@ -1,0 +1,34 @@
+-- Erasing a company, alone in it: refuse everybody, delete in batches, forget that it was.
+
+-- From here on nobody reads or writes the company; the line that stays names its hash only.
+CREATE FUNCTION {schema}.forbid(company text, now_us bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    INSERT INTO {schema}.erasure (company_hash, epoch, erased_us, counts)
+    SELECT {schema}.company_hash(company), s.epoch + 1, now_us, json_build_object(
+        'tickets', (SELECT coalesce(sum(d.n), 0) FROM {schema}.count_delta d WHERE d.company_id = company AND d.part = 'ticket'),
+        'articles', (SELECT coalesce(sum(d.n), 0) FROM {schema}.count_delta d WHERE d.company_id = company AND d.part = 'article'),
+        'summaries', (SELECT count(*) FROM {schema}.summary m WHERE m.company_id = company))
+    FROM {schema}.company_state s WHERE s.company_id = company AND NOT s.erased;
+    UPDATE {schema}.company_state s SET erased = true, epoch = s.epoch + 1 WHERE s.company_id = company AND NOT s.erased;
+END $$;
+
+-- Deletes about so many rows of the company, and says whether any were left to delete.
+CREATE FUNCTION {schema}.erase_some(company text, batch integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    one text;
+    gone bigint;
+BEGIN
+    FOREACH one IN ARRAY ARRAY['summary', 'checkpoint', 'outbox', 'tombstone', 'article', 'ticket_state', 'ticket', 'count_delta'] LOOP
+        EXECUTE format('DELETE FROM {literal}.%I WHERE company_id = $1 AND ctid = ANY (ARRAY('
+            'SELECT ctid FROM {literal}.%I WHERE company_id = $1 LIMIT $2))', one, one) USING company, batch;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        IF gone > 0 THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    DELETE FROM {schema}.company_state s WHERE s.company_id = company;
+    DELETE FROM {schema}.company c WHERE c.company_id = company;
+    RETURN false;
+END $$;

@@ -1,0 +1,81 @@
+-- The first half of a commit: lock what it concerns, then, in a later statement, read what stands there.
+
+-- Always answers with at least one row: what stands of the company itself.
+CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket_ids text[],
+    article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
+RETURNS TABLE (store text, primary_store text, mirror text, epoch bigint, floor bigint,
+    kind text, platform text, id text, locale text, version bigint, text_digest bytea, last_summary integer, summary_version bigint, {state_types_as_s})
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    locked bigint := 0;
+    found bigint;
+BEGIN
+    -- in the order of their keys, so that no two units ever wait for one another
+    PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+    JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+    ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
+    GET DIAGNOSTICS found = ROW_COUNT;
+    locked := locked + found;
+    IF cardinality(article_ids) > 0 THEN
+        PERFORM FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
+        JOIN {schema}.article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
+        ORDER BY a.platform, a.article_id, a.locale FOR NO KEY UPDATE OF a;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        locked := locked + found;
+    END IF;
+    IF cardinality(streams) > 0 THEN
+        PERFORM FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
+        JOIN {schema}.checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream
+        ORDER BY c.platform, c.stream FOR NO KEY UPDATE OF c;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        locked := locked + found;
+    END IF;
+    -- a statement of its own sees what others committed while the locks were waited for
+    RETURN QUERY SELECT o.id, h.primary_store, h.mirror, h.epoch, coalesce(h.floor, 0), {no_row}
+    FROM {schema}.store o LEFT JOIN {schema}.company_state h ON h.company_id = company;
+    IF locked > 0 THEN
+        RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest, coalesce(m.number, 0), coalesce(m.version, 0), {state}
+        FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+        JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+        LEFT JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+        LEFT JOIN LATERAL (
+            SELECT max(x.number) AS number, max(x.version) AS version FROM {schema}.summary x
+            WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
+        ) m ON true
+        UNION ALL
+        SELECT {no_company}, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest, coalesce(m.number, 0), coalesce(m.version, 0), {no_state}
+        FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
+        JOIN {schema}.article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
+        LEFT JOIN LATERAL (
+            SELECT max(x.number) AS number, max(x.version) AS version FROM {schema}.summary x
+            WHERE x.company_id = company AND x.kind = 'article' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = k.locale
+        ) m ON true
+        UNION ALL
+        SELECT {no_company}, 'checkpoint', c.platform, c.stream, '', c.version, NULL, 0, 0, {no_state}
+        FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
+        JOIN {schema}.checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
+    END IF;
+END $$;
+
+-- Locks up to n tickets that a worker may take, leaving out those that another worker is taking, then reads how they stand.
+CREATE FUNCTION {schema}.lock_claimable(company text, of_platform text, wanted integer, now_us bigint)
+RETURNS TABLE (floor bigint, mirrored boolean, id text, text_digest bytea, {state_types})
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    taken text[];
+BEGIN
+    SELECT array_agg(l.ticket_id) INTO taken FROM (
+        SELECT s.ticket_id FROM {schema}.ticket_state s
+        WHERE s.company_id = company AND s.platform = of_platform AND s.claimable_us <= now_us
+        ORDER BY s.claimable_us, s.ticket_id LIMIT wanted FOR NO KEY UPDATE SKIP LOCKED
+    ) l;
+    RETURN QUERY SELECT h.floor, h.mirror IS NOT NULL AND h.primary_store = o.id, s.ticket_id, t.text_digest, {state}
+    FROM {schema}.store o
+    JOIN {schema}.company_state h ON h.company_id = company
+    CROSS JOIN unnest(taken) AS k (id)
+    JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = of_platform AND s.ticket_id = k.id
+    JOIN {schema}.ticket t ON t.company_id = company AND t.platform = of_platform AND t.ticket_id = k.id
+    ORDER BY s.claimable_us, s.ticket_id;
+END $$;

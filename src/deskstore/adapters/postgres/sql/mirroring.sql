@@ -1,0 +1,97 @@
+-- Deletions, and what the mirror is to be told.
+
+-- A ticket goes with its processing, and every record with its summaries.
+CREATE FUNCTION {schema}.remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    DELETE FROM {schema}.ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
+    WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
+    DELETE FROM {schema}.ticket_state t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
+    WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
+    DELETE FROM {schema}.article a USING unnest(kinds, platforms, ids, locales) AS k (kind, platform, id, locale)
+    WHERE k.kind = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale;
+    DELETE FROM {schema}.summary m USING unnest(kinds, platforms, ids, locales) AS k (kind, platform, id, locale)
+    WHERE m.company_id = company AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale;
+END $$;
+
+CREATE FUNCTION {schema}.remove_parts(company text, {thing_arrays}) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    DELETE FROM {schema}.summary m USING unnest({thing_names}) AS k ({thing})
+    WHERE k.part = 'summary' AND m.company_id = company
+        AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number;
+    DELETE FROM {schema}.checkpoint c USING unnest({thing_names}) AS k ({thing})
+    WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id;
+END $$;
+
+-- Called last, since all who delete in a company wait here for one another.
+CREATE FUNCTION {schema}.raise_floor(company text, version bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    UPDATE {schema}.company_state s SET floor = version WHERE s.company_id = company AND s.floor < version;
+END $$;
+
+CREATE FUNCTION {schema}.owe(company text, {thing_arrays}, versions bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    INSERT INTO {schema}.outbox (company_id, {thing}, version)
+    SELECT company, k.* FROM unnest({thing_names}, versions) AS k ON CONFLICT DO NOTHING;
+END $$;
+
+-- Remembers at which versions things were deleted.
+CREATE FUNCTION {schema}.bury(company text, {thing_arrays}, versions bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    INSERT INTO {schema}.tombstone AS d (company_id, {thing}, version)
+    SELECT company, k.* FROM unnest({thing_names}, versions) AS k
+    ON CONFLICT (company_id, {thing}) DO UPDATE SET version = greatest(d.version, excluded.version);
+END $$;
+
+CREATE FUNCTION {schema}.unbury(company text, {thing_arrays}) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    DELETE FROM {schema}.tombstone d USING unnest({thing_names}) AS k ({thing}) WHERE d.company_id = company AND {same_thing};
+END $$;
+
+CREATE FUNCTION {schema}.find_debts(company text, known bigint, wanted integer)
+RETURNS TABLE (epoch bigint, {thing_types}, version bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := {schema}.enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, {thing_of_d}, max(d.version) FROM {schema}.outbox d
+    WHERE d.company_id = company GROUP BY {thing_of_d} ORDER BY {thing_of_d} LIMIT wanted;
+END $$;
+
+CREATE FUNCTION {schema}.acknowledge(company text, known bigint, {thing_arrays}, versions bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    PERFORM {schema}.enter(company, known);
+    DELETE FROM {schema}.outbox d USING unnest({thing_names}, versions) AS k ({thing}, version)
+    WHERE d.company_id = company AND {same_thing} AND d.version <= k.version;
+END $$;
+
+-- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
+CREATE FUNCTION {schema}.find_versions(company text, known bigint, {thing_arrays})
+RETURNS TABLE (epoch bigint, {thing_types}, standing bigint, buried bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := {schema}.enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, 0), coalesce(d.version, 0)
+    FROM unnest({thing_names}) AS k ({thing})
+    LEFT JOIN {schema}.ticket t
+        ON k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+    LEFT JOIN {schema}.article a
+        ON k.part = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
+    LEFT JOIN {schema}.ticket_state s
+        ON k.part = 'processing' AND s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+    LEFT JOIN {schema}.summary m
+        ON k.part = 'summary' AND m.company_id = company
+        AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number
+    LEFT JOIN {schema}.checkpoint c
+        ON k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id
+    LEFT JOIN {schema}.tombstone d ON d.company_id = company AND {same_thing};
+END $$;

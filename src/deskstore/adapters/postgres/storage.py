@@ -1,0 +1,111 @@
+"""The PostgreSQL storage: one database for all companies, each sealed off from the others by the database itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from deskstore.adapters.postgres import claiming, erasing
+from deskstore.adapters.postgres.backend import PostgresBackend
+from deskstore.adapters.postgres.calls import Calls
+from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.counting import Folding
+from deskstore.adapters.postgres.pool import Limits, Pool
+from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA
+from deskstore.domain import claims, identifiers, times
+from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.ports import Health
+from deskstore.domain.processing import Processing
+from deskstore.domain.unit import BufferedUnit
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from deskstore.adapters.postgres.replica import PostgresReplica
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+class PostgresStorage:
+    """
+    Companies in one PostgreSQL database, which any number of processes may share.
+
+    Args:
+        url: Where the database is, and the application role's login.
+        schema: Where `deskstore db upgrade` put the tables.
+        clock: Gives the present moment, aware and UTC.
+        limits: How many connections there may be, and how long anything may take.
+        has_pooler: Whether a pooler stands between that knows no prepared statements, such as PgBouncer before 1.21.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str = DEFAULT_SCHEMA,
+        clock: Callable[[], datetime] = times.now,
+        limits: Limits | None = None,
+        has_pooler: bool = False,
+    ) -> None:
+        if not _NAME.fullmatch(schema):
+            raise ConfigurationError(f"DESKSTORE_SCHEMA is {schema!r}: a schema's name has 1 to 63 letters, digits and underscores")
+        self.clock: Final = clock
+        self._url: Final = _driven(url)
+        self._pool: Final = Pool(self._url, limits or Limits(), has_pooler=has_pooler)
+        self._transactions: Final = Transactions(self._pool, Calls(schema))
+        self._folding: Final = Folding(self._pool, self._transactions.statements)
+
+    def unit_of_work(self, company_id: str) -> BufferedUnit:
+        """A unit of work of one company."""
+        return BufferedUnit(self.backend(company_id))
+
+    def backend(self, company_id: str) -> PostgresBackend:
+        """What the company's units of work stand on."""
+        return PostgresBackend(self._transactions, self._folding, self.clock, identifiers.company_id(company_id))
+
+    def replica(self, company_id: str) -> PostgresReplica:
+        """The company as raw copies."""
+        from deskstore.adapters.postgres.replica import PostgresReplica  # for a mirror or a migration alone
+
+        return PostgresReplica(identifiers.company_id(company_id), self._transactions, self.clock)
+
+    async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
+        """Take up to n tickets for a worker, smallest claimable_at first."""
+        backend = self.backend(company_id)
+        wanted = claims.request(platform, n, worker, lease)
+        claims.log(backend.company_id, wanted)
+        taken = await self._pool.persistently(lambda: claiming.claim(self._transactions, backend.company_id, wanted, self.clock))
+        self._folding.note_commit(backend.company_id)
+        return taken
+
+    async def companies(self) -> Sequence[str]:
+        """Every registered company, ascending."""
+        return await self._transactions.companies()
+
+    async def erase(self, company_id: str) -> None:
+        """Delete a company with all that is kept of it."""
+        await erasing.erase(self._transactions, identifiers.company_id(company_id), self.clock)
+
+    async def health(self) -> Health:
+        """How the storage is doing."""
+        place = self._url.render_as_string(hide_password=True)
+        return Health(adapter="postgresql", place=place, companies=len(await self.companies()))
+
+    async def aclose(self) -> None:
+        """Finish what is under way, and close every connection."""
+        await self._folding.aclose()
+        await self._pool.aclose()
+
+
+def _driven(text: str) -> URL:
+    """The address for SQLAlchemy, with the driver deskstore uses."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ConfigurationError("DATABASE_URL is no address: write it as postgresql://user:password@host/name") from error
+    return url.set(drivername="postgresql+asyncpg")
