@@ -150,6 +150,24 @@ async def test_bad_records_are_rejected_with_their_line_and_come_in_once_mended(
     assert not (tmp_path / "again.ndjson").exists()
 
 
+async def test_one_bad_line_among_very_many_is_named_and_kept_to_be_mended(storage: MemoryStorage, tmp_path: Path) -> None:
+    many, bad = 10_000, 7_654
+    path = lines(
+        tmp_path / "t.ndjson", [b'{"id": %d}' % number if number != bad else b'{"id": %d,}' % number for number in range(1, many + 1)]
+    )
+    rejects = tmp_path / "rejects.ndjson"
+
+    report = await import_records(storage, ACME, "docs", [path], rejects=rejects)
+
+    assert counts(report) == (many - 1, 0, 0, 0, 1)
+    (rejected,) = [json.loads(line) for line in rejects.read_bytes().splitlines()]
+    assert (rejected["file"], rejected["line"], rejected["raw"]) == (str(path), bad, '{"id": 7654,}')
+    assert "not valid JSON" in rejected["reason"]
+    rejects.write_text(rejects.read_text().replace("7654,}", "7654}"))
+    assert counts(await import_records(storage, ACME, "docs", [rejects])) == (1, 0, 0, 0, 0)
+    assert counts(await import_records(storage, ACME, "docs", [path])) == (0, 0, many - 1, 0, 1)
+
+
 async def test_bytes_that_are_no_text_survive_the_rejects_file(storage: MemoryStorage, tmp_path: Path) -> None:
     path = lines(tmp_path / "t.ndjson", [freshdesk(1), b'{"id": 2, "subject": "\xff"}'])
     rejects = tmp_path / "rejects.ndjson"
@@ -160,6 +178,16 @@ async def test_bytes_that_are_no_text_survive_the_rejects_file(storage: MemorySt
     assert again.rejected == 1
     assert rejects.read_text().splitlines()[0].count("raw_base64") == 1
     assert again.rejects[0].reason == (await import_records(storage, ACME, "freshdesk", [path])).rejects[0].reason
+
+
+async def test_of_a_bomb_whole_batches_are_kept_and_nothing_of_the_one_it_breaks(storage: MemoryStorage, tmp_path: Path) -> None:
+    path = tmp_path / "t.ndjson.gz"
+    path.write_bytes(gzip.compress(b"".join(b'{"id": %d}\n' % number for number in range(250)) + b" " * 80 * 2**20))
+
+    with pytest.raises(InvalidRecord, match="unpacks to more than 200 times its size: unpack it yourself if you trust it"):
+        await import_records(storage, ACME, "docs", [path], batch_records=100)
+
+    assert [stats.tickets for stats in await platform_stats(storage, ACME)] == [200]
 
 
 async def test_a_file_of_something_else_is_refused_before_anything_of_any_file_comes_in(storage: MemoryStorage, tmp_path: Path) -> None:
@@ -311,6 +339,27 @@ async def test_an_interrupted_import_resumes_and_equals_an_uninterrupted_one(
     assert await contents(broken) == await contents(whole)
     assert (tmp_path / "broken.ndjson").read_bytes() == (tmp_path / "whole.ndjson").read_bytes()
     assert resumed.resumed_at == resumes_at
+
+
+async def test_an_import_killed_at_any_record_resumes_and_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    records: list[object] = [{"id": number % 7, "text": number % 14} for number in range(21)]
+    records += [{"id": 100, "text": day, "updated_at": f"2026-01-0{day}T00:00:00Z"} for day in (2, 1, 3, 3)]
+    path = lines(tmp_path / "t.ndjson", [*records[:5], b"{broken", *records[5:]])
+    whole = FailingStorage()
+    expected = await import_records(whole, ACME, "docs", [path], batch_records=1, rejects=tmp_path / "whole.ndjson")
+
+    for fails_at in range(1, whole.commits + 1):
+        for fails_after in (False, True):
+            broken = FailingStorage()
+            broken.fails_at, broken.fails_after = fails_at, fails_after
+            with pytest.raises(StorageUnavailable):
+                await import_records(broken, ACME, "docs", [path], batch_records=1, rejects=tmp_path / "broken.ndjson")
+            resumed = await import_records(broken, ACME, "docs", [path], batch_records=1, rejects=tmp_path / "broken.ndjson")
+
+            assert counts(resumed) == counts(expected) or (fails_at == whole.commits and fails_after)
+            assert await contents(broken) == await contents(whole)
+            assert (tmp_path / "broken.ndjson").read_bytes() == (tmp_path / "whole.ndjson").read_bytes()
+    assert (whole.commits, expected.rejected) == (len(records) + 2, 8)
 
 
 async def interrupted(storage: FailingStorage, files: Sequence[Path], rejects: Path) -> None:
