@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -469,6 +471,20 @@ async def test_rights_of_others_are_taken_away(settled: Desk, company: Path) -> 
     assert {one.remedy for one in mended.values()} == {Remedy.HEALED}
     assert stat.S_IMODE((company / record_path(SOUND)).stat().st_mode) == 0o600
     assert stat.S_IMODE((company / PLATFORM).stat().st_mode) == 0o700
+
+
+async def test_taking_rights_from_the_files_of_a_database_leaves_it_locked(settled: Desk, company: Path) -> None:
+    files = [company / f"{layout.DATABASE}{suffix}" for suffix in ("", "-wal", "-shm")]
+    await settled.keep(a_ticket("before"))
+    for file in files:
+        file.chmod(0o640)
+
+    await repaired(settled)
+    look = "import sqlite3, sys; other = sqlite3.connect(sys.argv[1]); other.execute('select * from meta').fetchall(); other.close()"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", look, str(files[0])], check=True)
+
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600] * 3  # who believes to be the last one removes the log
+    await settled.keep(a_ticket("after"))
 
 
 async def test_claims_are_released_once(settled: Desk, company: Path) -> None:

@@ -456,6 +456,16 @@ async def test_a_company_that_another_process_recovers_for_too_long_is_busy(desk
     await impatient.aclose()
 
 
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+async def test_a_database_or_log_that_vanished_is_refused_while_in_use(desk: Desk, base: Path, suffix: str) -> None:
+    await desk.keep(a_ticket("1"))
+    (base / "acme" / f"{layout.DATABASE}{suffix}").unlink()
+
+    for call in (desk.find(a_ticket("1").key), desk.keep(a_ticket("2")), desk.claim()):
+        with pytest.raises(StoreReplaced):
+            await call
+
+
 async def test_a_directory_replaced_by_another_companys_is_refused_while_in_use(storage: FileStorage, base: Path) -> None:
     ours, theirs = Desk(storage, "acme"), Desk(storage, "theirs")
     await ours.keep(a_ticket("1"))

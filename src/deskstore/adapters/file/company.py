@@ -43,7 +43,7 @@ class OpenCompany:
         self.store_id: Final = str(self.index.meta("store_id"))
         self.has_file = False  #: whether company.json is known to be there
         self._lock = lock
-        self._identity = _identity(self.database)
+        self._identities = _identities(self.database)
         self.turn: Final = threading.Lock()  #: writer and checkpoint of this process wait here, where SQLite would let one of them starve
         self._turns: Final = Turns(str(self.path), hold(str(self.path / layout.WAITING)), place.busy_s)
         self._idle: list[sqlite3.Connection] = []
@@ -55,8 +55,8 @@ class OpenCompany:
         self.log_due = database.LOG_FRAMES  #: how long the write-ahead log may become before it is to begin anew
 
     def check_in_place(self) -> None:
-        """Raise StoreReplaced when another directory or database, or none, stands where this one was opened."""
-        if not self.tree.is_still_at(self.path) or _identity(self.database) != self._identity:
+        """Raise StoreReplaced when another directory, database or log of one, or none, stands where this one was opened."""
+        if not self.tree.is_still_at(self.path) or _identities(self.database) != self._identities:
             raise StoreReplaced(self.company_id, str(self.path))
 
     def begin(self, connection: sqlite3.Connection) -> None:
@@ -180,6 +180,11 @@ def distrust(body: bytes | StrangerInTree | OSError | None, crc: int, path: str)
             return f"it cannot be read: {body.strerror}"
         case bytes():
             return None if checksum(body) == crc else "the file is not the one deskstore wrote: it was edited or damaged"
+
+
+def _identities(database_path: str) -> tuple[tuple[int, int] | None, ...]:
+    # a log that is no longer there is written to all the same, and every commit in it is lost
+    return _identity(database_path), _identity(f"{database_path}-wal")
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -27,7 +27,6 @@ from deskstore.domain.findings import LOSSES, Finding, Mended, Remedy
 from deskstore.domain.identifiers import TICKET, Key
 
 _STEP: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LAST: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
@@ -67,18 +66,12 @@ def release_claims(company: OpenCompany, now: datetime) -> bool:
 
 
 def close_to_others(root: Path, path: str) -> None:
-    """Take the rights of everybody but the owner from a file or directory, durably, never through a link."""
-    descriptor = _opened(root, path)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
-            os.fchmod(descriptor, stat.S_IMODE(mode) & 0o700)
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """
+    Take the rights of everybody but the owner from a file or directory, never through a link.
 
-
-def _opened(root: Path, path: str) -> int:
+    No file is opened for it: closing one takes from SQLite all locks that this process has on that file, see "How To Corrupt An SQLite
+    Database File" at sqlite.org/howtocorrupt.html.
+    """
     above = os.open(root, _STEP)
     *steps, name = path.split("/")
     try:
@@ -86,7 +79,10 @@ def _opened(root: Path, path: str) -> int:
             below = os.open(step, _STEP, dir_fd=above)
             os.close(above)
             above = below
-        return os.open(name, _LAST, dir_fd=above)
+        mode = os.lstat(name, dir_fd=above).st_mode
+        if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+            os.chmod(name, stat.S_IMODE(mode) & 0o700, dir_fd=above)
+            os.fsync(above)
     finally:
         os.close(above)
 
