@@ -114,6 +114,8 @@ class Desk:
         from deskstore.adapters.file import writing  # a process that only reads starts without it
 
         if not opening.exists(self._place, self.company_id):
+            with database.translated(str(self._place.base)):
+                erasing.sweep(self._place.base, wait=True)
             return
         with self.using(make=True) as company:
             if company is None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from deskstore.adapters.file.tree import Tree, flush_directory
+from deskstore.adapters.file.tree import StrangerInTree, Tree, flush, flush_directory
+from deskstore.domain.errors import StorageUnavailable
 
 DOOMED: Final = ".erasing"  #: below DATA_PATH; no name of a company begins with a dot
+_AS_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove(path: Path, company: Tree) -> None:
@@ -21,32 +25,72 @@ def remove(path: Path, company: Tree) -> None:
 
     Several may find the same erasure unfinished: only one removes the directory, and none the one that a company of the same name began
     there meanwhile.
+
+    Raises:
+        StorageUnavailable: Something that was erased, now or before, cannot be deleted.
+        StrangerInTree: Something else stands where erased companies go.
     """
     doomed = path.parent / DOOMED
-    doomed.mkdir(mode=0o700, exist_ok=True)
-    with _alone(doomed):
+    with suppress(FileExistsError):
+        doomed.mkdir(mode=0o700)
+    with _opened(doomed) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         if company.is_still_at(path):
-            os.rename(path, doomed / str(uuid.uuid4()))
+            os.rename(path, str(uuid.uuid4()), dst_dir_fd=descriptor)
             flush_directory(path.parent)
-    sweep(path.parent)
+        _delete_all(doomed, descriptor)
+
+
+def sweep(base: Path, *, wait: bool = False) -> None:
+    """Finish deletions that were interrupted, those that another process is at only if this one is to wait for it; raises as remove() does."""
+    doomed = base / DOOMED
+    with suppress(FileNotFoundError, BlockingIOError), _opened(doomed) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _delete_all(doomed, descriptor)
 
 
 @contextmanager
-def _alone(directory: Path) -> Generator[None, None, None]:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _opened(doomed: Path) -> Generator[int, None, None]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        descriptor = os.open(doomed, _AS_DIRECTORY)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise StrangerInTree(DOOMED, "is no directory") from error
+        raise
+    try:
+        yield descriptor
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # what forked meanwhile would hold the lock for as long as it lives
         os.close(descriptor)
 
 
-def sweep(base: Path) -> None:
-    """Finish deletions that were interrupted."""
-    doomed = base / DOOMED
-    if doomed.is_dir():
-        import shutil  # loads every archiver there is
+def _delete_all(doomed: Path, descriptor: int) -> None:
+    with os.scandir(descriptor) as found:
+        names = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+    for name in names:
+        try:
+            _delete(name, descriptor)
+        except OSError as error:
+            raise StorageUnavailable(
+                f"{doomed / name}: what was erased cannot be deleted ({error.strerror}): see to the disk or the rights, and erase once more"
+            ) from error
+    if names:
+        flush(descriptor)
 
-        for entry in list(doomed.iterdir()):
-            shutil.rmtree(entry, ignore_errors=True)  # another process may be at it, too
-        flush_directory(doomed)
+
+def _delete(name: str, above: int) -> None:
+    import shutil  # loads every archiver there is
+
+    try:
+        shutil.rmtree(name, dir_fd=above)
+    except PermissionError:
+        _take_rights(name, above)
+        shutil.rmtree(name, dir_fd=above)
+
+
+def _take_rights(name: str, above: int) -> None:
+    os.chmod(name, stat.S_IRWXU, dir_fd=above)
+    for _, directories, _, here in os.fwalk(name, dir_fd=above):
+        for directory in directories:
+            if stat.S_ISDIR(os.lstat(directory, dir_fd=here).st_mode):
+                os.chmod(directory, stat.S_IRWXU, dir_fd=here)

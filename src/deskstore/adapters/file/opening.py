@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import uuid
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 from deskstore.adapters.file import database, erasing, layout, names, recovery
 from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
@@ -16,6 +18,8 @@ from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
 from deskstore.domain.errors import StorageBusy, StorageUnavailable
 from deskstore.domain.things import CompanyState
+
+logger: Final = logging.getLogger("deskstore")
 
 
 class _Erased(Exception):
@@ -81,10 +85,18 @@ def open_company(place: Place, company_id: str) -> OpenCompany:
     """
     path = place.of(company_id)
     with database.translated(str(path)):
-        erasing.sweep(place.base)
+        _finish_erasures(place.base)
         while True:
             with suppress(_Erased):
                 return _made_and_open(place, path, company_id)
+
+
+def _finish_erasures(base: Path) -> None:
+    try:
+        erasing.sweep(base)
+    except (StorageUnavailable, StrangerInTree, OSError) as error:
+        # who erased was told, or never got that far; no other company is to suffer for it
+        logger.error("%s: %s", base, error)
 
 
 def _made_and_open(place: Place, path: Path, company_id: str) -> OpenCompany:

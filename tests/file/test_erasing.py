@@ -1,0 +1,93 @@
+"""What was erased is deleted to the last file, or whoever erased is told; and nothing else is ever deleted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from deskstore.adapters.file import FileStorage, erasing
+from deskstore.adapters.file.tree import Tree
+from deskstore.domain.errors import StorageUnavailable
+from deskstore.testing.desk import Desk
+from deskstore.testing.makers import a_ticket
+from tests.file.trees import tree_of
+
+NOBODY = 65534
+
+
+@contextmanager
+def without_privileges() -> Generator[None, None, None]:
+    """Do what is in the block as somebody to whom rights apply."""
+    before = os.geteuid()
+    os.seteuid(before or NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@contextmanager
+def few_descriptors() -> Generator[None, None, None]:
+    """Let this process open no more than thirty files in the block."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 30, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_nothing_is_deleted_through_a_link(storage: FileStorage, base: Path, outside: Path) -> None:
+    (outside / "photographs").mkdir()
+    (outside / "photographs" / "1.jpg").touch()
+    before = tree_of(outside)
+    await Desk(storage, "acme").keep(a_ticket())
+    (base / erasing.DOOMED).symlink_to(outside, target_is_directory=True)
+
+    await Desk(storage, "other").keep(a_ticket())
+    with pytest.raises(StorageUnavailable, match="move it away"):
+        await storage.erase("acme")
+
+    assert tree_of(outside) == before
+
+
+async def test_what_was_erased_is_deleted_even_where_its_rights_were_taken_away() -> None:
+    with without_privileges(), TemporaryDirectory() as folder:
+        company = Path(folder, "acme")
+        (company / "tickets" / "below").mkdir(parents=True)
+        (company / "tickets" / "below" / "42.json").touch()
+        (company / "tickets" / "below").chmod(0)
+        (company / "tickets").chmod(0o500)
+
+        with closing(Tree.open(company)) as tree:
+            erasing.remove(company, tree)
+
+        assert [*tree_of(Path(folder))] == [erasing.DOOMED]
+
+
+async def test_an_erasure_that_cannot_delete_everything_says_so_until_it_can(
+    storage: FileStorage, base: Path, new_storage: Callable[[], FileStorage], caplog: pytest.LogCaptureFixture
+) -> None:
+    await Desk(storage, "acme").keep(a_ticket())
+    (base / "acme" / Path(*"abcdefgh" * 8)).mkdir(parents=True)
+
+    with few_descriptors():
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match=r"cannot be deleted.*erase once more"):
+                await storage.erase("acme")
+        with caplog.at_level(logging.ERROR, "deskstore"):
+            await Desk(new_storage(), "other").keep(a_ticket())
+    await storage.erase("acme")
+
+    assert "cannot be deleted" in caplog.text
+    assert [*(base / erasing.DOOMED).iterdir()] == []
+    assert await storage.companies() == ["other"]
