@@ -159,6 +159,20 @@ async def test_all_that_files_hold_is_there_again(
     assert "rebuilt" in warning.message
 
 
+@pytest.mark.parametrize("loss", ["removed", "removed with all that is deskstore's own"])
+async def test_an_article_in_a_locale_named_summaries_is_there_again(desk: Desk, own: Path, reopened: Callable[[], Desk], loss: str) -> None:
+    article = await desk.kept(an_article("1", "summaries"))
+    await desk.summarise(a_summary(article.key))
+    before = await desk.everything()
+    await desk.storage.aclose()
+
+    LOSSES[loss](own)
+    desk = reopened()
+
+    assert await desk.storage.companies() == ["acme"]
+    assert await _everything(desk) == before
+
+
 @pytest.mark.usefixtures("kept")
 async def test_progress_after_a_rebuild_equals_a_recount(own: Path, reopened: Callable[[], Desk]) -> None:
     LOSSES["removed"](own)

@@ -15,6 +15,7 @@ from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import read_record, read_summary, settled_json
 from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.surveying import is_of_summary
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain import payloads, times
 from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE
@@ -61,14 +62,14 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
 def company_of(tree: Tree) -> str | None:
     """The company that the files are of when nothing else tells: the first file that vouches for itself does."""
     for file in tree.walk():
-        if "/summaries/" not in file:
+        if not is_of_summary(file):
             with suppress(NotOurs, StrangerInTree, OSError):
                 return read_record(tree.read(file) or b"")[0].company
     return None
 
 
 def _summaries_last(file: str) -> tuple[bool, str]:
-    return "/summaries/" in file, file
+    return is_of_summary(file), file
 
 
 def _read(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, bytes | StrangerInTree | OSError | None]]:
@@ -82,7 +83,7 @@ def _take(tree: Tree, index: Index, company_id: str, file: str, body: bytes | St
     try:
         if isinstance(body, (StrangerInTree, OSError)):
             raise body
-        if "/summaries/" in file:
+        if is_of_summary(file):
             _take_summary(index, company_id, file, body or b"")
         else:
             _take_record(index, company_id, file, body or b"")
