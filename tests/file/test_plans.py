@@ -35,12 +35,21 @@ def connection() -> Iterator[sqlite3.Connection]:
 @pytest.mark.parametrize("where", FILTERS, ids=str)
 @pytest.mark.parametrize("below", [None, Position((5, "freshdesk", "1", ""))])
 def test_a_page_reads_an_index_in_its_order(connection: sqlite3.Connection, where: Filter, below: Position | None) -> None:
-    text, values = statements.page("ticket", where, below)
+    text, values = statements.places("ticket", where, below)
 
     plan = _plan(connection, text, [*values, 10, 0])
 
     assert "USE TEMP B-TREE" not in plan
     assert "SEARCH" in plan
+
+
+def test_a_page_looks_up_its_own_records_alone(connection: sqlite3.Connection) -> None:
+    text, values = statements.page("ticket", Filter(platform="freshdesk", status="2"), None)
+
+    plan = _plan(connection, text, [*values, 10, 5_000])
+
+    assert "COVERING INDEX record_status" in plan, "what an offset leaves out is not looked up"
+    assert "SEARCH record USING PRIMARY KEY" in plan
 
 
 @pytest.mark.parametrize("where", FILTERS, ids=str)
@@ -67,7 +76,7 @@ def test_a_stream_reads_the_primary_key_in_its_order(connection: sqlite3.Connect
     ids=str,
 )
 def test_a_page_reads_only_what_passes_its_filter(connection: sqlite3.Connection, where: Filter, index: str) -> None:
-    text, values = statements.page("ticket", where, None)
+    text, values = statements.places("ticket", where, None)
 
     plan = _plan(connection, text, [*values, 10, 0])
 

@@ -6,10 +6,12 @@ Beside `envelope`, which checks each value by classes that take longer to load t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
+from attrs import fields as attributes
 
 from deskstore.adapters.file.layout import LAYOUT
 from deskstore.domain import times
@@ -18,7 +20,13 @@ from deskstore.domain.payloads import Parsed
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 
 PAYLOAD: Final = b',"payload":'  #: what stands between the envelope of a record and its payload
-CONTENT: Final = b',"content":'  #: and that of a summary and its content
+PROCESSING: Final = b',"processing":'  #: what stands before the last part of that envelope, which the index knows best
+CONTENT: Final = b',"content":'  #: what stands between the envelope of a summary and its content
+_moment: Final = datetime.fromisoformat  # written in UTC, with its offset
+_set: Final = object.__setattr__  # the classes are frozen
+_FIELDS: Final = len(attributes(Fields))
+
+T = TypeVar("T")
 
 
 class NotOurs(Exception):
@@ -29,54 +37,56 @@ def record_in(body: bytes) -> Ticket | Article:
     """
     The record of a file that the index vouches for; its processing the index knows best.
 
-    What reads a file as read_record() does checks each value and makes objects that a page has no use for: twice the time.
+    What reads a file as read_record() does checks each value and makes objects that a page has no use for: three times the time.
 
     Raises:
         NotOurs: It is no such file, whatever its checksum says.
     """
-    head, payload = parted(body, PAYLOAD)
+    end = body.find(PROCESSING)
+    start = body.find(PAYLOAD, end) + len(PAYLOAD)
+    payload = body[start:-2]
     try:
-        value = orjson.loads(head)
-        if value["deskstore"] != LAYOUT or value["payload_bytes"] != len(payload):
-            from deskstore.adapters.file.envelope import read_record  # whose classes a reader of sound files does not need
-
-            return read_record(body)[1]  # which says what is wrong with it
-        return _record(value, payload)
+        value = orjson.loads(body[:end] + b"}")
+        if value["deskstore"] == LAYOUT and value["payload_bytes"] == len(payload) and body.endswith(b"}\n"):
+            return _record(value, payload)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise not_ours() from error
+    from deskstore.adapters.file.envelope import read_record  # whose classes a reader of sound files does not need
+
+    return read_record(body)[1]  # which says what is wrong with it
 
 
 def _record(value: Parsed, payload: bytes) -> Ticket | Article:
-    fields, sha256 = _fields(value["fields"]), bytes.fromhex(value["sha256"])
-    platform, identifier, saved_at, version = value["platform"], value["id"], moment(value["saved_at"]), value["version"]
+    known = {
+        "payload": payload,
+        "sha256": bytes.fromhex(value["sha256"]),
+        "fields": _fields(value["fields"]),
+        "saved_at": _moment(value["saved_at"]),
+        "version": value["version"],
+        "platform": value["platform"],
+    }
     if value["kind"] == TICKET:
-        return Ticket(
-            platform=platform, ticket_id=identifier, payload=payload, sha256=sha256, fields=fields, saved_at=saved_at, version=version
-        )
-    return Article(
-        platform=platform,
-        article_id=identifier,
-        locale=value["locale"],
-        payload=payload,
-        sha256=sha256,
-        fields=fields,
-        saved_at=saved_at,
-        version=version,
-    )
+        return _as_written(Ticket, {**known, "ticket_id": value["id"]})
+    return _as_written(Article, {**known, "article_id": value["id"], "locale": value["locale"]})
 
 
 def _fields(value: Parsed) -> Fields:
     created_at, updated_at, source_version = value["created_at"], value["updated_at"], value["source_version"]
-    return Fields(
-        subject=value["subject"],
-        status=value["status"],
-        priority=value["priority"],
-        requester=value["requester"],
-        created_at=created_at and moment(created_at),
-        updated_at=updated_at and moment(updated_at),
-        source_version=source_version and source_version_of(source_version),
-        text_digest=bytes.fromhex(value["text_digest"]),
-    )
+    value["created_at"] = created_at and _moment(created_at)
+    value["updated_at"] = updated_at and _moment(updated_at)
+    value["source_version"] = source_version and source_version_of(source_version)
+    value["text_digest"] = bytes.fromhex(value["text_digest"])
+    if len(value) != _FIELDS:
+        raise not_ours()
+    return _as_written(Fields, value)
+
+
+def _as_written(type_: type[T], values: Mapping[str, object]) -> T:
+    """An object of values that its class found good when they were written: asking it again takes a third of the time of the whole."""
+    made = type_.__new__(type_)
+    for name, value in values.items():
+        _set(made, name, value)  # which refuses a name that is none of the class's
+    return made
 
 
 def parted(body: bytes, last_key: bytes) -> tuple[bytes, bytes]:

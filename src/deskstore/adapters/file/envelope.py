@@ -17,7 +17,7 @@ from attrs import frozen
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.fns import identity
 
-from deskstore.adapters.file.body import CONTENT, PAYLOAD, NotOurs, moment, not_ours, parted, source_version_of
+from deskstore.adapters.file.body import CONTENT, PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, source_version_of
 from deskstore.adapters.file.layout import LAYOUT
 from deskstore.domain import payloads
 from deskstore.domain.identifiers import TICKET, Key, Kind
@@ -25,7 +25,6 @@ from deskstore.domain.processing import Processing, ProcessingStatus
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
 
-_PROCESSING: Final = b',"processing":'  # the last key before the payload
 _ORJSON_WRITES: Final = (str, int, bool, datetime, str | None, int | None, float | None, datetime | None)
 
 E = TypeVar("E")
@@ -222,7 +221,7 @@ def read_summary(body: bytes) -> tuple[SummaryEnvelope, Summary]:
 
 def with_settled(body: bytes, settled: bytes) -> bytes:
     """The same ticket's file, which must be one of ours, with another processing."""
-    start = body.index(_PROCESSING) + len(_PROCESSING)
+    start = body.index(PROCESSING) + len(PROCESSING)
     return b"".join((body[:start], settled, body[body.index(PAYLOAD) :]))
 
 

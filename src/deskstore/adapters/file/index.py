@@ -135,8 +135,7 @@ class Index:
 
     def pending_bodies(self, files: Sequence[str]) -> dict[str, bytes | None]:
         """What those files are to hold that were committed and may not be written yet; None for a file that is to go."""
-        mark = self.number("applied")
-        (last,) = self._sql("select max(seq) from redo").fetchone()
+        mark, last = self._sql(statements.MARKS).fetchone()
         if last is None or last <= mark:
             return {}
         found = (self._sql(statements.NEWEST_BODY, (file, mark)).fetchone() for file in files)
@@ -184,15 +183,23 @@ class Index:
         found = self._sql(statements.GET_PROCESSING, key).fetchone()
         return _processing(key, found) if found else None
 
-    def places(self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0) -> list[tuple[Position, Key]]:
-        """Positions and keys that pass a filter, in the order of a page."""
+    def places(
+        self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0
+    ) -> tuple[list[tuple[Key, int]], Position | None]:
+        """The keys of a page with the CRC-32 of their files, in its order, and where the next page begins; None at the end."""
         text, values = statements.page(kind, where, below)
-        return [(Position(row), Key(kind, *row[1:])) for row in self._sql(text, (*values, limit, offset))]
+        rows = self._sql(text, (*values, limit + 1, offset)).fetchall()  # the one beyond the page only tells that there is more
+        found = [(Key(kind, platform, identifier, locale), crc) for _, _, platform, identifier, locale, crc in rows[:limit]]
+        return found, Position((rows[limit - 1][0], *found[-1][0][1:])) if len(rows) > limit else None
+
+    def told(self, kind: Kind, where: Filter, *, after: Key | None, limit: int) -> list[tuple[Key, int]]:
+        """Keys that pass a filter, ascending, with the CRC-32 of their files."""
+        text, values = statements.stream(kind, where, after)
+        return [(Key(kind, platform, identifier, locale), crc) for platform, identifier, locale, crc in self._sql(text, (*values, limit))]
 
     def keys(self, kind: Kind, where: Filter, *, after: Key | None, limit: int) -> list[Key]:
         """Keys that pass a filter, ascending."""
-        text, values = statements.stream(kind, where, after)
-        return [Key(kind, *row) for row in self._sql(text, (*values, limit))]
+        return [key for key, _ in self.told(kind, where, after=after, limit=limit)]
 
     def locales(self, platform: str, article_id: str) -> list[str]:
         """The locales an article exists in, ascending."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from deskstore.adapters.file import names
-from deskstore.domain.identifiers import TICKET, Key
+from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.things import Thing
 
 LAYOUT: Final = 1  #: the version of the layout that this release reads and writes
@@ -21,8 +22,13 @@ DAMAGED: Final = f"{OWN}/damaged"  #: databases that SQLite could not read
 
 def record_path(key: Key) -> str:
     """Where the file of a ticket or an article lies."""
-    folder = "tickets" if key.kind == TICKET else f"articles/{names.encode_locale(key.locale)}"
-    return f"{names.encode(key.platform)}/{folder}/{names.encode(key.id)}.json"
+    return f"{_folder(key.kind, key.platform, key.locale)}/{names.encode(key.id)}.json"
+
+
+@lru_cache(maxsize=256)  # a page has a hundred records, and one or two folders
+def _folder(kind: Kind, platform: str, locale: str) -> str:
+    folder = "tickets" if kind == TICKET else f"articles/{names.encode_locale(locale)}"
+    return f"{names.encode(platform)}/{folder}"
 
 
 def summary_path(key: Key, number: int) -> str:

@@ -8,11 +8,9 @@ from typing import NamedTuple
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.company import OpenCompany, checksum, distrust
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.tree import StrangerInTree
+from deskstore.adapters.file.tree import OnDisk
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import Key
-
-OnDisk = bytes | StrangerInTree | OSError | None
 
 
 class Overtaken(Exception):
@@ -45,15 +43,16 @@ def load(company: OpenCompany, index: Index, wants: Sequence[Want]) -> list[byte
     Raises:
         Overtaken: A writer replaced a file since the caller's snapshot began.
     """
-    files = [want.file for want in wants]
-    crcs = [want.crc(index) for want in wants]
-    bodies = _bodies(company, index, files)
-    found: list[bytes | CorruptRecord | None] = []
-    for want, file, crc in zip(wants, files, crcs, strict=True):
-        body = bodies[file]
-        agrees = body is None if crc is None else isinstance(body, bytes) and checksum(body) == crc
-        found.append(body if agrees and (body is None or isinstance(body, bytes)) else _look_again(company, index, want, crc, body))
-    return found
+    return load_told(company, index, [(want, want.crc(index)) for want in wants])
+
+
+def load_told(company: OpenCompany, index: Index, told: Sequence[tuple[Want, int | None]]) -> list[bytes | CorruptRecord | None]:
+    """The same for whoever was told in the same snapshot which CRC-32 each file must have."""
+    bodies = _bodies(company, index, [want.file for want, _ in told])
+    return [
+        body if isinstance(body, bytes) and checksum(body) == crc else _look_again(company, index, want, crc, body)
+        for (want, crc), body in zip(told, bodies, strict=True)
+    ]
 
 
 def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None, seen: OnDisk) -> bytes | CorruptRecord | None:
@@ -62,11 +61,13 @@ def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None,
 
     A row is committed before its file is written. So if a later look finds the same row, no writer was there in between.
     """
+    if seen is None and crc is None:
+        return None
     with company.reading() as later:
         is_overtaken = want.crc(later) != crc
         in_motion = index.is_in_motion(want.file) or later.is_in_motion(want.file)
     if crc is None:
-        is_stranger = not (seen is None or is_overtaken or in_motion) and company.tree.read_many([want.file]) != [None]
+        is_stranger = not (is_overtaken or in_motion) and company.tree.read_many([want.file]) != [None]
         return CorruptRecord(want.key, want.file, "the file was added by another hand") if is_stranger else None
     if not is_overtaken:
         return CorruptRecord(want.key, want.file, distrust(seen, crc, want.file) or "it cannot be read")
@@ -76,7 +77,11 @@ def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None,
     return journalled
 
 
-def _bodies(company: OpenCompany, index: Index, files: Sequence[str]) -> dict[str, OnDisk]:
+def _bodies(company: OpenCompany, index: Index, files: Sequence[str]) -> list[OnDisk]:
+    """What the files hold, or are about to hold."""
     pending = index.pending_bodies(files)
+    if not pending:
+        return company.tree.read_many(files)
     on_disk = [file for file in files if file not in pending]
-    return {**pending, **dict(zip(on_disk, company.tree.read_many(on_disk), strict=True))}
+    bodies: dict[str, OnDisk] = {**pending, **dict(zip(on_disk, company.tree.read_many(on_disk), strict=True))}
+    return [bodies[file] for file in files]

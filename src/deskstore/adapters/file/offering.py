@@ -8,9 +8,8 @@ from contextlib import closing
 import msgspec
 
 from deskstore.adapters.file import database, layout
-from deskstore.adapters.file.loading import OnDisk
 from deskstore.adapters.file.place import Place
-from deskstore.adapters.file.tree import Tree
+from deskstore.adapters.file.tree import OnDisk, Tree
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.findings import Finding, Offer
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, checked_key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Want, load
+from deskstore.adapters.file.loading import Want, load, load_told
 from deskstore.domain import paging
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
@@ -42,8 +42,11 @@ class _FileRecords(Generic[R]):
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, R]:
         """The records that exist among these keys."""
         wanted = list(keys)
-        found = await self._reader.read(lambda company, index: self._load(company, index, wanted)) or []
-        return {record.key: record for record in _whole(found)}
+
+        def look(company: OpenCompany, index: Index) -> list[R | CorruptRecord | None]:
+            return self._load(company, index, [(key, index.record_crc(key)) for key in wanted])
+
+        return {record.key: record for record in _whole(await self._reader.read(look) or [])}
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         """Digests, versions and processing of the records that exist among these keys."""
@@ -69,25 +72,22 @@ class _FileRecords(Generic[R]):
             after = keys[-1]
 
     async def _page(self, where: Filter, *, limit: int, below: Position | None = None, offset: int = 0) -> Page[R]:
-        def look(company: OpenCompany, index: Index) -> list[tuple[Position, R | CorruptRecord | None]]:
-            places = index.places(self._kind, where, below=below, limit=limit + 1, offset=offset)
-            records = self._load(company, index, [key for _, key in places[:limit]])
-            # the one beyond the page only tells that there is more
-            return list(zip([place for place, _ in places], [*records, *[None] * (len(places) - len(records))], strict=True))
+        def look(company: OpenCompany, index: Index) -> tuple[list[R | CorruptRecord | None], Position | None]:
+            told, last = index.places(self._kind, where, below=below, limit=limit, offset=offset)
+            return self._load(company, index, told), last
 
-        found = await self._reader.read(look) or []
-        page = paging.page_of(self._kind, found, limit)
-        return Page(items=tuple(_whole(page.items)), next=page.next)
+        found, last = await self._reader.read(look) or ([], None)
+        return Page(items=tuple(_whole(found)), next=None if last is None else paging.cursor(self._kind, last))
 
     def _batch(self, where: Filter, after: Key | None) -> Callable[[OpenCompany, Index], tuple[list[Key], list[R | CorruptRecord | None]]]:
         def look(company: OpenCompany, index: Index) -> tuple[list[Key], list[R | CorruptRecord | None]]:
-            keys = index.keys(self._kind, where, after=after, limit=BATCH)
-            return keys, self._load(company, index, keys)
+            told = index.told(self._kind, where, after=after, limit=BATCH)
+            return [key for key, _ in told], self._load(company, index, told)
 
         return look
 
-    def _load(self, company: OpenCompany, index: Index, keys: Sequence[Key]) -> list[R | CorruptRecord | None]:
-        return [self._record(body) for body in load(company, index, [Want(key) for key in keys])]
+    def _load(self, company: OpenCompany, index: Index, told: Sequence[tuple[Key, int | None]]) -> list[R | CorruptRecord | None]:
+        return [self._record(body) for body in load_told(company, index, [(Want(key), crc) for key, crc in told])]
 
     def _record(self, body: bytes | CorruptRecord | None) -> R | CorruptRecord | None:
         if not isinstance(body, bytes):

@@ -28,6 +28,7 @@ CLAIMABLE: Final = """
         processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
     from record where platform = ? and claimable_us <= ? order by claimable_us, id limit ?
 """
+MARKS: Final = "select coalesce((select value from meta where name = 'applied'), 0), (select max(seq) from redo)"
 NEWEST_BODY: Final = "select file, body from redo where file = ? and seq > ? order by seq desc limit 1"
 PUT_RECORD: Final = """
     insert into record (
@@ -63,20 +64,42 @@ STALE: Final = """
     order by kind, platform, id, locale limit ?
 """
 
+_KEY: Final = "kind, platform, id, locale"
+_WITH_CRC: Final = "select place.created_us, kind, platform, id, locale, crc from"
+_OF_RECORD: Final = """
+    as place join record using (kind, platform, id, locale) order by place.created_us desc, platform desc, id desc, locale desc
+"""
+_NEWEST_FIRST: Final = "created_us desc, platform desc, id desc, locale desc"
+
 Condition = tuple[str, tuple[str | int, ...]]
 
 
 def page(kind: Kind, where: Filter, below: Position | None) -> tuple[str, list[str | int]]:
-    """The places below a position that pass a filter, newest first; wants a limit and an offset behind its values."""
+    """
+    The places below a position that pass a filter, newest first, with the CRC-32 of their files.
+
+    Wants a limit and an offset behind its values. Only the records of the page are looked up in the table, one after another: what an
+    offset leaves out is passed over in the index.
+    """
+    text, values = places(kind, where, below)
+    return f"{_WITH_CRC} ({text}) {_OF_RECORD}", values
+
+
+def places(kind: Kind, where: Filter, below: Position | None) -> tuple[str, list[str | int]]:
+    """The same without the CRC-32, which an index alone can tell."""
     below_it: list[Condition] = [] if below is None else [("(created_us, platform, id, locale) < (?, ?, ?, ?)", below)]
-    text, values = _select("created_us, platform, id, locale from record", kind, where, [*_filters(where), *below_it])
-    return f"{text} order by created_us desc, platform desc, id desc, locale desc limit ? offset ?", values
+    text, values = _select(f"created_us, {_KEY} from record", kind, where, [*_filters(where), *below_it])
+    return f"{text} order by {_NEWEST_FIRST} limit ? offset ?", values
 
 
 def stream(kind: Kind, where: Filter, after: Key | None) -> tuple[str, list[str | int]]:
-    """The keys behind a key that pass a filter, ascending in the order of the primary key; wants a limit behind its values."""
+    """
+    The keys behind a key that pass a filter, with the CRC-32 of their files, ascending in the order of the primary key.
+
+    Wants a limit behind its values.
+    """
     conditions = [*_filters(where, in_key_order=True), *_changed(where), *_behind(after, where)]
-    text, values = _select("platform, id, locale from record not indexed", kind, where, conditions)
+    text, values = _select("platform, id, locale, crc from record not indexed", kind, where, conditions)
     order = "platform, id, locale" if where.platform is None else "id, locale"
     return f"{text} order by {order} limit ?", values
 

@@ -57,6 +57,10 @@ class StrangerInTree(Exception):
         return f"{printable} {self.reason}"
 
 
+OnDisk = bytes | StrangerInTree | OSError | None
+"""What stands at a path: a file's bytes, what is no file of ours, why it cannot be read, or nothing."""
+
+
 if sys.platform == "darwin":
 
     def flush(descriptor: int) -> None:
@@ -146,9 +150,9 @@ class Tree:
         with self._descent() as descent:
             return descent.visit(path, _whole)
 
-    def read_many(self, paths: Sequence[str]) -> list[bytes | StrangerInTree | OSError | None]:
+    def read_many(self, paths: Sequence[str]) -> list[OnDisk]:
         """What `read` gives or raises for each path, in the order of the paths; each directory is opened once."""
-        found: list[bytes | StrangerInTree | OSError | None] = [None] * len(paths)
+        found: list[OnDisk] = [None] * len(paths)
         with self._descent() as descent:
             for index in sorted(range(len(paths)), key=paths.__getitem__):
                 try:
