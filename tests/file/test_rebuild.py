@@ -160,7 +160,9 @@ async def test_all_that_files_hold_is_there_again(
 
 
 @pytest.mark.parametrize("loss", ["removed", "removed with all that is deskstore's own"])
-async def test_an_article_in_a_locale_named_summaries_is_there_again(desk: Desk, own: Path, reopened: Callable[[], Desk], loss: str) -> None:
+async def test_an_article_in_a_locale_named_summaries_is_there_again(
+    desk: Desk, own: Path, reopened: Callable[[], Desk], loss: str
+) -> None:
     article = await desk.kept(an_article("1", "summaries"))
     await desk.summarise(a_summary(article.key))
     before = await desk.everything()
