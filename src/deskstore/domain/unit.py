@@ -273,7 +273,7 @@ class _Records(Generic[R]):
             saved = pending.records.get(key)
             if version < 1 and (saved is None or saved.version):
                 raise InvalidRecord(f"{key} cannot be deleted at version {version}: pass the one it was read with")
-            pending.delete(key, version if saved is None or saved.version else None)
+            pending.delete(key, version if version >= 1 else None)
 
     def _page_filter(self, where: Filter) -> Filter:
         if where.changed_since is not None:

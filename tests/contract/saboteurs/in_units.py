@@ -383,6 +383,17 @@ class CannotTakeBackANewRecord(SabotagedParts):
     breaks = (of_units.test_what_a_unit_saves_and_deletes_was_never_there,)
 
 
+class OnlyTakesBackANewRecord(SabotagedParts):
+    class Tickets(BufferedTickets):
+        def delete(self, key: Key, *, version: int) -> None:
+            with self._unit.alone(None) as pending:
+                saved = pending.records.get(key)
+            super().delete(key, version=version if saved is None else saved.version)
+
+    parts: ClassVar = {"tickets": Tickets}
+    breaks = (of_units.test_what_is_stored_is_deleted_whatever_the_unit_saved_before,)
+
+
 class SavesWhatItDeletes(SabotagedParts):
     class Tickets(BufferedTickets):
         def save(self, record: Ticket) -> Ticket:

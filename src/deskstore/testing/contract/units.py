@@ -304,6 +304,17 @@ async def test_what_a_unit_saves_and_deletes_was_never_there(desk: Desk) -> None
     assert await desk.find(a_ticket().key) is None
 
 
+async def test_what_is_stored_is_deleted_whatever_the_unit_saved_before(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+
+    async with desk.unit() as uow:
+        uow.tickets.save(evolve(stored, version=0))
+        uow.tickets.delete(stored.key, version=stored.version)
+        await uow.commit()
+
+    assert await desk.find(stored.key) is None
+
+
 async def test_what_a_unit_deletes_it_cannot_save(desk: Desk) -> None:
     stored = await desk.kept(a_ticket())
     processing = await desk.processing(stored.key)
