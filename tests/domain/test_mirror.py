@@ -1,14 +1,16 @@
 """Things have names, copies have versions, and equal content has equal digests."""
 
+import json
+
 import pytest
 from attrs import evolve
 from hypothesis import given
 
-from deskstore.domain.errors import CompanyErased
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, Value, copy_of, digest_of, newer, thing_of
+from deskstore.domain.errors import CompanyErased, ConfigurationError
+from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, copy_of, digest_of, newer, thing_of
 from deskstore.domain.processing import Checkpoint, fresh
 from deskstore.domain.records import Ticket
-from deskstore.domain.things import check_epoch
+from deskstore.domain.things import check_epoch, plain_state, state_from
 from deskstore.testing import strategies
 from deskstore.testing.clock import MORNING
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, fields
@@ -68,10 +70,28 @@ def test_a_copy_stands_at_the_version_of_its_value() -> None:
     assert copy_of(evolve(TICKET, version=9)) == Copy(thing_of(TICKET), 9, evolve(TICKET, version=9))
 
 
-def test_a_primary_owes_only_while_it_has_a_mirror() -> None:
-    assert CompanyState(primary="a", mirror="b").owes_from("a")
-    assert not CompanyState(primary="a", mirror="b").owes_from("b")
-    assert not CompanyState(primary="a").owes_from("a")
+def test_a_primary_owes_to_its_mirror_and_to_backups_under_way() -> None:
+    assert CompanyState(primary="a", mirror="b").owed_by("a") == (MIRROR,)
+    assert CompanyState(primary="a", mirror="b", backups=("z", "a")).owed_by("a") == ("a", MIRROR, "z")
+    assert CompanyState(primary="a", mirror="b", backups=("z",)).owed_by("b") == ()
+    assert CompanyState(primary="a").owed_by("a") == ()
+
+
+def test_a_state_comes_back_from_its_fields_with_what_an_earlier_release_did_not_know() -> None:
+    state = CompanyState(primary="a", mirror="b", mirror_status=MirrorStatus.FILLING, epoch=7, swapping_to="b", backups=("z", "y"))
+    plain = json.loads(json.dumps(plain_state(state)))
+    del plain["backups"]
+
+    assert state_from(json.loads(json.dumps(plain_state(state))), "here") == state
+    assert state_from(plain, "here") == evolve(state, backups=())
+
+
+@pytest.mark.parametrize("change", [{"witness": "c"}, {"mirror_status": "asleep"}])
+def test_a_state_in_words_of_a_newer_release_is_refused_and_names_them(change: dict[str, str]) -> None:
+    plain = plain_state(CompanyState(primary="a")) | change
+
+    with pytest.raises(ConfigurationError, match=r"the database says.*newer release \((witness|mirror_status asleep)\)"):
+        state_from(plain, "the database")
 
 
 @pytest.mark.parametrize("expected", [None, 5])

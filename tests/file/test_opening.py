@@ -32,6 +32,7 @@ from deskstore.domain.errors import (
     TicketNotFound,
     VersionConflict,
 )
+from deskstore.domain.findings import FindingKind
 from deskstore.domain.paging import EVERYTHING
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
@@ -277,6 +278,32 @@ async def test_a_database_of_a_newer_layout_is_refused_by_its_number(
 
     with pytest.raises(ConfigurationError, match="99"):
         await Desk(new_storage(), "acme").everything()
+
+
+@pytest.mark.parametrize("lost", [layout.COMPANY_FILE, layout.DATABASE])
+async def test_a_state_in_words_of_a_newer_release_is_refused_and_nothing_is_set_aside(
+    desk: Desk, base: Path, new_storage: Callable[[], FileStorage], lost: str
+) -> None:
+    await desk.keep(a_ticket())
+    await desk.storage.aclose()
+    said = orjson.loads((base / "acme" / layout.COMPANY_FILE).read_bytes())
+    state = said["state"] | {"witness": "another store"}
+    if lost == layout.DATABASE:
+        (base / "acme" / layout.COMPANY_FILE).write_bytes(orjson.dumps(said | {"state": state}))
+    else:
+        with closing(sqlite3.connect(base / "acme" / layout.DATABASE)) as connection, connection:
+            connection.execute("update meta set value = ? where name = 'state'", (orjson.dumps(state).decode(),))
+    (base / "acme" / lost).unlink()
+
+    again = new_storage()
+    for call in (Desk(again, "acme").everything(), Desk(again, "acme").keep(a_ticket("another"))):
+        with pytest.raises(ConfigurationError, match=r"newer release \(witness\)"):
+            await call
+
+    findings = [(one.kind, one.place) async for one in again.inspection().findings("acme")]
+    kept = layout.DATABASE if lost == layout.COMPANY_FILE else layout.COMPANY_FILE
+    assert findings == [(FindingKind.LAYOUT, kept)]
+    assert not (base / "acme" / layout.DAMAGED).exists()
 
 
 # -- what opening costs ----------------------------------------------------------------------------------------------------------------------

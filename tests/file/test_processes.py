@@ -17,6 +17,7 @@ from deskstore.adapters.file import FileStorage, erasing, names
 from deskstore.adapters.file.tree import Tree
 from deskstore.domain.errors import CompanyErased, StoreReplaced
 from deskstore.domain.identifiers import ticket_key
+from deskstore.domain.mirror import MIRROR
 from tests.file.workers import (
     COMPANY,
     PLATFORM,
@@ -262,4 +263,4 @@ async def test_a_storage_that_was_opened_before_a_fork_refuses_the_child(tmp_pat
 
 async def _written(storage: FileStorage) -> None:
     """Wait until the files of what was acknowledged are written: the thread that does it takes one thing after another."""
-    await storage.replica(COMPANY).acknowledge([], epoch=None)
+    await storage.replica(COMPANY).acknowledge(MIRROR, [], epoch=None)

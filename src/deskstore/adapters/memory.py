@@ -35,8 +35,8 @@ class _Company:
 
     state: CompanyState
     values: dict[Thing, Value] = Factory(dict[Thing, Value])
-    deleted: dict[Thing, int] = Factory(dict[Thing, int])  #: versions of what was deleted while a mirror had to be told
-    debts: dict[Thing, int] = Factory(dict[Thing, int])
+    deleted: dict[Thing, int] = Factory(dict[Thing, int])  #: versions of what was deleted while somebody had to be told
+    debts: dict[str, dict[Thing, int]] = Factory(dict[str, dict[Thing, int]])  #: of each consumer
     floor: int = 0  #: the highest version ever deleted
     changed_at: dict[str, datetime] = Factory(dict[str, datetime])  #: when a platform's tickets last changed
     summaries: dict[Key, int] = Factory(dict[Key, int])  #: the highest number of each record that has any
@@ -88,15 +88,22 @@ class _Company:
         belongs = copy.value is not None and copy.thing.part in ("processing", "summary")
         return belongs and copy.thing.key not in arriving and self.record(copy.thing.key) is None
 
-    def owe(self, copies: Iterable[Copy]) -> None:
-        self.debts |= {copy.thing: copy.version for copy in copies}
+    def owe(self, consumers: Iterable[str], copies: Collection[Copy]) -> None:
+        for consumer in consumers:
+            self.debts.setdefault(consumer, {}).update({copy.thing: copy.version for copy in copies})
+
+    def become(self, state: CompanyState) -> None:
+        self.state = state
+        self.debts = {consumer: debts for consumer, debts in self.debts.items() if consumer in state.consumers}
+        if not state.consumers:
+            self.deleted.clear()
 
     def _forget(self, copy: Copy) -> None:
         self.values.pop(copy.thing, None)
         if copy.thing.part in ("ticket", "article"):
             self._forget_parts(copy.thing.key)
         self.floor = max(self.floor, copy.version)
-        if self.state.mirror is not None:
+        if self.state.consumers:
             self.deleted[copy.thing] = copy.version
 
     def _forget_parts(self, key: Key) -> None:
@@ -201,10 +208,9 @@ class MemoryStorage:
         return self._erased[company_id].epoch if company_id in self._erased else 0
 
     def keep(self, company: _Company, copies: Sequence[Copy], now: datetime) -> None:
-        """Keep copies of this store's own making, and owe them to the mirror if there is one."""
+        """Keep copies of this store's own making, and owe them to whoever has to be told."""
         company.keep(copies, now)
-        if company.state.owes_from(self.store_id):
-            company.owe(copies)
+        company.owe(company.state.owed_by(self.store_id), copies)
 
     def _open(self) -> None:
         if self._closed:
@@ -400,7 +406,7 @@ class MemoryReplica:
             return False
         if known is not None:
             check_succession(self._company_id, known, wanted)
-        self._storage.registered(self._company_id).state = wanted
+        self._storage.registered(self._company_id).become(wanted)
         return True
 
     async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
@@ -415,17 +421,18 @@ class MemoryReplica:
         company = self._storage.known(self._company_id)
         return [_as_it_stands(company, thing) for thing in sorted(things)]
 
-    async def outbox(self, limit: int) -> Sequence[Debt]:
-        """Any at most limit debts."""
+    async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+        """Any at most limit debts to a consumer."""
         company = self._storage.known(self._company_id)
-        return [Debt(thing, version) for thing, version in list(company.debts.items())[:limit]] if company else []
+        owed = company.debts.get(consumer, {}) if company else {}
+        return [Debt(thing, version) for thing, version in list(owed.items())[:limit]]
 
-    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
-        """Forget these debts, each only up to its version."""
-        company = self._in_epoch(epoch)
+    async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+        """Forget these debts to a consumer, each only up to its version."""
+        owed = self._in_epoch(epoch).debts.get(consumer, {})
         for debt in debts:
-            if company.debts.get(debt.thing, debt.version + 1) <= debt.version:
-                del company.debts[debt.thing]
+            if owed.get(debt.thing, debt.version + 1) <= debt.version:
+                del owed[debt.thing]
 
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """Keep those copies that are newer than what stands here."""

@@ -13,9 +13,10 @@ from deskstore.domain import times
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Record, Ticket
 from deskstore.domain.summaries import Summary
-from deskstore.domain.things import PARTS, CompanyState, Debt, MirrorStatus, Part, Thing
+from deskstore.domain.things import MIRROR, PARTS, CompanyState, Debt, MirrorStatus, Part, Thing
 
 __all__ = [
+    "MIRROR",
     "PARTS",
     "CompanyState",
     "Copy",

@@ -272,6 +272,8 @@ class Replica(Protocol):
         """
         Set the state durably if it is as expected; False, and nothing changed, if it is not.
 
+        What was owed to a consumer that is none any more is forgotten, and with the last consumer what is known of deletions.
+
         Raises:
             MigrationError: The primary changes, or a mirror goes, without a higher epoch: what comes late would be kept.
         """
@@ -285,12 +287,16 @@ class Replica(Protocol):
         """These things as they stand, ascending; what does not exist has value None and the version it was deleted at, or 0."""
         ...
 
-    async def outbox(self, limit: int) -> Sequence[Debt]:
-        """Any at most limit things the mirror has yet to be told of."""
+    async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+        """Any at most limit things that a consumer, one of the state's, has yet to be told of."""
         ...
 
-    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
-        """Forget these debts, each only up to its version: a later change of the same thing stays owed. The epoch is as for apply()."""
+    async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+        """
+        Forget these debts to one consumer, each only up to its version: a later change of the same thing stays owed.
+
+        The epoch is as for apply().
+        """
         ...
 
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from attrs import frozen
+from attrs import asdict, evolve, field, fields, frozen
 
-from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
+from deskstore.domain.errors import CompanyErased, CompanyMoved, ConfigurationError, MigrationError
 from deskstore.domain.identifiers import Key
 
 Part = Literal["ticket", "article", "processing", "summary", "checkpoint"]
+MIRROR: Final = "mirror"  #: the name under which a mirror consumes the outbox
 PARTS: Final[tuple[Part, ...]] = ("ticket", "article", "processing", "summary", "checkpoint")  #: in the order they are copied
 
 
@@ -32,7 +34,7 @@ class Thing(NamedTuple):
 
 @frozen
 class Debt:
-    """A thing the mirror has yet to be told of, at the version it had when it was recorded."""
+    """A thing that a consumer of the outbox has yet to be told of, at the version it had when it was recorded."""
 
     thing: Thing
     version: int
@@ -46,6 +48,10 @@ class MirrorStatus(StrEnum):
     VERIFIED = "verified"
 
 
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(given)))
+
+
 @frozen(kw_only=True)
 class CompanyState:
     """Where a company lives; kept in both stores, and the highest epoch is right."""
@@ -56,10 +62,44 @@ class CompanyState:
     epoch: int = 1  #: grows when the primary changes and when a mirror goes, so that whatever comes late is known
     swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
     erased: bool = False
+    backups: tuple[str, ...] = field(default=(), converter=_names)  #: those under way: each consumes the outbox by a name of its own
 
-    def owes_from(self, store_id: str) -> bool:
-        """Whether each commit of this store must record what it changed, for the mirror to be told."""
-        return self.mirror is not None and self.primary == store_id
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Who has to be told of every change, ascending; what is deleted is remembered while there is anybody."""
+        return _names((*self.backups, MIRROR) if self.mirror is not None else self.backups)
+
+    def owed_by(self, store_id: str) -> tuple[str, ...]:
+        """The consumers for whom each commit of this store must record what it changed."""
+        return self.consumers if self.primary == store_id else ()
+
+
+def plain_state(state: CompanyState) -> dict[str, Any]:
+    """The fields of a state by their names, fit for JSON."""
+    # Any: as attrs says
+    return asdict(state)
+
+
+def state_from(plain: Mapping[str, Any], place: str) -> CompanyState:
+    """
+    The state of which such fields were stored; those of which nothing was known then are as they were then.
+
+    Raises:
+        ConfigurationError: A newer release wrote it.
+        ValueError, TypeError: deskstore never wrote it.
+    """
+    # Any: whatever was stored
+    strange = sorted(plain.keys() - _FIELDS)
+    if (status := plain["mirror_status"]) not in list(MirrorStatus):
+        strange.append(f"mirror_status {status}")
+    if strange:
+        raise ConfigurationError(
+            f"{place} says where the company lives in words of a newer release ({', '.join(strange)}): use that release, or one after it"
+        )
+    return evolve(CompanyState(**plain), mirror_status=MirrorStatus(status))
+
+
+_FIELDS: Final = frozenset(one.name for one in fields(CompanyState))
 
 
 def check_epoch(company_id: str, state: CompanyState | None, expected: int | None) -> None:

@@ -225,11 +225,11 @@ class WrappedReplica:
     async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
         return await self.beneath.read(things)
 
-    async def outbox(self, limit: int) -> Sequence[Debt]:
-        return await self.beneath.outbox(limit)
+    async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+        return await self.beneath.outbox(consumer, limit)
 
-    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
-        await self.beneath.acknowledge(debts, epoch=epoch)
+    async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+        await self.beneath.acknowledge(consumer, debts, epoch=epoch)
 
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         return await self.beneath.apply(copies, epoch=epoch)

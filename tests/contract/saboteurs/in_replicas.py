@@ -11,7 +11,7 @@ from attrs import evolve
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import CompanyMoved, VersionConflict
-from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+from deskstore.domain.mirror import MIRROR, CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
 from deskstore.domain.wrapping import WrappedReplica
 from deskstore.testing.contract import replica as of_replica
@@ -43,6 +43,7 @@ class LivesElsewhere(SabotagedReplica):
             return found and (evolve(found, primary="nowhere") if found == CompanyState(primary=await self.store_id()) else found)
 
     breaks = (
+        of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_a_claim_is_owed_to_the_mirror,
         of_replica.test_a_company_lives_in_the_store_that_kept_it_first,
         of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
@@ -56,8 +57,11 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_copies_of_one_company_are_not_seen_in_another,
         of_replica.test_copies_that_come_after_a_swap_are_not_kept,
         of_replica.test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch,
+        of_replica.test_each_consumer_has_debts_of_its_own,
         of_replica.test_the_outbox_gives_no_more_than_was_asked_for,
         of_replica.test_the_state_is_set_only_if_it_is_as_expected,
+        of_replica.test_what_is_owed_to_a_consumer_goes_with_it,
+        of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
         of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
         of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
     )
@@ -79,7 +83,7 @@ class ChangesSidesWithinAnEpoch(SabotagedReplica):
         async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
             if expected is None or await self.state() != expected:
                 return await super().compare_and_set_state(expected, wanted)
-            self.memory.registered(self.company_id).state = wanted
+            self.memory.registered(self.company_id).become(wanted)
             return True
 
     breaks = (of_replica.test_another_primary_and_the_loss_of_a_mirror_need_a_higher_epoch,)
@@ -157,15 +161,18 @@ class LeavesOutWhatIsMissing(SabotagedReplica):
         async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
             return [copy for copy in await super().read(things) if copy.version]
 
-    breaks = (of_replica.test_reading_names_gives_things_as_they_stand_ascending,)
+    breaks = (
+        of_replica.test_reading_names_gives_things_as_they_stand_ascending,
+        of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
+    )
 
 
 class OwesWithoutAMirror(SabotagedReplica):
     class Kind(Raw):
-        async def outbox(self, limit: int) -> Sequence[Debt]:
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
             state = await self.state()
-            if state is None or state.mirror is not None:
-                return await super().outbox(limit)
+            if state is None or state.consumers:
+                return await super().outbox(consumer, limit)
             return [Debt(thing, 1) for thing in self.memory.registered(self.company_id).values][:limit]
 
     breaks = (of_replica.test_without_a_mirror_nothing_is_owed,)
@@ -173,16 +180,16 @@ class OwesWithoutAMirror(SabotagedReplica):
 
 class OwesNoCheckpoints(SabotagedReplica):
     class Kind(Raw):
-        async def outbox(self, limit: int) -> Sequence[Debt]:
-            return [debt for debt in await super().outbox(limit) if debt.thing.part != "checkpoint"]
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+            return [debt for debt in await super().outbox(consumer, limit) if debt.thing.part != "checkpoint"]
 
     breaks = (of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,)
 
 
 class OwesNoClaims(SabotagedReplica):
     class Kind(Raw):
-        async def outbox(self, limit: int) -> Sequence[Debt]:
-            found = await super().outbox(limit)
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+            found = await super().outbox(consumer, limit)
             return found if len(found) > 1 else [debt for debt in found if debt.thing.part != "processing"]
 
     breaks = (of_replica.test_a_claim_is_owed_to_the_mirror,)
@@ -190,10 +197,13 @@ class OwesNoClaims(SabotagedReplica):
 
 class OwesNoDeletions(SabotagedReplica):
     class Kind(Raw):
-        async def outbox(self, limit: int) -> Sequence[Debt]:
-            return [debt for debt in await super().outbox(limit) if debt.thing in self.memory.registered(self.company_id).values]
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+            return [debt for debt in await super().outbox(consumer, limit) if debt.thing in self.memory.registered(self.company_id).values]
 
-    breaks = (of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,)
+    breaks = (
+        of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
+        of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+    )
 
 
 class BuriesAtOldVersions(SabotagedReplica):
@@ -212,7 +222,7 @@ class OwesWhatFailed(Saboteur):
         except VersionConflict:
             company = self.memory.registered(backend.company_id)
             if company.state.mirror:
-                company.debts |= {Thing(key.kind, *key): 1 for key in changes.keys}
+                company.debts[MIRROR] = {Thing(key.kind, *key): 1 for key in changes.keys}
             raise
 
     breaks = (of_replica.test_a_unit_that_fails_owes_nothing,)
@@ -220,24 +230,67 @@ class OwesWhatFailed(Saboteur):
 
 class GivesAllDebts(SabotagedReplica):
     class Kind(Raw):
-        async def outbox(self, limit: int) -> Sequence[Debt]:
-            return await super().outbox(1_000)
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+            return await super().outbox(consumer, 1_000)
 
     breaks = (of_replica.test_the_outbox_gives_no_more_than_was_asked_for,)
 
 
 class ForgivesEveryVersion(SabotagedReplica):
     class Kind(Raw):
-        async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
-            await super().acknowledge([evolve(debt, version=2**62) for debt in debts], epoch=epoch)
+        async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+            await super().acknowledge(consumer, [evolve(debt, version=2**62) for debt in debts], epoch=epoch)
 
     breaks = (of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,)
 
 
+class TellsTheMirrorAlone(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+            return await super().outbox(consumer, limit) if consumer == MIRROR else []
+
+    breaks = (
+        of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
+        of_replica.test_each_consumer_has_debts_of_its_own,
+    )
+
+
+class AcknowledgesForAll(SabotagedReplica):
+    class Kind(Raw):
+        async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+            for one in self.memory.backend(self.company_id).company.state.consumers:
+                await super().acknowledge(one, debts, epoch=epoch)
+            await super().acknowledge(consumer, debts, epoch=epoch)
+
+    breaks = (of_replica.test_each_consumer_has_debts_of_its_own,)
+
+
+class OwesWhoLeft(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            debts = dict(self.memory.backend(self.company_id).company.debts)
+            is_set = await super().compare_and_set_state(expected, wanted)
+            self.memory.backend(self.company_id).company.debts = debts
+            return is_set
+
+    breaks = (of_replica.test_what_is_owed_to_a_consumer_goes_with_it,)
+
+
+class ForgetsGravesWithTheMirror(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            is_set = await super().compare_and_set_state(expected, wanted)
+            if wanted.mirror is None:
+                self.memory.backend(self.company_id).company.deleted.clear()
+            return is_set
+
+    breaks = (of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,)
+
+
 class AcknowledgesWhateverTheEpoch(SabotagedReplica):
     class Kind(Raw):
-        async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
-            await super().acknowledge(debts, epoch=None)
+        async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+            await super().acknowledge(consumer, debts, epoch=None)
 
     breaks = (
         of_replica.test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch,
@@ -335,7 +388,7 @@ class OwesBack(SabotagedReplica):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             company = self.memory.backend(self.company_id).company
             if company.state.primary != await self.store_id():
-                company.owe(copies)
+                company.owe([MIRROR], copies)
             return await super().apply(copies, epoch=epoch)
 
     breaks = (of_replica.test_copies_applied_to_a_mirror_are_owed_to_nobody,)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import orjson
-from attrs import asdict
 
 from deskstore.adapters.file import layout
-from deskstore.adapters.file.index import state_from
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain.errors import ConfigurationError
-from deskstore.domain.things import CompanyState
+from deskstore.domain.things import CompanyState, plain_state, state_from
 
 
 class CompanyFile(NamedTuple):
@@ -34,7 +32,7 @@ def read_company_file(tree: Tree) -> CompanyFile | None:
         value = orjson.loads(body)
         if value["layout"] > layout.LAYOUT:
             raise newer_layout(tree.path, value["layout"])
-        state = state_from(orjson.dumps(value["state"]).decode())
+        state = state_from(value["state"], f"{tree.path}/{layout.COMPANY_FILE}")
         return CompanyFile(company_id=value["company"], store_id=value["store_id"], state=state)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
@@ -42,7 +40,7 @@ def read_company_file(tree: Tree) -> CompanyFile | None:
 
 def write_company_file(tree: Tree, said: CompanyFile) -> None:
     """Keep it durably; a lost database is rebuilt from it."""
-    value = {"layout": layout.LAYOUT, "company": said.company_id, "store_id": said.store_id, "state": asdict(said.state)}
+    value = {"layout": layout.LAYOUT, "company": said.company_id, "store_id": said.store_id, "state": plain_state(said.state)}
     body = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     tree.replace_many({layout.COMPANY_FILE: body})
     tree.make_durable([layout.COMPANY_FILE])

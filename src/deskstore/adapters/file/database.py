@@ -53,8 +53,8 @@ create table tally (
 ) without rowid;
 create table platform (platform text primary key, changed_us integer not null) without rowid;
 create table outbox (
-    part text, kind text, platform text, id text, locale text, number integer, version integer not null,
-    primary key (part, kind, platform, id, locale, number)
+    consumer text, part text, kind text, platform text, id text, locale text, number integer, version integer not null,
+    primary key (consumer, part, kind, platform, id, locale, number)
 ) without rowid;
 create table tombstone (
     part text, kind text, platform text, id text, locale text, number integer, version integer not null,

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
-from attrs import asdict, evolve
 
 from deskstore.adapters.file import statements
 from deskstore.adapters.file.database import Nonsense
@@ -30,7 +29,7 @@ from deskstore.domain.processing import (
     Stats,
 )
 from deskstore.domain.records import Article, SourceVersion, Ticket
-from deskstore.domain.things import CompanyState, Debt, MirrorStatus, Thing
+from deskstore.domain.things import CompanyState, Debt, Thing, plain_state, state_from
 
 if TYPE_CHECKING:
     from deskstore.domain.receiving import Head
@@ -83,11 +82,14 @@ class Index:
     def state(self) -> CompanyState:
         """Where the company lives, as this store knows it."""
         with _as_written():
-            return state_from(str(self.meta("state")))
+            return state_from(orjson.loads(str(self.meta("state"))), "the company's database")
 
     def set_state(self, state: CompanyState) -> None:
-        """Keep where the company lives."""
-        self.set_meta("state", json.dumps(asdict(state)))
+        """Keep where the company lives, and forget what was kept for consumers that are none any more."""
+        self.set_meta("state", json.dumps(plain_state(state)))
+        self._sql("delete from outbox where consumer not in (select value from json_each(?))", (json.dumps(state.consumers),))
+        if not state.consumers:
+            self._sql("delete from tombstone")
 
     # -- records ---------------------------------------------------------------------------------------------------------------------------
 
@@ -326,26 +328,28 @@ class Index:
         )
         return [Thing("checkpoint", "", *row) for row in rows]
 
-    # -- the mirror ------------------------------------------------------------------------------------------------------------------------
+    # -- consumers -------------------------------------------------------------------------------------------------------------------------
 
-    def owe(self, thing: Thing, version: int) -> None:
-        """Remember that the mirror has to be told."""
+    def owe(self, consumer: str, thing: Thing, version: int) -> None:
+        """Remember that a consumer has to be told."""
         self._sql(
-            "insert into outbox values (?, ?, ?, ?, ?, ?, ?) on conflict do update set version = excluded.version",
-            (*_named(thing), version),
+            "insert into outbox values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do update set version = excluded.version",
+            (consumer, *_named(thing), version),
         )
 
-    def debts(self, limit: int) -> list[Debt]:
-        """Any at most limit things the mirror has yet to be told of."""
-        rows = self._sql("select part, kind, platform, id, locale, number, version from outbox limit ?", (limit,))
+    def debts(self, consumer: str, limit: int) -> list[Debt]:
+        """Any at most limit things that a consumer has yet to be told of."""
+        rows = self._sql(
+            "select part, kind, platform, id, locale, number, version from outbox where consumer = ? limit ?", (consumer, limit)
+        )
         return [Debt(Thing(*row[:6]), row[6]) for row in rows]
 
-    def forget_debts(self, debts: Collection[Debt]) -> None:
-        """Forget debts up to their versions."""
+    def forget_debts(self, consumer: str, debts: Collection[Debt]) -> None:
+        """Forget debts to a consumer up to their versions."""
         for debt in debts:
             self._sql(
-                "delete from outbox where (part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?) and version <= ?",
-                (*_named(debt.thing), debt.version),
+                "delete from outbox where (consumer, part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?, ?) and version <= ?",
+                (consumer, *_named(debt.thing), debt.version),
             )
 
     def bury(self, thing: Thing, version: int) -> None:
@@ -392,18 +396,12 @@ class Index:
         return [Thing("summary", *row) for row in rows]
 
 
-def state_from(text: str) -> CompanyState:
-    """The state that a text of set_state() stands for."""
-    value = orjson.loads(text)
-    return evolve(CompanyState(**value), mirror_status=MirrorStatus(value["mirror_status"]))
-
-
 @contextmanager
 def _as_written() -> Generator[None, None, None]:
     """Take values that deskstore cannot have written for damage of the database."""
     try:
         yield
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise Nonsense(f"a value in it is none of deskstore's: {error}") from error
 
 

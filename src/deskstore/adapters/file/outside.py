@@ -96,6 +96,8 @@ def _of_database(place: Place, company_id: str, said: CompanyFile | None, *, has
             yield from _in_database(company_id, connection, said)
     except StrangerInTree as stranger:
         yield _bad_database(company_id, stranger.reason)
+    except ConfigurationError as error:
+        yield Finding(company_id=company_id, kind=FindingKind.LAYOUT, place=layout.DATABASE, what=str(error))
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if database.is_missing(error):
             if has_records:

@@ -79,13 +79,13 @@ class FileReplica:
 
         return await self._access.read(look) or [Copy(thing, 0, None) for thing in wanted]
 
-    async def outbox(self, limit: int) -> Sequence[Debt]:
-        """Any at most limit debts."""
-        return await self._access.read(lambda _, index: index.debts(limit)) or []
+    async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+        """Any at most limit debts to a consumer."""
+        return await self._access.read(lambda _, index: index.debts(consumer, limit)) or []
 
-    async def acknowledge(self, debts: Collection[Debt], *, epoch: int | None) -> None:
-        """Forget these debts, each only up to its version."""
-        await self._in_epoch(epoch, lambda company, _: company.index.forget_debts(debts))
+    async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+        """Forget these debts to a consumer, each only up to its version."""
+        await self._in_epoch(epoch, lambda company, _: company.index.forget_debts(consumer, debts))
 
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """Keep those copies that are newer than what stands here."""

@@ -115,9 +115,9 @@ def _keep(company: OpenCompany, state: CompanyState, copies: Collection[Copy], r
     desk = _Desk(company=company, rows=rows)
     for copy in copies:
         desk.take(copy)
-        if state.owes_from(company.store_id):
-            company.index.owe(copy.thing, copy.version)
-        if state.mirror is not None:
+        for consumer in state.owed_by(company.store_id):
+            company.index.owe(consumer, copy.thing, copy.version)
+        if state.consumers:
             desk.remember_grave(copy)
     desk.write_records()
     company.index.touch_platforms(sorted(desk.platforms), times.microseconds(now))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError, VersionConflict
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, Value, copy_of, digest_of, thing_of
+from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, Value, copy_of, digest_of, thing_of
 from deskstore.domain.paging import EVERYTHING, Filter
 from deskstore.domain.ports import Replica
 from deskstore.domain.processing import COMPLETED
@@ -36,8 +36,16 @@ async def _all_copies(desk: Desk) -> Sequence[Copy]:
     return [copy for part in PARTS for copy in await _copies(desk, part)]
 
 
-async def _debts(desk: Desk) -> dict[Thing, int]:
-    return {debt.thing: debt.version for debt in await desk.replica().outbox(1_000)}
+async def _debts(desk: Desk, consumer: str = MIRROR) -> dict[Thing, int]:
+    return {debt.thing: debt.version for debt in await desk.replica().outbox(consumer, 1_000)}
+
+
+async def _attach(desk: Desk, *backups: str, mirror: str | None = None) -> None:
+    """Let these be the consumers of the outbox, and no others."""
+    state = await _state(desk)
+    wanted = evolve(state, mirror=mirror, backups=backups, epoch=state.epoch + 1)
+    assert await desk.replica().compare_and_set_state(state, wanted)
+    assert await _state(desk) == wanted
 
 
 async def _state(desk: Desk) -> CompanyState:
@@ -57,7 +65,7 @@ async def _apply(desk: Desk, copies: Collection[Copy]) -> int:
 
 
 async def _acknowledge(desk: Desk, debts: Collection[Debt]) -> None:
-    await desk.replica().acknowledge(debts, epoch=await _epoch(desk))
+    await desk.replica().acknowledge(MIRROR, debts, epoch=await _epoch(desk))
 
 
 async def _versions(replica: Replica, things: Collection[Thing]) -> dict[Thing, int]:
@@ -238,8 +246,8 @@ async def test_the_outbox_gives_no_more_than_was_asked_for(desk: Desk) -> None:
     await desk.attach_mirror()
     await desk.keep(*(a_ticket(str(number)) for number in range(5)))
 
-    assert len(await desk.replica().outbox(3)) == 3
-    assert len(await desk.replica().outbox(100)) == 10
+    assert len(await desk.replica().outbox(MIRROR, 3)) == 3
+    assert len(await desk.replica().outbox(MIRROR, 100)) == 10
 
 
 async def test_acknowledging_forgets_a_debt_up_to_its_version_only(desk: Desk) -> None:
@@ -257,15 +265,74 @@ async def test_acknowledging_forgets_a_debt_up_to_its_version_only(desk: Desk) -
     assert await _debts(desk) == {}
 
 
+async def test_a_backup_is_owed_what_changes_while_there_is_no_mirror(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await _attach(desk, "backup 1")
+
+    await desk.keep(a_ticket("2"))
+    await desk.delete(stored)
+
+    things = [Thing(part, *key) for key in (_KEY, a_ticket("2").key) for part in ("ticket", "processing")]
+    owed = await _debts(desk, "backup 1")
+    assert set(owed) == set(things)
+    assert owed == await _versions(desk.replica(), things)
+    assert await _debts(desk) == {}
+
+
+async def test_each_consumer_has_debts_of_its_own(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await _attach(desk, "backup 1", "backup 2", mirror="another store")
+    await desk.keep(a_ticket("2"))
+    owed = await _debts(desk)
+    state, consumers = await _state(desk), ("backup 1", "backup 2", MIRROR)
+    assert [await _debts(desk, consumer) for consumer in consumers] == [owed] * 3
+
+    await desk.replica().acknowledge("backup 1", [Debt(*one) for one in owed.items()], epoch=state.epoch)
+
+    assert [await _debts(desk, consumer) for consumer in consumers] == [{}, owed, owed]
+
+
+async def test_what_is_owed_to_a_consumer_goes_with_it(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    await _attach(desk, "backup 1", mirror="another store")
+    await desk.keep(a_ticket("2"))
+    owed = await _debts(desk)
+
+    await _attach(desk, mirror="another store")
+    await _attach(desk, "backup 1", mirror="another store")
+
+    assert await _debts(desk, "backup 1") == {}
+    assert await _debts(desk) == owed
+    await _attach(desk, "backup 1")
+    await _attach(desk, mirror="another store")
+    assert await _debts(desk) == {}
+
+
+async def test_what_was_deleted_is_known_until_the_last_consumer_has_gone(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await _attach(desk, "backup 1", mirror="another store")
+    await desk.delete(stored)
+    gone = await desk.replica().read([thing_of(stored)])
+
+    await _attach(desk, "backup 1")
+    with_the_backup = await desk.replica().read([thing_of(stored)])
+    await _attach(desk)
+
+    assert gone[0].version > stored.version
+    assert with_the_backup == gone
+    assert await desk.replica().read([thing_of(stored)]) == [Copy(thing_of(stored), 0, None)]
+    assert (await desk.kept(a_ticket())).version > gone[0].version
+
+
 async def test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch(desk: Desk) -> None:
     await desk.keep(a_ticket())
     await desk.attach_mirror()
     await desk.keep(a_ticket("2"))
-    debts, state = await desk.replica().outbox(100), await _state(desk)
+    debts, state = await desk.replica().outbox(MIRROR, 100), await _state(desk)
     assert await desk.replica().compare_and_set_state(state, evolve(state, epoch=state.epoch + 1))
 
     with pytest.raises(CompanyMoved):
-        await desk.replica().acknowledge(debts, epoch=state.epoch)
+        await desk.replica().acknowledge(MIRROR, debts, epoch=state.epoch)
 
     assert await _debts(desk) == {debt.thing: debt.version for debt in debts}
 
@@ -276,7 +343,7 @@ async def test_debts_of_an_erased_company_bring_nothing_of_it_back(desk: Desk) -
     await desk.storage.erase(desk.company_id)
 
     with pytest.raises(CompanyErased):
-        await desk.replica().acknowledge([Debt(Thing("ticket", *_KEY), 1)], epoch=state.epoch)
+        await desk.replica().acknowledge(MIRROR, [Debt(Thing("ticket", *_KEY), 1)], epoch=state.epoch)
 
     assert desk.company_id not in await desk.storage.companies()
 
