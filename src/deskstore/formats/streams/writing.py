@@ -74,14 +74,14 @@ async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
 
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "deskstore-lines")
     try:
-        target = await loop.run_in_executor(thread, _File, to) if isinstance(to, Path) else _Stream(to)
+        target = _File(to) if isinstance(to, Path) else _Stream(to)
         try:
-            writer = LineWriter(target.packed, thread)
+            writer = LineWriter(await loop.run_in_executor(thread, target.open), thread)
             yield writer
             await writer.flush()
             await loop.run_in_executor(thread, target.finish)
         finally:
-            await loop.run_in_executor(thread, target.clean_up)  # behind a write that was cancelled and still goes on
+            await loop.run_in_executor(thread, target.clean_up)  # behind an opening or a write that was cancelled and goes on
     finally:
         thread.shutdown(wait=False)
 
@@ -90,10 +90,13 @@ class _Stream:
     """An open writer that others opened."""
 
     def __init__(self, to: IO[bytes]) -> None:
-        self.packed = to
+        self._to = to
+
+    def open(self) -> IO[bytes]:
+        return self._to
 
     def finish(self) -> None:
-        self.packed.flush()
+        self._to.flush()
 
     def clean_up(self) -> None:
         pass
@@ -103,19 +106,38 @@ class _File:
     """A file that takes its name once it is whole."""
 
     def __init__(self, to: Path) -> None:
-        handle, made = tempfile.mkstemp(prefix=f".{to.name[:60]}.", suffix=".part", dir=to.parent)
         self.to = to
-        self.partial = Path(made)
+        self._opened: _Partial | None = None  #: not yet while it is being opened
+
+    def open(self) -> IO[bytes]:
+        self._opened = _Partial(self.to)
+        return self._opened.packed
+
+    def finish(self) -> None:
+        if self._opened is not None:
+            self._opened.become(self.to)
+
+    def clean_up(self) -> None:
+        if self._opened is not None:
+            self._opened.clean_up()
+
+
+class _Partial:
+    """What a file holds so far, under a name of its own beside it."""
+
+    def __init__(self, to: Path) -> None:
+        handle, made = tempfile.mkstemp(prefix=f".{to.name[:60]}.", suffix=".part", dir=to.parent)
+        self.path = Path(made)
         self.raw: IO[bytes] = os.fdopen(handle, "wb")
         self.packed = _packed(self.raw, to.suffix)
 
-    def finish(self) -> None:
+    def become(self, to: Path) -> None:
         if self.packed is not self.raw:
             self.packed.close()
         self.raw.flush()
         os.fsync(self.raw.fileno())
-        self.partial.replace(self.to)
-        folder = os.open(self.to.parent, os.O_RDONLY)
+        self.path.replace(to)
+        folder = os.open(to.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
@@ -125,7 +147,7 @@ class _File:
         with suppress(OSError):  # what could not be written has been said already
             self.packed.close()
             self.raw.close()
-        self.partial.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 def _packed(raw: IO[bytes], suffix: str) -> IO[bytes]:
