@@ -1,6 +1,8 @@
 """The command, run in this process, on files of the test's own."""
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,3 +49,10 @@ def deskstore(data_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         return Ran(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The variables of a command that is a process of its own, its data in the test's folder."""
+    path = os.pathsep.join(path for path in sys.path if path)
+    return {**os.environ, "PYTHONPATH": path, "DATA_PATH": str(tmp_path / "data"), "TERM": "xterm-256color", "COLUMNS": "120"}

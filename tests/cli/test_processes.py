@@ -5,38 +5,12 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
+from tests.cli.processes import PROGRAM, holds, run, wait_until
 
-PROGRAM = [sys.executable, "-m", "deskstore.cli"]
 IMPORT = ["import", "-", "--company", "acme", "--platform", "docs"]
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    path = os.pathsep.join(path for path in sys.path if path)
-    return {**os.environ, "PYTHONPATH": path, "DATA_PATH": str(tmp_path / "data"), "TERM": "xterm-256color", "COLUMNS": "120"}
-
-
-def run(environment: dict[str, str], *words: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    folder = Path(environment["DATA_PATH"]).parent
-    return subprocess.run([*PROGRAM, *words], cwd=folder, env=environment, input=given, capture_output=True, check=False)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen within a minute"
-        time.sleep(0.05)
-
-
-def holds(folder: Path, least: int) -> bool:
-    return folder.is_dir() and len([*folder.iterdir()]) >= least
 
 
 def test_an_interrupted_import_says_how_to_go_on_and_does(environment: dict[str, str], tmp_path: Path) -> None:
