@@ -94,6 +94,17 @@ def test_a_state_in_words_of_a_newer_release_is_refused_and_names_them(change: d
         state_from(plain, "the database")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"erased": "no"}, {"erased": 1}, {"epoch": "2"}, {"epoch": 2.5}, {"epoch": True}, {"primary": None}, {"mirror": 7}, {"backups": "ab"}],
+)
+def test_a_state_of_other_types_was_never_written(change: dict[str, object]) -> None:
+    plain = plain_state(CompanyState(primary="a")) | change
+
+    with pytest.raises(TypeError, match=f"company.json holds a state whose {next(iter(change))}"):
+        state_from(plain, "company.json")
+
+
 @pytest.mark.parametrize("expected", [None, 5])
 def test_a_company_that_is_being_erased_is_in_no_epoch(expected: int | None) -> None:
     with pytest.raises(CompanyErased):

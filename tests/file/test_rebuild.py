@@ -317,6 +317,33 @@ async def test_an_older_database_put_in_place_does_not_bring_back_a_primary_that
         await desk.keep(a_ticket("another"))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {'"epoch": 1': '"epoch": 2', '"erased": false': '"erased": "no"'},
+        {'"epoch": 1': '"epoch": 2.5'},
+        {'"state": {': '"state": [], "was": {'},
+        {'"company": "acme"': '"company": 7'},
+        {'"store_id": "': '"store_id": 7, "was": "'},
+    ],
+)
+async def test_a_company_file_that_deskstore_never_wrote_says_nothing_and_is_written_anew(
+    desk: Desk, own: Path, reopened: Callable[[], Desk], changes: dict[str, str]
+) -> None:
+    before = await desk.kept(a_ticket())
+    await desk.storage.aclose()
+    right = text = (own / "company.json").read_text()
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (own / "company.json").write_text(text)
+
+    desk = reopened()
+
+    assert await desk.storage.companies() == ["acme"]
+    assert await desk.find(before.key) == before
+    assert text != right == (own / "company.json").read_text()
+
+
 async def test_a_lost_company_file_is_written_anew(kept: Kept, own: Path, reopened: Callable[[], Desk]) -> None:
     before = (own / "company.json").read_bytes()
     (own / "company.json").unlink()

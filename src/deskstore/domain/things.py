@@ -96,10 +96,21 @@ def state_from(plain: Mapping[str, Any], place: str) -> CompanyState:
         raise ConfigurationError(
             f"{place} says where the company lives in words of a newer release ({', '.join(strange)}): use that release, or one after it"
         )
+    for name, value in plain.items():
+        if type(value) not in _TYPES.get(name, (str,)):
+            raise TypeError(f"{place} holds a state whose {name} is of type {type(value).__name__}")
     return evolve(CompanyState(**plain), mirror_status=MirrorStatus(status))
 
 
 _FIELDS: Final = frozenset(one.name for one in fields(CompanyState))
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "mirror": (str, type(None)),
+    "mirror_status": (str, MirrorStatus),
+    "epoch": (int,),
+    "swapping_to": (str, type(None)),
+    "erased": (bool,),
+    "backups": (list, tuple),
+}  #: of fields that are not plain text; exactly, for a text such as "no" would count as true
 
 
 def check_epoch(company_id: str, state: CompanyState | None, expected: int | None) -> None:

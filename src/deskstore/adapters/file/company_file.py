@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
 
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.payloads import Parsed
 from deskstore.domain.things import CompanyState, plain_state, state_from
 
 
@@ -32,8 +33,11 @@ def read_company_file(tree: Tree) -> CompanyFile | None:
         value = orjson.loads(body)
         if value["layout"] > layout.LAYOUT:
             raise newer_layout(tree.path, value["layout"])
-        state = state_from(value["state"], f"{tree.path}/{layout.COMPANY_FILE}")
-        return CompanyFile(company_id=value["company"], store_id=value["store_id"], state=state)
+        company_id, store_id, plain = value["company"], value["store_id"], value["state"]
+        if not (isinstance(company_id, str) and isinstance(store_id, str) and isinstance(plain, dict)):
+            return None
+        state = state_from(cast(Parsed, plain), f"{tree.path}/{layout.COMPANY_FILE}")
+        return CompanyFile(company_id=company_id, store_id=store_id, state=state)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
 
