@@ -31,7 +31,7 @@ from deskstore.adapters.embedded.redis import RedisServer
 
 with PostgresServer(major=int(sys.argv[1])) as postgres, RedisServer() as redis:
     for server in (postgres, redis):
-        known = [server.url, server.port, server.pid, server._process._keeper.pid, str(server.folder)]
+        known = [server.url, server.port, server.pid, server.keeper, str(server.folder)]
         print(json.dumps(known), flush=True)
     sys.stdin.read()
 """

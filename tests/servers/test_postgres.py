@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from deskstore.adapters.embedded import places
 from deskstore.adapters.embedded.ports import HOST
 from deskstore.adapters.embedded.postgres import PostgresServer
+from deskstore.adapters.embedded.processes import running
 from deskstore.adapters.embedded.programs import postgres_here
 from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 
@@ -115,6 +117,18 @@ async def test_it_can_be_closed_while_it_stands_still() -> None:
     server.close()
 
     assert not server.folder.exists()
+
+
+def test_a_server_whose_keeper_was_killed_says_so_and_can_be_closed() -> None:
+    server = PostgresServer().start()
+    os.kill(server.keeper, signal.SIGKILL)
+
+    with pytest.raises(StorageUnavailable, match="was killed: close this one and start another"):
+        server.stop()
+    server.close()
+
+    assert not server.folder.exists()
+    assert server.pid not in {process.pid for process in running()}
 
 
 async def test_settings_count_from_the_next_start(server: PostgresServer) -> None:

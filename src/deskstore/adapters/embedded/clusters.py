@@ -41,7 +41,7 @@ def _make(programs: PostgresPrograms, folder: Path, *options: str) -> None:
     """Run initdb as the account that the server will have."""
     who = places.account()
     data = _private(folder / "data")
-    password = _secret(folder / "password")
+    password = places.write_secret(folder / "password", secrets.token_hex(16))
     said = subprocess.run(
         [str(programs.folder / "initdb"), "--pgdata", str(data), *FORM, "--pwfile", str(password), *options],
         capture_output=True,
@@ -63,14 +63,3 @@ def _private(folder: Path) -> Path:
     if who := places.account():
         who.own(folder)
     return folder
-
-
-def _secret(file: Path) -> Path:
-    """A new password in a file that nobody else can read."""
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as written:
-        written.write(secrets.token_hex(16))
-    if who := places.account():
-        who.own(file)
-    return file

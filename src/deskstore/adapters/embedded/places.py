@@ -51,6 +51,16 @@ def account() -> Account | None:
     return Account(uid=NOBODY, gid=NOBODY)
 
 
+def write_secret(file: Path, text: str) -> Path:
+    """Write a file that only the server's account can read, and we."""
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
+        written.write(text)
+    if who := account():
+        who.own(file)
+    return file
+
+
 def reachable(path: Path) -> bool:
     """Whether everybody may read and run a program."""
     path = path.resolve()
@@ -128,7 +138,7 @@ def new_folder() -> tuple[Path, int]:
     """
     with _alone("folders"):
         for folder in _folders():
-            _remove_if_left(folder)
+            remove_if_left(folder)
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_base()))
         folder.chmod(SEARCHABLE)
         return folder, hold(folder)
@@ -165,7 +175,7 @@ def _folders() -> Iterator[Path]:
                     yield folder
 
 
-def _remove_if_left(folder: Path) -> None:
+def remove_if_left(folder: Path) -> None:
     """Remove a folder that nobody holds, and end the server that still runs in it."""
     try:
         held = hold(folder)

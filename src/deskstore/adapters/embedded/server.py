@@ -1,132 +1,128 @@
-"""One server of one's own: its folder, its process, and the keeper that ends it when this process is gone."""
+"""What every server of one's own can do."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+import abc
+import time
+from typing import TYPE_CHECKING, Final, Self
 
-from deskstore.adapters.embedded import places
+from deskstore.adapters.embedded.ports import free_port
 from deskstore.domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-KEEPER: Final = "deskstore.adapters.embedded.keeper"
-IN_ORDER_S: Final = 30.0  #: how long a server may take to end in order before it is killed
-SOURCES: Final = Path(__file__).resolve().parents[3]  #: where the keeper finds this package
+    from deskstore.adapters.embedded.keeping import KeptProcess
+
+ATTEMPTS: Final = 5  #: ports to try: each was free a moment before
+READY_S: Final = 60.0  #: a server that recovers from a crash takes its time
+ASK_AGAIN_S: Final = 0.005
 
 
-class ServerProcess:
+class Server(abc.ABC):
     """
-    A program that runs in a folder until it is told to end, is killed, or this process ends in any way.
+    A server on loopback that ends with this process, however that ends.
 
-    Its methods block for some hundred milliseconds: call them from a thread where a loop runs that must not wait.
+    Its methods block for up to some hundred milliseconds: call them through `asyncio.to_thread` where other tasks must go on meanwhile.
     """
 
-    def __init__(self, folder: Path | None = None, *, leave: int = signal.SIGINT) -> None:
-        """Take a new folder, which is removed at the end, or one that is kept; and the signal that ends the server together with us."""
-        self._kept = folder is not None
-        if folder is None:
-            self.folder, lock = places.new_folder()
-        else:
-            self.folder, lock = folder, _taken(folder)
-        try:
-            self._keeper = self._start_keeper(lock, leave)
-        finally:
-            os.close(lock)  # the keeper holds it from here
-        self._turn = threading.Lock()  # tests call from threads, and each answer belongs to one order
-        self.pid: int | None = None  #: of the running server, or of the one that ran last
+    #: what the server says when somebody else has its port
+    taken: str
+
+    def __init__(self, name: str, process: KeptProcess) -> None:
+        self.port = free_port()  #: the same for every start but the first
+        self._name = name
+        self._process = process
 
     @property
-    def log(self) -> Path:
-        """What the server wrote about itself."""
-        return self.folder / "log"
+    @abc.abstractmethod
+    def url(self) -> str:
+        """Where clients find it, as somebody who may do everything."""
 
-    def start(self, command: Sequence[str]) -> None:
+    @property
+    def folder(self) -> Path:
+        """Where its files are; what it says goes to `log`."""
+        return self._process.folder
+
+    @property
+    def pid(self) -> int | None:
+        """Its first process, or the last one that was."""
+        return self._process.pid
+
+    @property
+    def keeper(self) -> int:
+        """The process that ends the server when this one is gone."""
+        return self._process.keeper
+
+    def start(self) -> Self:
         """
-        Start the server; whether it is ready is another question.
+        Start, and come back when it answers.
 
         Raises:
-            StorageUnavailable: Its program cannot be run here.
+            StorageUnavailable: It does not start; the message ends with what it said.
         """
-        who = places.account()
-        environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
-        ids = {"uid": who.uid if who else None, "gid": who.gid if who else None}
-        answer = self._ask("start", command=[*command], environment=environment, **ids)
-        if error := answer.get("error"):
-            raise StorageUnavailable(f"a server could not be started: {error}")
-        self.pid = answer["pid"]
-
-    def ended(self) -> bool:
-        """Whether the server has ended by itself or was ended."""
-        return self.pid is None or self._ask("wait", seconds=0)["code"] is not None
+        first = self.pid is None
+        for _ in range(ATTEMPTS):
+            self._process.start(self._command())
+            if self._ready():
+                return self
+            if not first or self.taken not in self._process.last_words():
+                break
+            self.port = free_port()
+        raise StorageUnavailable(f"{self._name} did not start: {self._process.last_words()}")
 
     def stop(self) -> None:
-        """End the server in order: what it has in memory is written."""
-        self._ask("stop")
-        if self._ask("wait", seconds=IN_ORDER_S)["code"] is None:
-            self.kill()
+        """End in order; start() goes on at the same place, with what it keeps."""
+        self._process.stop()
 
     def kill(self) -> None:
-        """End the server and its children at once, as `kill -9` does."""
-        self._ask("kill")
-        self._ask("wait", seconds=IN_ORDER_S)
+        """End at once, as `kill -9` of all its processes does."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Stop and start again."""
+        self.stop()
+        self.start()
 
     def freeze(self) -> None:
-        """Let the server stand still: what is asked of it waits."""
-        self._ask("freeze")
+        """Let all its processes stand still: what is asked of it waits, new connections too."""
+        self._process.freeze()
 
     def thaw(self) -> None:
-        """Let it go on."""
-        self._ask("thaw")
+        """Let them go on."""
+        self._process.thaw()
 
     def close(self) -> None:
-        """End the server, and remove the folder if it was made for it; doing so again does nothing."""
-        if not self._keeper.stdin or self._keeper.stdin.closed:
-            return
-        self._keeper.stdin.close()
-        self._keeper.wait()
-        if self._keeper.stdout:
-            self._keeper.stdout.close()
+        """End for good, and remove the files unless they are to be kept; doing so again does nothing."""
+        self._process.close()
 
-    def last_words(self) -> str:
-        """The end of the log, for a message in one line."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
-        return " / ".join(lines[-3:]) or "it said nothing"
-
-    def _ask(self, order: str, **arguments: Any) -> dict[str, Any]:  # Any: the values of JSON
-        if not self._keeper.stdin or not self._keeper.stdout:
-            raise AssertionError("the keeper has both pipes")
+    def __enter__(self) -> Self:
         try:
-            with self._turn:
-                self._keeper.stdin.write(json.dumps({"do": order, **arguments}).encode() + b"\n")
-                self._keeper.stdin.flush()
-                answer: dict[str, Any] = json.loads(self._keeper.stdout.readline())
-        except (OSError, ValueError) as error:
-            raise StorageUnavailable(f"the keeper of the server in {self.folder} is gone, and the server with it: start another") from error
-        return answer
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
-    def _start_keeper(self, lock: int, leave: int) -> subprocess.Popen[bytes]:
-        arguments = [str(self.folder), "kept" if self._kept else "removed", str(int(leave)), str(os.getpid())]
-        return subprocess.Popen(
-            [sys.executable, "-S", "-P", "-m", KEEPER, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(SOURCES)},
-            pass_fds=[lock],
-            start_new_session=True,  # so that Ctrl-C reaches the tests, and the server when they are done
-        )
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
+    def _ready(self) -> bool:
+        """Whether it answers, in time."""
+        last = time.monotonic() + READY_S
+        while time.monotonic() < last:
+            if self._answers():
+                return True
+            if self._process.ended():
+                return False
+            time.sleep(ASK_AGAIN_S)
+        self.kill()
+        return False
 
-def _taken(folder: Path) -> int:
-    """The lock of a folder that is kept, from which a server that lost its keeper is driven out."""
-    folder.mkdir(mode=places.SEARCHABLE, parents=True, exist_ok=True)
-    lock = places.hold(folder)
-    places.end_servers_in(folder)
-    return lock
+    @abc.abstractmethod
+    def _command(self) -> Sequence[str]:
+        """What starts it; everybody can read it, so it holds no secret."""
+
+    @abc.abstractmethod
+    def _answers(self) -> bool:
+        """Whether it is ready; another server that has the port meanwhile must not be mistaken for it."""
