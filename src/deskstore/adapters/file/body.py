@@ -66,8 +66,10 @@ def _record(value: Parsed, payload: bytes) -> Ticket | Article:
         "platform": value["platform"],
     }
     if value["kind"] == TICKET:
-        return _as_written(Ticket, {**known, "ticket_id": value["id"]})
-    return _as_written(Article, {**known, "article_id": value["id"], "locale": value["locale"]})
+        known["ticket_id"] = value["id"]
+        return _as_written(Ticket, known)
+    known["article_id"], known["locale"] = value["id"], value["locale"]
+    return _as_written(Article, known)
 
 
 def _fields(value: Parsed) -> Fields:

@@ -26,6 +26,7 @@ PRIVATE = ".deskstore"  #: where the adapter keeps what is no record
 TEMPORARY = ".deskstore/tmp"  #: on the file system of the records, and out of their directories
 
 _LARGEST_BYTES = 128 << 20  # far above any record; a sparse file of a terabyte must not take the process down
+_USUAL_BYTES = 32 << 10  # hardly any record is larger
 _DEEPEST = 8  # directories above a file; a record has five at most
 _NO_NAME = "has no name of a record"
 _KINDS = {
@@ -148,7 +149,7 @@ class Tree:
             OSError: It cannot be read; missing is not broken.
         """
         with self._descent() as descent:
-            return descent.visit(path, _whole)
+            return descent.read(path)
 
     def read_many(self, paths: Sequence[str]) -> list[OnDisk]:
         """What `read` gives or raises for each path, in the order of the paths; each directory is opened once."""
@@ -156,7 +157,7 @@ class Tree:
         with self._descent() as descent:
             for index in sorted(range(len(paths)), key=paths.__getitem__):
                 try:
-                    found[index] = descent.visit(paths[index], _whole)
+                    found[index] = descent.read(paths[index])
                 except (StrangerInTree, OSError) as error:
                     found[index] = error
         return found
@@ -322,6 +323,19 @@ class _Descent:
     def _named(self, error: OSError, path: str) -> OSError:
         return _named(error, os.path.join(self._root_path, path))
 
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None when it is missing."""
+        try:
+            descriptor = self._open_file(path)
+        except FileNotFoundError:
+            return None
+        try:
+            return _usual(descriptor) or _whole(descriptor, _regular_size(descriptor, path))
+        except OSError as error:
+            raise self._named(error, path) from error
+        finally:
+            os.close(descriptor)
+
     def visit(self, path: str, act: Callable[[int, int], _Result]) -> _Result | None:
         """What an action gives for the descriptor and size of an open file; None when the file is missing."""
         try:
@@ -469,6 +483,19 @@ def _regular_size(descriptor: int, path: str) -> int:
     if status.st_size > _LARGEST_BYTES:
         raise StrangerInTree(path, f"has {status.st_size:,} bytes, more than any record")
     return status.st_size
+
+
+def _usual(descriptor: int) -> bytes | None:
+    """
+    The bytes of a file as nearly all of them are; None for whatever it takes a closer look at.
+
+    Nothing but a file can be read at an offset without an error, devices apart, which give nothing or more than is asked for.
+    """
+    try:
+        content = os.pread(descriptor, _USUAL_BYTES, 0)
+    except OSError:
+        return None
+    return content if len(content) < _USUAL_BYTES else None
 
 
 def _whole(descriptor: int, size: int) -> bytes:
