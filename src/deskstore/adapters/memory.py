@@ -199,9 +199,10 @@ class MemoryStorage:
         return self._companies[company_id]
 
     def writable(self, company_id: str, company: _Company) -> None:
-        """Raise CompanyMoved when another store takes the company's writes."""
-        if company.state.primary != self.store_id:
-            raise CompanyMoved(company_id, primary=company.state.primary, epoch=company.state.epoch)
+        """Raise CompanyMoved when another store takes the company's writes, or is about to."""
+        state = company.state
+        if state.primary != self.store_id or state.swapping_to is not None:
+            raise CompanyMoved(company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to)
 
     def erased_epoch(self, company_id: str) -> int:
         """The epoch in which a company of that name was erased last; 0 = never."""

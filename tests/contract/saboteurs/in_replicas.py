@@ -46,6 +46,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_a_claim_is_owed_to_the_mirror,
         of_replica.test_a_company_lives_in_the_store_that_kept_it_first,
+        of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,
         of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
         of_replica.test_a_unit_that_fails_owes_nothing,
@@ -119,6 +120,20 @@ class WritesWhereItIsOnlyFollowed(Saboteur):
     )
 
 
+class WritesWhileItMoves(Saboteur):
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        company = self.memory.known(backend.company_id)
+        if company is None or company.state.swapping_to is None:
+            return await super().apply(backend, changes, before_commit)
+        state, company.state = company.state, evolve(company.state, swapping_to=None)
+        try:
+            return await super().apply(backend, changes, before_commit)
+        finally:
+            company.state = state
+
+    breaks = (of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,)
+
+
 class KeepsToItselfWhereItLives(Saboteur):
     async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         try:
@@ -126,7 +141,10 @@ class KeepsToItselfWhereItLives(Saboteur):
         except CompanyMoved as moved:
             raise CompanyMoved(moved.company_id) from moved
 
-    breaks = (of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,)
+    breaks = (
+        of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,
+        of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
+    )
 
 
 class CopiesInAnyOrder(SabotagedReplica):

@@ -97,8 +97,8 @@ def _writable(company: OpenCompany) -> CompanyState:
     state = company.index.state()
     if state.erased:
         raise CompanyErased(company.company_id)
-    if state.primary != company.store_id:
-        raise CompanyMoved(company.company_id, primary=state.primary, epoch=state.epoch)
+    if state.primary != company.store_id or state.swapping_to is not None:
+        raise CompanyMoved(company.company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to)
     return state
 
 

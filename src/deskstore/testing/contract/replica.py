@@ -149,6 +149,23 @@ async def test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_liv
         assert "another store" in str(told)
 
 
+async def test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    replica, state = desk.replica(), await desk.replica().state()
+    assert state is not None
+    moving = evolve(state, swapping_to="another store")
+    assert await replica.compare_and_set_state(state, moving)
+
+    for write in (lambda: desk.keep(stored), lambda: desk.delete(stored), lambda: desk.keep_checkpoint(a_checkpoint()), desk.claim):
+        with pytest.raises(CompanyMoved) as moved:
+            await write()
+        assert (moved.value.primary, moved.value.swapping_to) == (state.primary, "another store")
+
+    assert await desk.find(_KEY) == stored
+    assert await replica.compare_and_set_state(moving, state)
+    await desk.keep(a_ticket("2"))
+
+
 async def test_copies_are_the_values_that_reads_give_ascending_by_name(desk: Desk) -> None:
     await desk.fill("text")
     await desk.keep(a_ticket("0", platform="Jira"), an_article("1", "ko"))
