@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 SOURCES: Final = Path(places.__file__).resolve().parents[3]
 PACKAGES: Final = Path(attrs.__file__).resolve().parents[1]
 PROGRAM: Final = """
-import json, sys
+import json, os, sys
 from deskstore.adapters.embedded.postgres import PostgresServer
 from deskstore.adapters.embedded.redis import RedisServer
 
 with PostgresServer(major=int(sys.argv[1])) as postgres, RedisServer() as redis:
+    if "forks" in sys.argv and os.fork() == 0:
+        sys.stdin.read()
+        os._exit(0)
     for server in (postgres, redis):
         known = [server.url, server.port, server.pid, server.keeper, str(server.folder)]
         print(json.dumps(known), flush=True)
@@ -71,9 +74,9 @@ class Host:
     servers: tuple[Started, ...]
 
     @classmethod
-    def start(cls, python: str, account: places.Account | None, major: int) -> Self:
+    def start(cls, python: str, account: places.Account | None, major: int, *habits: str) -> Self:
         process = subprocess.Popen(
-            [python, "-c", PROGRAM, str(major)],
+            [python, "-c", PROGRAM, str(major), *habits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -104,9 +107,9 @@ class Host:
 
 
 @contextmanager
-def host(account: str, major: int) -> Generator[Host]:
-    """A host that runs as one of ACCOUNTS, and ends at the latest when the test does."""
-    running = Host.start(*ACCOUNTS[account], major)
+def host(account: str, major: int, *habits: str) -> Generator[Host]:
+    """A host that runs as one of ACCOUNTS, and ends at the latest when the test does; one of its habits may be that it "forks"."""
+    running = Host.start(*ACCOUNTS[account], major, *habits)
     try:
         yield running
     finally:

@@ -56,6 +56,13 @@ def test_they_are_gone_though_the_process_could_not_tidy_up(end: Callable[[Host]
         assert not running.is_left()
 
 
+def test_a_fork_that_outlives_the_process_does_not_hold_them(account: str) -> None:
+    with host(account, 18, "forks") as running:
+        running.process.kill()
+
+        assert not running.is_left()
+
+
 def test_what_is_left_when_the_keepers_were_killed_too_is_removed_by_the_next(account: str) -> None:
     with host(account, 16) as running:
         for pid in [*(server.keeper for server in running.servers), running.process.pid]:
