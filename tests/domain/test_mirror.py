@@ -1,6 +1,7 @@
 """Things have names, copies have versions, and equal content has equal digests."""
 
 import json
+from hashlib import sha256
 
 import pytest
 from attrs import evolve
@@ -9,11 +10,11 @@ from hypothesis import given
 from deskstore.domain.errors import CompanyErased, ConfigurationError
 from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, copy_of, digest_of, newer, thing_of
 from deskstore.domain.processing import Checkpoint, fresh
-from deskstore.domain.records import Ticket
+from deskstore.domain.records import SourceVersion, Ticket
 from deskstore.domain.things import check_epoch, plain_state, state_from
 from deskstore.testing import strategies
 from deskstore.testing.clock import MORNING
-from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, fields
+from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, digest, fields
 
 TICKET = a_ticket()
 EACH: list[Value] = [TICKET, an_article(locale="ko"), fresh(TICKET.key, now=MORNING), a_summary(TICKET.key), a_checkpoint()]
@@ -53,10 +54,80 @@ def test_every_field_of_a_record_counts_in_its_digest() -> None:
     assert len({digest_of(one).digest for one in [ticket, *others]}) == 4
 
 
-def test_the_digest_of_a_known_value_never_changes() -> None:
-    summary = a_summary(a_ticket().key)
+def test_a_digest_can_be_computed_from_the_fields_by_whoever_knows_their_order() -> None:
+    read = evolve(fields("Zürich", status=None, source_version=SourceVersion("updated_at", -7)), updated_at=None)
+    ticket = a_ticket("안녕", read=read, payload=b"{}")
+    summary = evolve(a_summary(ticket.key, "Zürich"), number=3, cost=-0.1, prompt_id=None, pinned=True)
 
-    assert digest_of(summary).digest.hex() == "09ac0882a67cfe32ebad8832028d1ef65c617ad86afb68fc2a288802e573e6ee"
+    of_ticket = [
+        "ticket",
+        "ticket",
+        "zendesk",
+        "안녕",
+        "",
+        "0",
+        _hex(b"{}"),
+        "Zürich",
+        None,
+        "high",
+        "kim@example.com",
+        "1769947200000000",
+        None,
+    ]
+    of_ticket += ["updated_at", "-7", _hex(digest("Zürich")), "1772442000000000"]
+    of_summary = [
+        "summary",
+        "ticket",
+        "zendesk",
+        "안녕",
+        "",
+        "3",
+        _hex(b'{"short": "broken"}'),
+        "a-model",
+        None,
+        _hex(b'{"temperature": 0}'),
+    ]
+    of_summary += ["321", "bfb999999999999a", _hex(digest("Zürich")), "true", "1772442000000000"]
+
+    assert digest_of(ticket).digest == _joined(of_ticket)
+    assert digest_of(summary).digest == _joined(of_summary)
+
+
+def _hex(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _joined(texts: list[str | None]) -> bytes:
+    return sha256(b"\0".join(b"\xff" if text is None else text.encode() for text in texts)).digest()
+
+
+def test_the_digests_of_known_values_never_change() -> None:
+    ticket = a_ticket()
+
+    digests = [digest_of(one).digest.hex() for one in (ticket, a_summary(ticket.key))]
+
+    assert digests == [
+        "3e69e2cd6c428403c811e2fcecc6dc3f813c0109e6fc52f7352d2a8c341f0ef6",
+        "c98b68cdda6bbc31a8318cb1114ca15ac36a4829e92303be9859181787f381b1",
+    ]
+
+
+def test_nothing_of_a_field_is_taken_for_another_one_or_for_none() -> None:
+    texts = [("a", "b"), ("ab", ""), ("", "ab"), ("ab", None), (None, "ab"), ("", None), (None, None), ("\ufffd", None)]
+    hashed = [evolve(a_summary(TICKET.key), content=content) for content in (bytes(32), sha256(bytes(32)).digest())]
+
+    read = [evolve(TICKET.fields, subject=subject, status=status) for subject, status in texts]
+    digests = [digest_of(evolve(TICKET, fields=one)).digest for one in read]
+
+    assert len(set(digests)) == len(texts)
+    assert len({digest_of(one).digest for one in hashed}) == 2
+
+
+def test_a_payload_may_be_hashed_anew() -> None:
+    damaged = evolve(TICKET, sha256=bytes(32))
+
+    assert digest_of(damaged, rehash=True) == digest_of(TICKET) == digest_of(TICKET, rehash=True)
+    assert digest_of(damaged) != digest_of(TICKET)
 
 
 def test_only_newer_copies_are_taken_deletions_too() -> None:

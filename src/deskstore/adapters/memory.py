@@ -444,11 +444,11 @@ class MemoryReplica:
         self._storage.keep(company, kept, self._storage.clock())
         return len(kept)
 
-    async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+    async def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
         """Name, version and digest of all things of one part."""
         async for copy in self.copies(part, after=after):
             if copy.value is not None:
-                yield digest_of(copy.value)
+                yield digest_of(copy.value, rehash=rehash)
 
     def _in_epoch(self, epoch: int | None) -> _Company:
         known = self._storage.known(self._company_id)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
+from struct import pack
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from deskstore.domain import times
 from deskstore.domain.processing import Checkpoint, Processing
-from deskstore.domain.records import Article, Record, Ticket
+from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.domain.things import MIRROR, PARTS, CompanyState, Debt, MirrorStatus, Part, Thing
 
@@ -78,23 +78,73 @@ def newer(copies: Iterable[Copy], known: Mapping[Thing, int]) -> list[Copy]:
     return [copy for copy in copies if copy.version > known.get(copy.thing, 0)]
 
 
-def digest_of(value: Value) -> ThingDigest:
+def digest_of(value: Value, *, rehash: bool = False) -> ThingDigest:
+    r"""
+    The digest of a value, whatever its version: sha256 over its fields, which a database can compute by itself.
+
+    The fields are in this order, with one NUL byte between two:
+
+    - of everything: part, kind, platform, id, locale, number; then
+    - of a ticket or an article: sha256 (of the payload), subject, status, priority, requester, created_at, updated_at, the field and the value
+      of source_version, text_digest, saved_at;
+    - of a processing: status, attempts, error, the claim's worker, token, lease_until and text_digest, claimable_at, changed_at;
+    - of a summary: content, model, prompt_id, parameters, tokens, cost, source_digest, pinned, created_at;
+    - of a checkpoint: cursor.
+
+    Text is UTF-8, and holds no NUL, since it is cleaned. A number is decimal, a time the number of microseconds since 1970, a cost the
+    hex of its eight bytes (IEEE 754, the highest first), a flag `true` or `false`. Bytes are the lower-case hex of their sha256; only the
+    one kept with a payload is taken as it is, in hex, unless the payload is to be hashed anew. What is missing is the one byte FF, which
+    is no UTF-8. In PostgreSQL, where `cost` is a float8:
+
+        sha256(convert_to('ticket', 'UTF8') || '\x00' || … || coalesce(convert_to(subject, 'UTF8'), '\xff') || '\x00' || …
+            || coalesce(convert_to(encode(float8send(cost), 'hex'), 'UTF8'), '\xff') || …)
     """
-    The digest of a value: sha256 of the JSON text of its fields, keys sorted, without white space.
-
-    The version is not part of it. Bytes count as their sha256 in hex (a record's payload as the one kept with it), times as microseconds.
-    """
-    plain = asdict(value, value_serializer=lambda _, __, item: _plain(item))
-    plain.pop("version")
-    if isinstance(value, Record):
-        plain["payload"] = plain.pop("sha256")
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return ThingDigest(thing=thing_of(value), version=value.version, digest=sha256(text.encode()).digest())
+    thing = thing_of(value)
+    fields = b"\0".join(_plain(one) for one in (*thing, *_content(value, rehash=rehash)))
+    return ThingDigest(thing=thing, version=value.version, digest=sha256(fields).digest())
 
 
-def _plain(item: object) -> object:
-    if isinstance(item, bytes):
-        return item.hex() if len(item) == sha256().digest_size else sha256(item).hexdigest()
-    if isinstance(item, datetime):
-        return times.microseconds(item)
-    return item
+_Field = str | int | bytes | datetime | None
+
+
+def _content(value: Value, *, rehash: bool) -> tuple[_Field, ...]:
+    match value:
+        case Ticket() | Article():
+            return _of_record(value, rehash=rehash)
+        case Processing():
+            return _of_processing(value)
+        case Summary():
+            return _of_summary(value)
+        case Checkpoint():
+            return (value.cursor,)
+
+
+def _of_record(record: Ticket | Article, *, rehash: bool) -> tuple[_Field, ...]:
+    taken, kept = record.fields, sha256(record.payload).digest() if rehash else record.sha256
+    filters = (taken.subject, taken.status, taken.priority, taken.requester, taken.created_at, taken.updated_at)
+    return (kept.hex(), *filters, *(taken.source_version or (None, None)), taken.text_digest, record.saved_at)
+
+
+def _of_processing(processing: Processing) -> tuple[_Field, ...]:
+    claim = processing.claim
+    held = (claim.worker, claim.token, claim.lease_until, claim.text_digest) if claim else (None,) * 4
+    return (processing.status, processing.attempts, processing.error, *held, processing.claimable_at, processing.changed_at)
+
+
+def _of_summary(one: Summary) -> tuple[_Field, ...]:
+    cost = None if one.cost is None else pack(">d", one.cost).hex()
+    return (one.content, one.model, one.prompt_id, one.parameters, one.tokens, cost, one.source_digest, one.pinned, one.created_at)
+
+
+def _plain(item: _Field) -> bytes:
+    match item:
+        case None:
+            return b"\xff"
+        case bool():
+            return b"true" if item else b"false"
+        case bytes():
+            return sha256(item).hexdigest().encode()
+        case datetime():
+            return str(times.microseconds(item)).encode()
+        case _:
+            return str(item).encode()

@@ -315,8 +315,8 @@ class Replica(Protocol):
         """
         ...
 
-    def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
-        """Name, version and digest of all things of one part, computed from what is stored, ascending by name."""
+    def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
+        """Name, version and digest_of() of all things of one part, ascending by name; payloads are hashed anew if that is asked for."""
         ...
 
 

@@ -234,5 +234,5 @@ class WrappedReplica:
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         return await self.beneath.apply(copies, epoch=epoch)
 
-    def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
-        return self.beneath.digests(part, after=after)
+    def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
+        return self.beneath.digests(part, after=after, rehash=rehash)

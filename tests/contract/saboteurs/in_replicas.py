@@ -343,6 +343,7 @@ class GivesCopiesNewVersions(SabotagedReplica):
         of_replica.test_applied_copies_keep_their_versions_and_are_found_by_every_read,
         of_replica.test_copies_applied_in_any_order_and_repeatedly_end_in_the_same,
         of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
+        of_replica.test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew,
         of_replica.test_only_copies_that_are_newer_are_applied,
         of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,
     )
@@ -442,11 +443,22 @@ class BuriesRecordsAlone(SabotagedReplica):
 
 class DigestsThePayloadAlone(SabotagedReplica):
     class Kind(Raw):
-        async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
-            async for one in super().digests(part, after=after):
-                yield evolve(one, digest=sha256(str(one.thing).encode()).digest())
+        async def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
+            async for one in super().digests(part, after=after, rehash=rehash):
+                yield one if rehash else evolve(one, digest=sha256(str(one.thing).encode()).digest())
 
-    breaks = (of_replica.test_digests_are_those_of_the_copies,)
+    breaks = (
+        of_replica.test_digests_are_those_of_the_copies,
+        of_replica.test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew,
+    )
+
+
+class NeverHashesAnew(SabotagedReplica):
+    class Kind(Raw):
+        def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
+            return super().digests(part, after=after)
+
+    breaks = (of_replica.test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew,)
 
 
 class AppliesToAllCompanies(SabotagedReplica):

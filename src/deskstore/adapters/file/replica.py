@@ -91,11 +91,11 @@ class FileReplica:
         """Keep those copies that are newer than what stands here."""
         return await self._in_epoch(epoch, lambda company, now: writing.apply_copies(company, copies, now))
 
-    async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
+    async def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
         """Name, version and digest of all things of one part."""
         async for copy in self.copies(part, after=after):
             if copy.value is not None:
-                yield digest_of(copy.value)
+                yield digest_of(copy.value, rehash=rehash)
 
     async def _in_epoch(self, epoch: int | None, job: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns that is committed only in that epoch."""

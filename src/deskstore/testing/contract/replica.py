@@ -549,6 +549,18 @@ async def test_digests_are_those_of_the_copies(desk: Desk) -> None:
         assert [one async for one in desk.replica().digests(part, after=copies[0].thing)] == digests[1:]
 
 
+async def test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew(desk: Desk) -> None:
+    damaged = [evolve(one, version=7, sha256=bytes(32)) for one in (a_ticket(), an_article())]
+    await _apply(desk, [copy_of(one) for one in damaged])
+
+    replica = desk.replica()
+    as_kept = [one for part in PARTS async for one in replica.digests(part)]
+    anew = [one for part in PARTS async for one in replica.digests(part, rehash=True)]
+
+    assert as_kept == [digest_of(one) for one in damaged]
+    assert anew == [digest_of(one, rehash=True) for one in damaged]
+
+
 async def test_a_company_copied_to_memory_and_back_is_the_same(desk: Desk, other_desk: Desk) -> None:
     await desk.fill("안녕 🙂")
     await desk.claim()
