@@ -13,10 +13,10 @@ from attrs import Factory, define, evolve, field, frozen
 
 from deskstore.domain import times
 from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, SaveProcessing, SaveRecord
-from deskstore.domain.errors import ArticleNotFound, ClaimLost, TicketNotFound, VersionConflict
+from deskstore.domain.errors import ArticleNotFound, ClaimLost, InvalidTransition, TicketNotFound, VersionConflict
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.mirror import Copy, Thing, Value, copy_of
-from deskstore.domain.processing import COMPLETED, FAILED, PROCESSING, Processing, fresh
+from deskstore.domain.processing import ALLOWED, COMPLETED, FAILED, PROCESSING, Processing, fresh
 from deskstore.domain.records import Ticket
 from deskstore.domain.summaries import Summary
 
@@ -73,6 +73,7 @@ def decide(
         TicketNotFound, ArticleNotFound: A summary or a first processing names no record.
         ClaimLost: A token is not the current one, or a claim lives and no token was given.
         VersionConflict: Records or processing were saved since they were read; keys names them all.
+        InvalidTransition: A status cannot follow the present one.
     """
     desk = _Desk(standing=standing, floor=floor, now=now)
     _check(changes, desk)
@@ -130,14 +131,23 @@ class _Desk:
         stood = self.of(change.key).processing
         known = stood.version if stood else 0
         version = next_version(known, self.floor, self.now)
-        self.keep(evolve(self._settled(change, stood), version=version))
+        settled = self._settled(change, stood)
+        present = self._present(change.key, stood)
+        if present is not None and settled.status not in (present.status, *ALLOWED[present.status]):
+            raise InvalidTransition(change.key, present.status, settled.status, ALLOWED[present.status])
+        self.keep(evolve(settled.bounded(self.now), version=version))
+
+    def _present(self, key: Key, stood: Processing | None) -> Processing | None:
+        """The processing that the unit's own change of the text left, or what stood before."""
+        saved = self.written.get(Thing("processing", *key))
+        return saved.value if saved is not None and isinstance(saved.value, Processing) else stood
 
     def _settled(self, change: SaveProcessing, stood: Processing | None) -> Processing:
         wanted = change.processing
         if change.token is None or stood is None or stood.claim is None:
             return wanted
         if wanted.status == PROCESSING and wanted.claim is not None:
-            return stood.renewed(wanted.claim.lease_until)
+            return evolve(stood, claim=evolve(stood.claim, lease_until=wanted.claim.lease_until))
         text = self.digests.get(change.key, self.of(change.key).text_digest)
         if wanted.status in (COMPLETED, FAILED) and text != stood.claim.text_digest:
             return fresh(change.key, now=self.now)

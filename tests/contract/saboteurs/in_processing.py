@@ -110,6 +110,33 @@ class HandsOutWhatSomebodyWorksOn(TamperedProcessing):
     breaks = (of_claims.test_a_ticket_that_is_processing_without_a_claim_is_handed_out_after_the_longest_lease,)
 
 
+class TakesAnyStep(SabotagedChanges):
+    def tampered(self, company_id: str, changes: Changes) -> Changes:
+        for change in changes.processing:
+            stood = self.processing_of(company_id, change.key)
+            if stood is not None and stood.version == change.processing.version:
+                self.values(company_id)[Thing("processing", *change.key)] = evolve(stood, status=PENDING)
+        return changes
+
+    breaks = (of_processing.test_no_status_is_kept_past_the_rules_whoever_made_it_up,)
+
+
+class HandsOutWhatIsCompleted(TamperedProcessing):
+    def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
+        asked = next((change.processing for change in changes.processing if change.key == value.key), value)
+        return evolve(value, claimable_at=asked.claimable_at) if value.status == COMPLETED else value
+
+    breaks = (of_claims.test_a_completed_ticket_is_never_handed_out_whatever_was_saved_with_it,)
+
+
+class RenewsForAsLongAsAsked(TamperedProcessing):
+    def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
+        asked = next((change.processing for change in changes.processing if change.key == value.key), value)
+        return evolve(value, claim=asked.claim) if value.claim else value
+
+    breaks = (of_claims.test_no_renewal_holds_a_ticket_beyond_the_longest_lease,)
+
+
 class CompletesChangedText(TamperedProcessing):
     def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
         asked = next((change.processing for change in changes.processing if change.key == value.key), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from attrs import evolve
@@ -112,6 +112,16 @@ async def test_completed_tickets_are_never_handed_out(desk: Desk, clock: ManualC
     assert await desk.claim() == []
 
 
+async def test_a_completed_ticket_is_never_handed_out_whatever_was_saved_with_it(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(a_ticket())
+    taken, token = await desk.claimed()
+
+    kept = await desk.settle(evolve(taken, status=COMPLETED, claimable_at=clock()), token)
+
+    assert (kept.status, kept.claim, kept.claimable_at) == (COMPLETED, None, None)
+    assert await desk.claim() == []
+
+
 async def test_a_failed_ticket_is_handed_out_after_its_back_off(desk: Desk, clock: ManualClock) -> None:
     await desk.keep(a_ticket())
     taken, token = await desk.claimed()
@@ -212,6 +222,17 @@ async def test_a_renewal_does_not_get_in_the_way_of_the_completion(desk: Desk, c
 
     assert renewed.version > taken.version
     assert (done.status, done.version > renewed.version) == (COMPLETED, True)
+
+
+async def test_no_renewal_holds_a_ticket_beyond_the_longest_lease(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(a_ticket())
+    taken, token = await desk.claimed()
+    assert taken.claim is not None
+
+    for beyond in (clock() + LONGEST_LEASE + _MICROSECOND, datetime.max.replace(tzinfo=UTC)):
+        renewed = await desk.settle(evolve(taken, claim=evolve(taken.claim, lease_until=beyond)), token)
+        assert renewed.claim == evolve(taken.claim, lease_until=clock() + LONGEST_LEASE)
+        assert renewed.claimable_at == clock() + LONGEST_LEASE + _SKEW
 
 
 async def test_after_a_take_over_the_late_worker_has_lost_its_claim(desk: Desk, clock: ManualClock) -> None:

@@ -47,6 +47,18 @@ async def test_every_status_leads_only_where_the_rules_allow(desk: Desk, clock: 
             assert await desk.processing(key) == stood
 
 
+async def test_no_status_is_kept_past_the_rules_whoever_made_it_up(desk: Desk, clock: ManualClock) -> None:
+    for present, wanted in ((FAILED, COMPLETED), (COMPLETED, PROCESSING), (COMPLETED, FAILED)):
+        key = (await desk.kept(a_ticket(f"{present} {wanted}"))).key
+        stood = await desk.settle((await desk.processing(key)).to(present, now=clock()))
+
+        with pytest.raises(InvalidTransition) as refused:
+            await desk.settle(evolve(stood, status=wanted))
+
+        assert (refused.value.key, refused.value.present, refused.value.wanted) == (key, present, wanted)
+        assert await desk.processing(key) == stood
+
+
 async def test_processing_saved_since_it_was_read_is_a_conflict(desk: Desk, clock: ManualClock) -> None:
     read = await desk.processing((await desk.kept(a_ticket())).key)
     kept = await desk.settle(read.completed(now=clock()))
