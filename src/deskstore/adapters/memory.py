@@ -39,7 +39,7 @@ class _Company:
     debts: dict[str, dict[Thing, int]] = Factory(dict[str, dict[Thing, int]])  #: of each consumer
     floor: int = 0  #: the highest version ever deleted
     changed_at: dict[str, datetime] = Factory(dict[str, datetime])  #: when a platform's tickets last changed
-    summaries: dict[Key, int] = Factory(dict[Key, int])  #: the highest number of each record that has any
+    summaries: dict[Key, int] = Factory(dict[Key, int])  #: of each record that has any, a number that none of them exceeds
 
     def of(self, part: Part) -> list[Value]:
         return [value for thing, value in sorted(self.values.items(), key=lambda item: item[0]) if thing.part == part]
@@ -48,14 +48,13 @@ class _Company:
         record = self.record(key)
         if record is None:
             return Standing()
-        numbers = range(1, self.summaries.get(key, 0) + 1)
-        kept = [value.version for number in numbers if (value := self.values.get(Thing("summary", *key, number)))]
+        kept = self.history(key)
         return Standing(
             version=record.version,
             text_digest=record.fields.text_digest,
             processing=self.processing(key),
-            last_summary=len(numbers),
-            summary_version=max(kept, default=0),
+            last_summary=kept[-1].number if kept else 0,
+            summary_version=max((one.version for one in kept), default=0),
         )
 
     def record(self, key: Key) -> Ticket | Article | None:
@@ -66,6 +65,11 @@ class _Company:
         value = self.values.get(Thing("processing", *key))
         return value if isinstance(value, Processing) else None
 
+    def history(self, key: Key) -> list[Summary]:
+        numbers = range(1, self.summaries.get(key, 0) + 1)
+        found = (self.values.get(Thing("summary", *key, number)) for number in numbers)
+        return [value for value in found if isinstance(value, Summary)]
+
     def keep(self, copies: Iterable[Copy], now: datetime) -> None:
         for copy in copies:
             if copy.value is None:
@@ -73,8 +77,8 @@ class _Company:
             else:
                 self.values[copy.thing] = copy.value
                 self.deleted.pop(copy.thing, None)
-            if copy.thing.part == "summary":
-                self._renumber(copy)
+            if isinstance(copy.value, Summary):
+                self.summaries[copy.value.key] = max(self.summaries.get(copy.value.key, 0), copy.value.number)
             if copy.thing.part in ("ticket", "processing"):
                 self.changed_at[copy.thing.platform] = now
 
@@ -110,13 +114,6 @@ class _Company:
         self.values.pop(Thing("processing", *key), None)
         for number in range(1, self.summaries.pop(key, 0) + 1):
             self.values.pop(Thing("summary", *key, number), None)
-
-    def _renumber(self, copy: Copy) -> None:
-        key = copy.thing.key
-        if copy.value is None:
-            self.summaries.pop(key, None)
-        else:
-            self.summaries[key] = max(self.summaries.get(key, 0), copy.thing.number)
 
 
 class MemoryStorage:
@@ -333,9 +330,7 @@ class MemorySummaries:
 
     async def history(self, key: Key) -> Sequence[Summary]:
         """All summaries of a record, ascending by number."""
-        company = self._backend.company
-        found = (company.values.get(Thing("summary", *key, number)) for number in range(1, company.summaries.get(key, 0) + 1))
-        return [value for value in found if isinstance(value, Summary)]
+        return self._backend.company.history(key)
 
     async def stale(self, platform: str | None = None) -> AsyncIterator[StaleSummary]:
         """Records whose current summary was written of another text, ascending by key."""

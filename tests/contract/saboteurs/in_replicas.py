@@ -49,6 +49,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,
         of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
         of_replica.test_a_unit_that_fails_owes_nothing,
         of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,
         of_replica.test_an_applied_deletion_of_a_record_takes_all_that_is_its_along,
@@ -221,6 +222,7 @@ class OwesNoDeletions(SabotagedReplica):
     breaks = (
         of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
     )
 
 
@@ -230,7 +232,10 @@ class BuriesAtOldVersions(SabotagedReplica):
             found = await super().read(things)
             return [evolve(copy, version=copy.version - 1) if copy.value is None and copy.thing.number == 2 else copy for copy in found]
 
-    breaks = (of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,)
+    breaks = (
+        of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
+    )
 
 
 class OwesWhatFailed(Saboteur):
@@ -338,6 +343,7 @@ class GivesCopiesNewVersions(SabotagedReplica):
 
     breaks = (
         of_replica.test_a_company_copied_to_memory_and_back_is_the_same,
+        of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
         of_replica.test_a_processing_or_a_summary_without_its_record_is_not_applied,
         of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
         of_replica.test_applied_copies_keep_their_versions_and_are_found_by_every_read,
@@ -426,6 +432,19 @@ class AppliesOrphans(SabotagedReplica):
         of_replica.test_a_processing_or_a_summary_without_its_record_is_not_applied,
         of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
     )
+
+
+class BuriesAllSummariesWithOne(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            applied = await super().apply(copies, epoch=epoch)
+            gone = {copy.thing.key for copy in copies if copy.thing.part == "summary" and copy.value is None}
+            values = self.memory.backend(self.company_id).company.values
+            for thing in [thing for thing in values if thing.part == "summary" and thing.key in gone]:
+                del values[thing]
+            return applied
+
+    breaks = (of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,)
 
 
 class BuriesRecordsAlone(SabotagedReplica):

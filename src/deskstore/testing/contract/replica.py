@@ -23,7 +23,7 @@ from deskstore.domain.processing import COMPLETED
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import PROPERTY
 from deskstore.testing.desk import Desk
-from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article
+from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article, digest
 
 _KEY = a_ticket().key
 
@@ -512,6 +512,23 @@ async def test_an_applied_deletion_of_a_record_takes_all_that_is_its_along(desk:
     assert {one.key for one in found.processing} == {a_ticket("2").key, a_ticket("3").key}
     assert (await desk.progress()).total == 2
     assert await desk.history(a_ticket("1").key) == []
+
+
+async def test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew(desk: Desk, other_desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await desk.summarise(a_summary(_KEY, "first"), a_summary(_KEY, "second"))
+    await desk.attach_mirror()
+    await _follow_another_store(other_desk)
+    await _apply(other_desk, await _all_copies(desk))
+
+    await desk.delete(stored)
+    await desk.keep(a_ticket())
+    await desk.summarise(a_summary(_KEY, "anew"))
+    await _apply(other_desk, await desk.replica().read(list(await _debts(desk))))
+
+    assert [one.source_digest for one in await desk.history(_KEY)] == [digest("anew")]
+    assert await other_desk.history(_KEY) == await desk.history(_KEY)
+    assert await other_desk.current(_KEY) == await desk.current(_KEY)
 
 
 async def _follow_another_store(desk: Desk) -> None:
