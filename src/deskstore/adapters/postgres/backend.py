@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.committing import Locked, Transactions
 from deskstore.adapters.postgres.counting import Folding
 from deskstore.adapters.postgres.reads import PostgresArticles, PostgresProgress, PostgresSummaries, PostgresTickets
+from deskstore.adapters.postgres.rows import Found
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.commits import NOTHING, Standing, decide
+from deskstore.domain.commits import NOTHING, decide
 from deskstore.domain.mirror import Thing
 from deskstore.domain.ports import BeforeCommit
 
@@ -35,7 +36,7 @@ class PostgresBackend:
         self._folding.note_commit(self.company_id)
         return committed
 
-    async def rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+    async def rows(self, function: str, *values: object) -> Found:
         """The rows a function of the database gives that reads this company."""
         found = await self._transactions.read(self.company_id, function, self._epoch, *values)
         if found:
@@ -53,7 +54,7 @@ class PostgresBackend:
             locked = await transaction.lock(changes.keys, streams)
             self._transactions.check_store(self.company_id, locked)
             decision = decide(changes, locked.standing, checkpoints=locked.checkpoints, floor=locked.floor, now=now)
-            epoch = await transaction.write(locked, decision.copies, lambda thing: _stands(locked.standing, locked.checkpoints, thing))
+            epoch = await transaction.write(locked, decision.copies, lambda thing: _stands(locked, thing))
             if before_commit is not None:
                 await before_commit(changes)
             await transaction.commit()
@@ -61,11 +62,11 @@ class PostgresBackend:
         return decision.committed
 
 
-def _stands(standing: Any, checkpoints: Any, thing: Thing) -> bool:
+def _stands(locked: Locked, thing: Thing) -> bool:
     """Whether a commit found something of that name; a summary is always new."""
     if thing.part == "checkpoint":
-        return (thing.platform, thing.id) in checkpoints
-    stood: Standing = standing.get(thing.key, NOTHING)
+        return (thing.platform, thing.id) in locked.checkpoints
+    stood = locked.standing.get(thing.key, NOTHING)
     if thing.part == "processing":
         return stood.processing is not None
     return thing.part != "summary" and stood.version > 0

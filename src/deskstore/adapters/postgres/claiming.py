@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from deskstore.adapters.postgres.committing import Transactions
-from deskstore.adapters.postgres.rows import state_of
-from deskstore.adapters.postgres.writing import calls, slices
+from deskstore.adapters.postgres.rows import company_of, state_of
+from deskstore.adapters.postgres.writing import audience, calls, slices
 from deskstore.domain import claims, times
 from deskstore.domain.mirror import copy_of
 from deskstore.domain.processing import Processing
@@ -20,11 +20,12 @@ async def claim(transactions: Transactions, company_id: str, wanted: claims.Requ
         found = await transaction.rows("lock_claimable", wanted.platform, wanted.n, times.microseconds(now))
         if not found:
             return []
-        floor, is_owed = found[0][:2]
-        standing = [(state_of((wanted.platform, row[2], *row[4:])), row[3]) for row in found]
+        store_id, floor, state = found[0][:3]
+        standing = [(state_of((wanted.platform, row[3], *row[5:])), row[4]) for row in found]
         taken = claims.take(standing, wanted, floor=floor, now=now)
         copies = [copy_of(processing) for processing in taken]
-        for together in slices(calls(copies, stands=lambda thing: True, floor=floor, is_owed=is_owed, is_mirrored=False)):
+        told = audience(company_of(state), store_id)
+        for together in slices(calls(copies, stands=lambda thing: True, floor=floor, audience=told)):
             await transaction.call(together)
         await transaction.commit()
         return taken

@@ -7,24 +7,26 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from attrs import frozen
 
 from deskstore.adapters.postgres.calls import Call, Calls
 from deskstore.adapters.postgres.pool import Pool, Session
 from deskstore.adapters.postgres.reads import arrays
-from deskstore.adapters.postgres.writing import calls, slices
+from deskstore.adapters.postgres.rows import Columns, Found, company_of
+from deskstore.adapters.postgres.writing import Audience, audience, calls, slices
 from deskstore.domain import times
 from deskstore.domain.commits import Standing
-from deskstore.domain.errors import CommitOutcomeUnknown, CompanyMoved, ConfigurationError, StorageUnavailable
+from deskstore.domain.errors import CommitOutcomeUnknown, ConfigurationError, StorageUnavailable, StoreReplaced
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.mirror import Copy, Thing
 from deskstore.domain.rows import processing_of
+from deskstore.domain.things import CompanyState
 
 Purpose = Literal["write", "copy", "alone"]
 _LOOK_AGAIN_S: Final = 0.1
-_COMPANY: Final = 5  #: columns of lock_unit that tell of the company itself
+_COMPANY: Final = 3  #: columns of lock_unit that tell of the company itself
 
 
 @frozen(kw_only=True)
@@ -32,17 +34,15 @@ class Locked:
     """What stands, as read under the locks of a unit."""
 
     store_id: str
-    primary: str | None  #: None: this database does not know the company yet
-    mirror: str | None
-    epoch: int
+    state: CompanyState | None  #: None: this database does not know the company yet
     floor: int
     standing: Mapping[Key, Standing]
     checkpoints: Mapping[tuple[str, str], int]
 
     @property
-    def is_owed(self) -> bool:
-        """Whether the mirror has to be told of what is written."""
-        return self.mirror is not None and self.primary == self.store_id
+    def audience(self) -> Audience:
+        """Who has to be told of what is written."""
+        return audience(self.state, self.store_id)
 
 
 class Transaction:
@@ -55,7 +55,7 @@ class Transaction:
         self.xid: str | None = None  #: once something was written
         self.is_committing = False
 
-    async def rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+    async def rows(self, function: str, *values: object) -> Found:
         """The rows that a function gives."""
         return await self._session.rows(self._statements.reading(function, 1 + len(values)), self._company_id, *values)
 
@@ -64,13 +64,11 @@ class Transaction:
         tickets, articles = ([key for key in keys if key.kind == kind] for kind in (TICKET, ARTICLE))
         streams = [[name[place] for name in checkpoints] for place in (0, 1)]
         head, *found = await self.rows("lock_unit", *arrays(tickets, TICKET), *arrays(articles, ARTICLE), *streams)
-        store_id, primary, mirror, epoch, floor = head[:_COMPANY]
+        store_id, floor, state = head[:_COMPANY]
         rows = [row[_COMPANY:] for row in found]
         return Locked(
             store_id=store_id,
-            primary=primary,
-            mirror=mirror,
-            epoch=epoch or 0,
+            state=company_of(state),
             floor=floor,
             standing=dict(_standing(row) for row in rows if row[0] != "checkpoint"),
             checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
@@ -78,16 +76,16 @@ class Transaction:
 
     async def write(self, locked: Locked, copies: Sequence[Copy], stands: Callable[[Thing], bool]) -> int:
         """Write copies down, the company's first place before anything else, and say in which epoch that was."""
-        made = calls(copies, stands=stands, floor=locked.floor, is_owed=locked.is_owed, is_mirrored=locked.mirror is not None)
-        registers = [Call("register", ())] if locked.primary is None else []
-        epoch = locked.epoch
+        made = calls(copies, stands=stands, floor=locked.floor, audience=locked.audience)
+        registers = [Call("register", ())] if locked.state is None else []
+        epoch = locked.state.epoch if locked.state else 0
         for together in slices([*registers, *made]):
             row = await self.call(together)
             if together and together[0].function == "register":
                 epoch = row[0]
         return epoch
 
-    async def call(self, together: Sequence[Call]) -> Any:  # Any: columns of every type
+    async def call(self, together: Sequence[Call]) -> Columns:
         """What functions give that write, called in one trip."""
         text, values = self._statements.writing(self._company_id, together)
         (row,) = await self._session.rows(text, *values)
@@ -131,7 +129,7 @@ class Transactions:
             if not await self._was_committed(transaction.xid, error):
                 raise
 
-    async def read(self, company_id: str, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+    async def read(self, company_id: str, function: str, *values: object) -> Found:
         """The rows that a function gives which reads a company, in one trip."""
         return await self._rows(company_id, self.statements.reading(function, 1 + len(values)), company_id, *values)
 
@@ -147,17 +145,14 @@ class Transactions:
         return str(found[0][0])
 
     def check_store(self, company_id: str, locked: Locked) -> None:
-        """Raise CompanyMoved when this is not the store that the storage met first."""
+        """Raise StoreReplaced when this is not the store that the storage met first."""
         if self._store_id is None:
             self._store_id = locked.store_id
         if self._store_id != locked.store_id:
-            raise CompanyMoved(
-                f"another database stands where that of company {company_id!r} was: "
-                "close this storage and open it again to work with what is there now"
-            )
+            raise StoreReplaced(company_id, self.pool.place)
 
-    async def _rows(self, company_id: str | None, text: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
-        async def read() -> Sequence[Any]:  # Any: columns of every type
+    async def _rows(self, company_id: str | None, text: str, *values: object) -> Found:
+        async def read() -> Found:
             async with self.pool.session(company_id) as session:
                 return await session.rows(text, *values)
 
@@ -173,7 +168,7 @@ class Transactions:
             except StorageUnavailable:
                 status = "in progress"
             if status in ("committed", "aborted"):
-                return status == "committed"
+                return bool(status == "committed")
             await asyncio.sleep(_LOOK_AGAIN_S)
         raise CommitOutcomeUnknown(
             f"the connection broke while PostgreSQL committed, and for {self.pool.limits.retry_s:g} s nobody could tell whether it did: "
@@ -181,7 +176,7 @@ class Transactions:
         ) from error
 
 
-def _standing(row: Sequence[Any]) -> tuple[Key, Standing]:  # Any: columns of every type
+def _standing(row: Columns) -> tuple[Key, Standing]:
     kind, platform, identifier, locale, version, text_digest, last_summary, summary_version, *state = row
     key = Key(kind, platform, identifier, locale)
     return key, Standing(
@@ -191,5 +186,3 @@ def _standing(row: Sequence[Any]) -> tuple[Key, Standing]:  # Any: columns of ev
         last_summary=last_summary,
         summary_version=summary_version,
     )
-
-

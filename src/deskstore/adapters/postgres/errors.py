@@ -17,6 +17,7 @@ from deskstore.domain.errors import (
     StorageBusy,
     StorageError,
     StorageUnavailable,
+    StoreReplaced,
 )
 
 
@@ -36,9 +37,9 @@ _MISSING: Final = "the database has no deskstore schema, or an older one: run `d
 _REFUSED: Final = "the database refuses this role what deskstore needs: run `deskstore doctor`, which prints the SQL that mends it"
 _LOGIN: Final = "PostgreSQL refuses the login: check the user, the password and the database's name in DATABASE_URL"
 
+_OF_COMPANY: Final = ("DS001", "DS002", "DS003", "DS005")  #: what the functions in sql/entering.sql raise
 #: by SQLSTATE, or its class of two characters
 _BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
-    "DS003": (StorageBusy, "the company is about to move to another store: try again in a few seconds"),
     "DS004": (Overtaken, "somebody else saved records of this unit at the same moment: try again"),
     "40": (Overtaken, "PostgreSQL ended the transaction in favour of another one: try again"),
     "55P03": (StorageBusy, "another session holds a lock for longer than the time limit: nothing was written, try again"),
@@ -63,20 +64,20 @@ _BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
 
 
 @contextmanager
-def translated(company_id: str | None = None) -> Generator[None, None, None]:
+def translated(place: str, company_id: str | None = None) -> Generator[None, None, None]:
     """Turn whatever the driver or the pool raises inside into an error of deskstore; to be put around their calls only."""
     try:
         yield
     except FAMILIES as error:
-        raise translation(error, company_id) from error
+        raise translation(error, place, company_id) from error
 
 
-def translation(error: Exception, company_id: str | None = None) -> StorageError:
+def translation(error: Exception, place: str, company_id: str | None = None) -> StorageError:
     """The error of deskstore that an error of the driver or of the pool stands for."""
     if isinstance(error, pool_errors.DBAPIError) and isinstance(error.orig, Exception):
-        return translation(error.orig.__cause__ if isinstance(error.orig.__cause__, FAMILIES) else error.orig, company_id)
+        return translation(error.orig.__cause__ if isinstance(error.orig.__cause__, FAMILIES) else error.orig, place, company_id)
     if isinstance(error, asyncpg.PostgresError):
-        return _of_state(error, company_id)
+        return _of_state(error, place, company_id)
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return ConnectionLost(f"{_GONE} ({_first_line(error)})")
     if isinstance(error, pool_errors.TimeoutError):
@@ -92,10 +93,10 @@ def translation(error: Exception, company_id: str | None = None) -> StorageError
     return StorageUnavailable(f"the connection pool failed: {_first_line(error)}")
 
 
-def _of_state(error: asyncpg.PostgresError, company_id: str | None) -> StorageError:
+def _of_state(error: asyncpg.PostgresError, place: str, company_id: str | None) -> StorageError:
     state = error.sqlstate or ""
-    if state in ("DS001", "DS002", "DS005"):
-        return _of_company(state, company_id, error.detail or "")
+    if state in _OF_COMPANY:
+        return _of_company(error, company_id or "", place)
     for known in (state, state[:3], state[:2]):
         if known in _BY_STATE:
             kind, message = _BY_STATE[known]
@@ -103,15 +104,17 @@ def _of_state(error: asyncpg.PostgresError, company_id: str | None) -> StorageEr
     return StorageUnavailable(f"PostgreSQL says: {_first_line(error)} ({state}); nothing that was not acknowledged was kept")
 
 
-def _of_company(state: str, company_id: str | None, detail: str) -> StorageError:
-    if state == "DS001":
-        return CompanyErased(f"company {company_id!r} was erased: open another unit of work to begin it anew")
-    if state == "DS002":
-        return CompanyMoved(f"company {company_id!r} lives in another store ({detail}): set STORAGE_TYPE as `deskstore status` says")
-    return CompanyMoved(
-        f"the database does not know company {company_id!r} any more: another one stands in its place; "
-        "close this storage and open it again to work with what is there now"
-    )
+def _of_company(error: asyncpg.PostgresError, company_id: str, place: str) -> StorageError:
+    epoch = int(error.hint) if error.hint else None
+    match error.sqlstate:
+        case "DS001":
+            return CompanyErased(company_id)
+        case "DS002":
+            return CompanyMoved(company_id, primary=error.detail, epoch=epoch)
+        case "DS003":
+            return CompanyMoved(company_id, swapping_to=error.detail, epoch=epoch)
+        case _:
+            return StoreReplaced(company_id, place)
 
 
 def _first_line(error: Exception) -> str:

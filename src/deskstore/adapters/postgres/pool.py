@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-import asyncpg
 import stamina
 from attrs import frozen
 from sqlalchemy import event
@@ -19,9 +18,12 @@ from deskstore.adapters.postgres.errors import FAMILIES, TRANSIENT, ConnectionLo
 from deskstore.domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
+    import asyncpg
     from sqlalchemy import URL
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import PoolProxiedConnection
+
+    from deskstore.adapters.postgres.rows import Found
 
     Driver = asyncpg.Connection[asyncpg.Record]
 
@@ -47,18 +49,19 @@ class Limits:
 class Session:
     """One connection while somebody has it; what the driver raises is translated."""
 
-    def __init__(self, driver: Driver, company_id: str | None) -> None:
+    def __init__(self, driver: Driver, place: str, company_id: str | None) -> None:
         self._driver: Final = driver
+        self._place: Final = place
         self._company_id: Final = company_id
 
-    async def rows(self, statement: str, *values: object) -> Sequence[asyncpg.Record]:
+    async def rows(self, statement: str, *values: object) -> Found:
         """The rows a statement gives, in one trip once it is prepared."""
-        with translated(self._company_id):
-            return await self._driver.fetch(statement, *values)
+        with translated(self._place, self._company_id):
+            return cast("Found", await self._driver.fetch(statement, *values))
 
     async def run(self, text: str) -> str:
         """What the server says to have done; takes no values, and any number of statements in one trip."""
-        with translated(self._company_id):
+        with translated(self._place, self._company_id):
             return await self._driver.execute(text)
 
 
@@ -67,6 +70,7 @@ class Pool:
 
     def __init__(self, url: URL, limits: Limits, *, has_pooler: bool = False) -> None:
         self.limits: Final = limits
+        self.place: Final = url.set(drivername="postgresql").render_as_string(hide_password=True)
         caches = {"statement_cache_size": 0, "prepared_statement_cache_size": 0} if has_pooler else {}
         self._engine: Final = create_async_engine(
             url,
@@ -92,7 +96,7 @@ class Pool:
         try:
             lent, driver = await self._lend(company_id)
             try:
-                yield Session(driver, company_id)
+                yield Session(driver, self.place, company_id)
             except BaseException:
                 await self._take_back(lent, driver, in_doubt=True)
                 raise
@@ -108,7 +112,9 @@ class Pool:
             return await work()
         except TRANSIENT:
             pass
-        async for attempt in stamina.retry_context(on=TRANSIENT, attempts=_ATTEMPTS, timeout=self.limits.retry_s, wait_initial=0.01, wait_max=0.5):
+        async for attempt in stamina.retry_context(
+            on=TRANSIENT, attempts=_ATTEMPTS, timeout=self.limits.retry_s, wait_initial=0.01, wait_max=0.5
+        ):
             with attempt:
                 return await work()
         raise AssertionError("the last attempt raises")
@@ -121,7 +127,7 @@ class Pool:
         while self._in_use:
             self._all_back.clear()
             await self._all_back.wait()
-        with translated():
+        with translated(self.place):
             await self._engine.dispose()
 
     def _check_open(self) -> None:
@@ -132,9 +138,9 @@ class Pool:
 
     async def _lend(self, company_id: str | None) -> tuple[PoolProxiedConnection, Driver]:
         for _ in range(self.limits.connections + 1):
-            with translated(company_id):
+            with translated(self.place, company_id):
                 lent = await greenlet_spawn(self._engine.sync_engine.raw_connection)
-            driver: Driver = lent.driver_connection
+            driver = cast("Driver", lent.driver_connection)
             if not driver.is_closed():
                 return lent, driver
             await _throw_away(lent)  # the server closed it while nobody looked
@@ -175,10 +181,12 @@ async def _throw_away(lent: PoolProxiedConnection) -> None:
 
 def _keep_json_as_bytes(connection: DBAPIConnection, _: object) -> None:
     """Let payloads come and go as the bytes they are."""
+
+    def tell(driver: Driver) -> Awaitable[None]:
+        return driver.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
+
     adapted: Any = connection  # Any: SQLAlchemy's adapter of the driver, whose type it keeps to itself
-    adapted.run_async(
-        lambda driver: driver.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary"),
-    )
+    adapted.run_async(tell)
 
 
 def _same(value: bytes) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
-from deskstore.adapters.postgres.rows import article_of, checkpoint_of, head_of, key_row, state_of, summary_of, ticket_of
+from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpoint_of, head_of, key_row, state_of, summary_of, ticket_of
 from deskstore.domain import paging, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
@@ -23,7 +23,7 @@ _START: Final = ("", "", "", "")  #: sorts before every key
 class Reader(Protocol):
     """Calls functions of the database that read one company."""
 
-    async def rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+    async def rows(self, function: str, *values: object) -> Found:
         """The rows the function gives, in one trip."""
         ...
 
@@ -33,7 +33,7 @@ class Reader(Protocol):
 
 
 class _PostgresRecords(Generic[R]):
-    def __init__(self, reader: Reader, kind: Kind, record_of: Callable[[Sequence[Any]], R]) -> None:  # Any: columns of every type
+    def __init__(self, reader: Reader, kind: Kind, record_of: Callable[[Columns], R]) -> None:
         self._reader = reader
         self._kind: Final = kind
         self._record_of: Final = record_of
@@ -66,7 +66,7 @@ class _PostgresRecords(Generic[R]):
         function = f"batch_of_{self._kind}s"
         changed_since = None if where.changed_since is None else times.microseconds(where.changed_since)
         behind = None if after is None else [*_behind(self._kind, after)]
-        while not self._is_impossible(where):
+        while True:
             found = await self._reader.rows(function, *_filter(where), changed_since, behind, BATCH)
             record = None
             for row in found:
@@ -77,8 +77,6 @@ class _PostgresRecords(Generic[R]):
             behind = [*key_row(record.key)]
 
     async def _page(self, where: Filter, *, limit: int, below: Position | None = None, offset: int = 0) -> Page[R]:
-        if self._is_impossible(where):
-            return Page(items=())
         below_us, *names = below or (None,)
         width = len(key_row(Key(self._kind, "", "")))
         found = await self._reader.rows(
@@ -86,9 +84,6 @@ class _PostgresRecords(Generic[R]):
         )
         records = [self._record_of(row) for row in found]
         return paging.page_of(self._kind, [(Position.of(one.fields.created_at, one.key), one) for one in records], limit)
-
-    def _is_impossible(self, where: Filter) -> bool:
-        return self._kind == ARTICLE and where.processing is not None
 
 
 class PostgresTickets(_PostgresRecords[Ticket]):
@@ -171,7 +166,9 @@ class PostgresProgress:
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
         """The processing of those tickets that exist."""
         tickets = [key for key in keys if key.kind == TICKET]
-        found = await self._reader.rows("find_processing", *arrays(tickets, TICKET)) if tickets else []
+        if not tickets:
+            return {}
+        found = await self._reader.rows("find_processing", *arrays(tickets, TICKET))
         return {processing.key: processing for processing in (state_of(row) for row in found)}
 
     async def progress(self, platform: str) -> Progress:
@@ -195,7 +192,7 @@ class PostgresProgress:
         found = await self._reader.rows("find_checkpoints", [platform], [stream])
         return checkpoint_of(found[0]) if found else None
 
-    async def _counts(self, part: str | None, platform: str | None) -> Sequence[Any]:  # Any: columns of every type
+    async def _counts(self, part: str | None, platform: str | None) -> Found:
         found = await self._reader.rows("counts", part, platform)
         if sum(row[5] for row in found) > MANY_DELTAS:
             self._reader.fold_counts()

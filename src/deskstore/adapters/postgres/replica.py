@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.committing import Transaction, Transactions
 from deskstore.adapters.postgres.reads import BATCH
-from deskstore.adapters.postgres.rows import article_of, checkpoint_of, key_row, state_of, summary_of, ticket_of
-from deskstore.domain.identifiers import ARTICLE, TICKET
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpoint_of, company_of, key_row, state_of, summary_of, ticket_of
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.records import Article, Ticket
+from deskstore.domain.things import check_epoch, check_succession, plain_state
 
-_EVERYTHING: Final = (None, [], [], None, None, None, None)  #: what batch_of_tickets takes for a filter that lets all through
-_VALUES: Final[Mapping[Part, Callable[[Sequence[Any]], Value]]] = {  # Any: columns of every type
+MANY: Final = 5_000  #: digests read at once
+_NAMES: Final[list[str]] = []
+_EVERYTHING: Final = (None, _NAMES, _NAMES, None, None, None, None)  #: what batch_of_tickets takes for a filter that lets all through
+_VALUES: Final[Mapping[Part, Callable[[Columns], Value]]] = {
     "ticket": ticket_of,
     "article": article_of,
     "processing": state_of,
@@ -38,7 +42,7 @@ class PostgresReplica:
     async def state(self) -> CompanyState | None:
         """Where the company lives, or None when it is unknown here."""
         found = await self._transactions.read(self._company_id, "find_state")
-        return _state_of(found[0]) if found else None
+        return company_of(found[0][0]) if found else None
 
     async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         """Set the state durably if it is as expected."""
@@ -60,61 +64,84 @@ class PostgresReplica:
         """These things as they stand, ascending."""
         wanted = sorted(things)
         values = {copy.thing: copy for part in PARTS for copy in await self._read(part, [one for one in wanted if one.part == part])}
-        missing = [thing for thing in wanted if thing not in values]
-        found = await self._rows("find_versions", *_columns(missing)) if missing else []
-        buried = {Thing(*row[:6]): row[7] for row in found}
+        buried = await self._buried([thing for thing in wanted if thing not in values])
         return [values.get(thing) or Copy(thing, buried[thing], None) for thing in wanted]
 
-    async def outbox(self, limit: int) -> Sequence[Debt]:
-        """Any at most limit debts."""
-        return [Debt(Thing(*row[:6]), row[6]) for row in await self._rows("find_debts", limit)]
+    async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+        """Any at most limit debts to a consumer."""
+        return [Debt(Thing(*row[:6]), row[6]) for row in await self._rows("find_debts", consumer, limit)]
 
-    async def acknowledge(self, debts: Collection[Debt]) -> None:
-        """Forget these debts, each only up to its version."""
-        ordered = sorted((debt.thing, debt.version) for debt in debts)
-        await self._rows("acknowledge", *_columns([thing for thing, _ in ordered]), [version for _, version in ordered])
+    async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
+        """Forget these debts to one consumer, each only up to its version."""
+        await self._transactions.pool.persistently(lambda: self._acknowledge(consumer, debts, epoch))
 
-    async def apply(self, copies: Collection[Copy]) -> int:
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """Keep those copies that are newer than what stands here."""
-        if not copies:
-            return 0
-        return await self._transactions.pool.persistently(lambda: self._apply(_newest(copies)))
+        return await self._transactions.pool.persistently(lambda: self._apply(_newest(copies), epoch))
 
-    async def digests(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[ThingDigest]:
-        """Name, version and digest of all things of one part."""
+    async def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
+        """Name, version and digest of all things of one part; those of records are computed where they are kept."""
+        if part in ("ticket", "article"):
+            async for digest in self._digests(part, after, rehash=rehash):
+                yield digest
+            return
         async for copy in self.copies(part, after=after):
             if copy.value is not None:
-                yield digest_of(copy.value)
+                yield digest_of(copy.value, rehash=rehash)
+
+    async def _digests(self, part: Part, after: Thing | None, *, rehash: bool) -> AsyncIterator[ThingDigest]:
+        kind: Kind = ARTICLE if part == "article" else TICKET
+        behind: Columns = key_row(after.key if after else Key(kind, "", ""))
+        while True:
+            found = await self._rows(f"batch_of_{kind}_digests", behind, rehash, MANY)
+            for *names, version, digest in found:
+                yield ThingDigest(thing=Thing(part, kind, *names), version=version, digest=digest)
+            if len(found) < MANY:
+                return
+            behind = found[-1][:-2]
 
     async def _read(self, part: Part, things: Sequence[Thing]) -> list[Copy]:
         if not things:
             return []
         return [copy_of(_VALUES[part](row)) for row in await self._rows(*_named(part, things))]
 
-    async def _rows(self, function: str, *values: object) -> Sequence[Any]:  # Any: columns of every type
+    async def _buried(self, things: Sequence[Thing]) -> dict[Thing, int]:
+        """The versions at which things were deleted."""
+        if not things:
+            return {}
+        return {Thing(*row[:6]): row[7] for row in await self._rows("find_versions", *_columns(things))}
+
+    async def _rows(self, function: str, *values: object) -> Found:
         return [row[1:] for row in await self._transactions.read(self._company_id, function, 0, *values)]
 
     async def _compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         async with self._transactions.begin(self._company_id, known=0, purpose="alone", now=self._clock()) as transaction:
-            found = await transaction.rows("find_state")
-            if (_state_of(found[0]) if found else None) != expected:
+            known = await _state(transaction)
+            if known != expected:
                 return False
-            await transaction.rows(
-                "put_state", wanted.primary, wanted.mirror, wanted.mirror_status.value, wanted.epoch, wanted.swapping_to, wanted.erased
-            )
+            if known is not None:
+                check_succession(self._company_id, known, wanted)
+            await transaction.rows("put_state", json.dumps(plain_state(wanted)).encode(), list(wanted.consumers))
             await transaction.commit()
             return True
 
-    async def _apply(self, copies: Sequence[Copy]) -> int:
+    async def _acknowledge(self, consumer: str, debts: Collection[Debt], epoch: int | None) -> None:
+        async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
+            check_epoch(self._company_id, await _state(transaction), epoch)
+            await transaction.rows("acknowledge", consumer, *_columns([debt.thing for debt in debts]), [debt.version for debt in debts])
+            await transaction.commit()
+
+    async def _apply(self, copies: Sequence[Copy], epoch: int | None) -> int:
         keys = sorted({copy.thing.key for copy in copies if copy.thing.part != "checkpoint"})
         streams = sorted({(copy.thing.platform, copy.thing.id) for copy in copies if copy.thing.part == "checkpoint"})
         async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
             locked = await transaction.lock(keys, streams)
+            check_epoch(self._company_id, locked.state, epoch)
             found = await transaction.rows("find_versions", 0, *_columns([copy.thing for copy in copies]))
             standing = {Thing(*row[1:7]): row[7] for row in found}
             fresh = newer(copies, {Thing(*row[1:7]): max(row[7:]) for row in found})
             arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
-            there = arriving | {key for key, stood in locked.standing.items() if stood.version}
+            there = arriving | locked.standing.keys()
             kept = [copy for copy in fresh if not _is_part(copy) or copy.thing.key in there]
             if kept:
                 await transaction.write(locked, kept, lambda thing: standing[thing] > 0)
@@ -133,11 +160,9 @@ def _is_part(copy: Copy) -> bool:
     return copy.value is not None and copy.thing.part in ("processing", "summary")
 
 
-def _state_of(row: Sequence[Any]) -> CompanyState:  # Any: columns of every type
-    primary, mirror, status, epoch, swapping_to, erased = row
-    return CompanyState(
-        primary=primary, mirror=mirror, mirror_status=MirrorStatus(status), epoch=epoch, swapping_to=swapping_to, erased=erased
-    )
+async def _state(transaction: Transaction) -> CompanyState | None:
+    found = await transaction.rows("find_state")
+    return company_of(found[0][0]) if found else None
 
 
 def _columns(things: Sequence[Thing]) -> list[list[Any]]:  # Any: text, and the number

@@ -11,17 +11,19 @@ from importlib import resources
 from typing import Final
 
 from sqlalchemy import Column, Table
-from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA, THING, tables
+from deskstore.domain import times
 
 _IDENTITY: Final = {"ticket": ("platform", "ticket_id"), "article": ("platform", "article_id", "locale")}
+_DIALECT: Final = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its results only
 _WRITTEN: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint")
 
 
 def quoted(name: str) -> str:
     """A name as SQL text."""
-    return dialect().identifier_preparer.quote(name)
+    return _DIALECT.identifier_preparer.quote(name)
 
 
 def statements(schema: str = DEFAULT_SCHEMA) -> Iterator[str]:
@@ -55,7 +57,7 @@ def _columns(schema: str, table: str) -> list[Column[object]]:
 
 
 def _type(column: Column[object]) -> str:
-    name = str(column.type.compile(dialect()))
+    name = str(column.type.compile(_DIALECT))
     return name.removesuffix(' COLLATE "C"').lower()
 
 
@@ -78,7 +80,7 @@ def _shared(schema: str) -> dict[str, str]:
         "state_types": _listed(f"{column.name} {_type(column)}" for column in state),
         "state_types_as_s": _listed(f"s_{column.name} {_type(column)}" for column in state),
         "no_state": _listed(f"NULL::{_type(column)}" for column in state),
-        "no_company": "NULL, NULL, NULL, NULL::bigint, NULL::bigint",
+        "no_company": "NULL, NULL::bigint, NULL::json",
         "no_row": "NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer, NULL::bigint, "
         + _listed(f"NULL::{_type(column)}" for column in state),
         "summary": _listed(f"m.{column.name}" for column in summary),
@@ -112,12 +114,28 @@ def _of_records(schema: str, kind: str) -> dict[str, str]:
         "record_types": _listed(f"{column.name} {_type(column)}" for column in record),
         "order_of_l": _listed(f"l.{name} DESC" for name in ("created_us", *key)),
         "order_of_k": _listed(f"k.{name} DESC" for name in key),
+        "digest": _digest(kind),
+        "behind_names": _listed(f"behind[{place}]" for place, _ in enumerate(key, 1)),
         "below": _listed(f"$9[{place}]" for place, _ in enumerate(key, 1)),
         "behind": _listed(f"$9[{place}]" for place, _ in enumerate(key, 1)),
         "also_state": ", " + shared["state"].replace("s.version", "s.version AS s_version") if has_state else "",
         "also_state_types": ", " + shared["state_types_as_s"] if has_state else "",
-        "join_state": f"\n    LEFT JOIN {quoted(schema)}.ticket_state s ON s.company_id = company AND {_equal(key, 's', 'k')}" if has_state else "",
+        "join_state": f"\n    LEFT JOIN {quoted(schema)}.ticket_state s ON s.company_id = company AND {_equal(key, 's', 'k')}"
+        if has_state
+        else "",
     }
+
+
+def _digest(kind: str) -> str:
+    """What domain.mirror.digest_of computes of a record, as SQL over its row r; `anew` tells whether to hash the payload."""
+    names = [f"'{kind}'", f"'{kind}'", *(f"r.{name}" for name in _IDENTITY[kind]), *(["''"] if kind == "ticket" else []), "'0'"]
+    payload = "CASE WHEN anew THEN encode(sha256(convert_to(r.payload::text, 'UTF8')), 'hex') ELSE encode(r.sha256, 'hex') END"
+    texts = [f"r.{name}" for name in ("subject", "status", "priority", "requester")]
+    moments = [f"nullif(r.created_us, {times.NO_TIME_US})::text", "r.updated_us::text"]
+    rest = ["r.source_field", "r.source_value::text", "encode(sha256(r.text_digest), 'hex')", "r.saved_us::text"]
+    parts = (rf"coalesce(convert_to({one}, 'UTF8'), '\xff'::bytea)" for one in (*names, payload, *texts, *moments, *rest))
+    separator = r" || '\x00'::bytea || "
+    return f"sha256({_listed(parts, separator)})"
 
 
 def _of_writing(schema: str, name: str) -> dict[str, str]:
@@ -126,7 +144,7 @@ def _of_writing(schema: str, name: str) -> dict[str, str]:
     key = [column.name for column in table.primary_key.columns if column.name != "company_id"]
     kept = (*key, "created_us") if name == "ticket_state" else key
     arrays = [f"{column.name}_of" for column in written]
-    created = f"coalesce(k.created_us, (SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {_equal(key, 't', 'k')}))"
+    created = f"coalesce(k.created_us, (SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {_equal(key, 't', 'k')}))"  # noqa: S608 - names of ours
     return {
         "table": name,
         "columns": _listed(column.name for column in written),

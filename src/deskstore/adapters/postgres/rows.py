@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from deskstore.domain import times
+from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 from deskstore.domain.rows import WIDTH, processing_of, processing_row
 from deskstore.domain.summaries import Summary
+from deskstore.domain.things import CompanyState, state_from
 
-Row = tuple[Any, ...]  # Any: columns of every type
+Columns = Sequence[Any]  # Any: no database tells a type checker what a column holds
+Found = Sequence[Columns]
+Row = tuple[str | int | float | bytes | None, ...]
 _KEY: Final = {TICKET: 2, ARTICLE: 3}  #: columns of a key
 
 
@@ -43,18 +48,20 @@ def record_row(record: Ticket | Article) -> Row:
     )
 
 
-def ticket_of(row: Sequence[Any]) -> Ticket:  # Any: columns of every type
+def ticket_of(row: Columns) -> Ticket:
     """The ticket of a row."""
     return Ticket(platform=row[0], ticket_id=row[1], **_record(row[2:]))
 
 
-def article_of(row: Sequence[Any]) -> Article:  # Any: columns of every type
+def article_of(row: Columns) -> Article:
     """The article of a row."""
     return Article(platform=row[0], article_id=row[1], locale=row[2], **_record(row[3:]))
 
 
-def _record(row: Sequence[Any]) -> dict[str, Any]:  # Any: columns of every type
-    version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, digest, sha256, payload = row
+def _record(row: Columns) -> dict[str, Any]:
+    version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, digest, sha256, payload = (
+        row
+    )
     return {
         "payload": payload,
         "sha256": sha256,
@@ -73,7 +80,7 @@ def _record(row: Sequence[Any]) -> dict[str, Any]:  # Any: columns of every type
     }
 
 
-def head_of(kind: Kind, row: Sequence[Any]) -> Head:  # Any: columns of every type
+def head_of(kind: Kind, row: Columns) -> Head:
     """A record's head: key, version, digests, source_version, and of a ticket its processing."""
     key = Key(kind, *row[: _KEY[kind]])
     version, sha256, text_digest, source_field, source_value, *state = row[_KEY[kind] :]
@@ -92,7 +99,7 @@ def state_row(processing: Processing, created_us: int | None) -> Row:
     return (*key_row(processing.key), created_us, *processing_row(processing))
 
 
-def state_of(row: Sequence[Any]) -> Processing:  # Any: columns of every type
+def state_of(row: Columns) -> Processing:
     """The processing of a row that begins with its platform and id."""
     found = processing_of(Key(TICKET, row[0], row[1]), row[2 : 2 + WIDTH])
     if found is None:
@@ -118,9 +125,11 @@ def summary_row(summary: Summary) -> Row:
     )
 
 
-def summary_of(row: Sequence[Any]) -> Summary:  # Any: columns of every type
+def summary_of(row: Columns) -> Summary:
     """The summary of a row."""
-    kind, platform, identifier, locale, number, content, model, prompt_id, parameters, tokens, cost, digest, pinned, created_us, version = row
+    kind, platform, identifier, locale, number, content, model, prompt_id, parameters, tokens, cost, digest, pinned, created_us, version = (
+        row
+    )
     return Summary(
         key=Key(kind, platform, identifier, locale),
         number=number,
@@ -142,8 +151,17 @@ def checkpoint_row(checkpoint: Checkpoint) -> Row:
     return (checkpoint.platform, checkpoint.stream, checkpoint.cursor, checkpoint.version)
 
 
-def checkpoint_of(row: Sequence[Any]) -> Checkpoint:  # Any: columns of every type
+def checkpoint_of(row: Columns) -> Checkpoint:
     """The checkpoint of a row."""
     platform, stream, cursor, version = row
     return Checkpoint(platform=platform, stream=stream, cursor=cursor, version=version)
 
+
+def company_of(text: bytes | None) -> CompanyState | None:
+    """Where a company lives, as it is kept; None of nothing."""
+    if text is None:
+        return None
+    try:
+        return state_from(json.loads(text), "the database")
+    except (ValueError, TypeError, KeyError) as error:
+        raise CorruptRecord(None, "the row of the company's state", "deskstore never wrote it") from error

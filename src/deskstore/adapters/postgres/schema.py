@@ -10,7 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import BYTEA, JSON, UUID
 from sqlalchemy.types import TypeEngine
 
@@ -30,7 +43,7 @@ def tables(schema: str = DEFAULT_SCHEMA) -> MetaData:
     _summary(made)
     _sealed(made, "checkpoint", ("platform", "stream"), _column("cursor", Text()), _column("version", BigInteger()))
     # a debt is added and removed, never changed, so that who owes and who pays never wait for one another
-    _sealed(made, "outbox", (*THING, "version"), number=Integer(), version=BigInteger())
+    _sealed(made, "outbox", ("consumer", *THING, "version"), number=Integer(), version=BigInteger())
     _sealed(made, "tombstone", THING, _column("version", BigInteger()), number=Integer())
     _count_delta(made)
     return made
@@ -47,9 +60,8 @@ def _company_tables(made: MetaData) -> None:
         made,
         "company_state",
         (),
+        _column("state", JSON()),  # all of it; what follows is what functions ask it for
         _column("primary_store", NAME),
-        _column("mirror", NAME, nullable=True),
-        _column("mirror_status", NAME),
         _column("epoch", BigInteger()),
         _column("born", BigInteger()),  # the epoch in which the company came to be, after whatever was erased before
         _column("swapping_to", NAME, nullable=True),

@@ -55,8 +55,7 @@ class PostgresStorage:
         if not _NAME.fullmatch(schema):
             raise ConfigurationError(f"DESKSTORE_SCHEMA is {schema!r}: a schema's name has 1 to 63 letters, digits and underscores")
         self.clock: Final = clock
-        self._url: Final = _driven(url)
-        self._pool: Final = Pool(self._url, limits or Limits(), has_pooler=has_pooler)
+        self._pool: Final = Pool(_driven(url), limits or Limits(), has_pooler=has_pooler)
         self._transactions: Final = Transactions(self._pool, Calls(schema))
         self._folding: Final = Folding(self._pool, self._transactions.statements)
 
@@ -93,8 +92,7 @@ class PostgresStorage:
 
     async def health(self) -> Health:
         """How the storage is doing."""
-        place = self._url.render_as_string(hide_password=True)
-        return Health(adapter="postgresql", place=place, companies=len(await self.companies()))
+        return Health(adapter="postgresql", place=self._pool.place, companies=len(await self.companies()))
 
     async def aclose(self) -> None:
         """Finish what is under way, and close every connection."""

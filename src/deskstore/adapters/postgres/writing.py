@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, cast
+
+from attrs import frozen
 
 from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.rows import Row, checkpoint_row, record_row, state_row, summary_row
@@ -13,29 +15,42 @@ from deskstore.domain.mirror import Copy, Thing, Value
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.things import CompanyState
 
 MOST_ROWS: Final = 1_000  #: in one call
 MOST_BYTES: Final = 1 << 20  #: of payloads in one call
 _TABLES: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint")  #: in the order they are written, and so locked
 
 
-def calls(copies: Sequence[Copy], *, stands: Callable[[Thing], bool], floor: int, is_owed: bool, is_mirrored: bool) -> Iterator[Call]:
+@frozen(kw_only=True)
+class Audience:
+    """Who has to be told of what a commit writes."""
+
+    consumers: tuple[str, ...] = ()  #: of the outbox, by this store
+    is_there: bool = False  #: whether anybody follows the company, so that what is deleted is remembered
+
+
+def audience(state: CompanyState | None, store_id: str) -> Audience:
+    """Who has to be told of what this store writes of a company."""
+    return Audience() if state is None else Audience(consumers=state.owed_by(store_id), is_there=bool(state.consumers))
+
+
+def calls(copies: Sequence[Copy], *, stands: Callable[[Thing], bool], floor: int, audience: Audience) -> Iterator[Call]:
     """
     What keeps these copies.
 
     Args:
         stands: Whether there is something of that name, as read under the lock.
         floor: The highest deleted version that was known to the decision.
-        is_owed: Whether the mirror has to be told.
-        is_mirrored: Whether there is another store that may hold older copies of what is deleted here.
+        audience: Who has to be told.
     """
     gone = [copy for copy in copies if copy.value is None]
     kept = [copy for copy in copies if copy.value is not None]
     yield from _removals(gone)
     yield from _rows(kept, stands, floor)
-    if is_owed:
-        yield from _sliced("owe", [(*copy.thing, copy.version) for copy in copies])
-    if is_mirrored:
+    if audience.consumers:
+        yield from _sliced("owe", [(*copy.thing, copy.version) for copy in copies], list(audience.consumers))
+    if audience.is_there:
         yield from _sliced("unbury", [(*copy.thing,) for copy in kept])
         yield from _sliced("bury", [(*copy.thing, copy.version) for copy in sorted(gone, key=lambda copy: copy.thing)])
     if gone:
@@ -111,4 +126,5 @@ def _bytes(row: Row) -> int:
 
 
 def _weight(call: Call) -> int:
-    return sum(_bytes(tuple(column)) for column in call.values if isinstance(column, list))
+    columns = (cast(list[object], column) for column in call.values if isinstance(column, list))
+    return sum(len(cell) for column in columns for cell in column if isinstance(cell, bytes))

@@ -55,20 +55,19 @@ BEGIN
     SELECT s.primary_store, s.epoch, s.swapping_to, o.id AS store INTO stands
     FROM {schema}.store o LEFT JOIN {schema}.company_state s ON s.company_id = company;
     IF stands.primary_store <> stands.store THEN
-        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = format('%s since epoch %s', stands.primary_store, stands.epoch);
+        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = stands.primary_store, hint = stands.epoch::text;
     ELSIF stands.swapping_to IS NOT NULL THEN
-        RAISE EXCEPTION USING errcode = 'DS003', message = 'swapping', detail = stands.swapping_to;
+        RAISE EXCEPTION USING errcode = 'DS003', message = 'swapping', detail = stands.swapping_to, hint = stands.epoch::text;
     END IF;
 END $$;
 
 CREATE FUNCTION {schema}.find_state(company text)
-RETURNS TABLE (primary_store text, mirror text, mirror_status text, epoch bigint, swapping_to text, erased boolean)
+RETURNS TABLE (state json)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('app.current_company_id', company, true);
-    RETURN QUERY SELECT s.primary_store, s.mirror, s.mirror_status, s.epoch, s.swapping_to, s.erased
-    FROM {schema}.company_state s WHERE s.company_id = company;
+    RETURN QUERY SELECT s.state FROM {schema}.company_state s WHERE s.company_id = company;
 END $$;
 
 -- The company's first place in this database, in an epoch above all in which one of that name was erased; says in which.
@@ -78,8 +77,8 @@ DECLARE
     began bigint;
 BEGIN
     INSERT INTO {schema}.company (company_id) VALUES (company) ON CONFLICT DO NOTHING;
-    INSERT INTO {schema}.company_state (company_id, primary_store, mirror_status, epoch, born, erased, floor)
-    SELECT company, o.id, 'none', e.epoch + 1, e.epoch + 1, false, 0
+    INSERT INTO {schema}.company_state (company_id, state, primary_store, epoch, born, erased, floor)
+    SELECT company, json_build_object('primary', o.id, 'mirror_status', 'none', 'epoch', e.epoch + 1), o.id, e.epoch + 1, e.epoch + 1, false, 0
     FROM {schema}.store o,
         (SELECT coalesce(max(x.epoch), 0) AS epoch FROM {schema}.erasure x WHERE x.company_hash = {schema}.company_hash(company)) e
     ON CONFLICT DO NOTHING;
@@ -87,13 +86,18 @@ BEGIN
     RETURN began;
 END $$;
 
--- Called alone in the company: sets where it lives, without looking at what it was.
-CREATE FUNCTION {schema}.put_state(company text, primary_is text, mirror_is text, status text, epoch_is bigint, swapping text, gone boolean)
-RETURNS void
+-- Called alone in the company: sets where it lives, without looking at what it was; what nobody has to be told any more is forgotten.
+CREATE FUNCTION {schema}.put_state(company text, wanted json, consumers text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    epoch_is bigint := (wanted->>'epoch')::bigint;
 BEGIN
     PERFORM {schema}.register(company);
-    UPDATE {schema}.company_state s SET primary_store = primary_is, mirror = mirror_is, mirror_status = status, epoch = epoch_is,
-        born = least(s.born, epoch_is), swapping_to = swapping, erased = gone
+    UPDATE {schema}.company_state s SET state = wanted, primary_store = wanted->>'primary', swapping_to = wanted->>'swapping_to',
+        epoch = epoch_is, born = least(s.born, epoch_is), erased = (wanted->>'erased')::boolean
     WHERE s.company_id = company;
+    DELETE FROM {schema}.outbox d WHERE d.company_id = company AND d.consumer <> ALL (consumers);
+    IF cardinality(consumers) = 0 THEN
+        DELETE FROM {schema}.tombstone d WHERE d.company_id = company;
+    END IF;
 END $$;

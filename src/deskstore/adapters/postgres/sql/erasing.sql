@@ -10,7 +10,9 @@ BEGIN
         'articles', (SELECT coalesce(sum(d.n), 0) FROM {schema}.count_delta d WHERE d.company_id = company AND d.part = 'article'),
         'summaries', (SELECT count(*) FROM {schema}.summary m WHERE m.company_id = company))
     FROM {schema}.company_state s WHERE s.company_id = company AND NOT s.erased;
-    UPDATE {schema}.company_state s SET erased = true, epoch = s.epoch + 1 WHERE s.company_id = company AND NOT s.erased;
+    UPDATE {schema}.company_state s SET erased = true, epoch = s.epoch + 1,
+        state = (s.state::jsonb || jsonb_build_object('erased', true, 'epoch', s.epoch + 1))::json
+    WHERE s.company_id = company AND NOT s.erased;
 END $$;
 
 -- Deletes about so many rows of the company, and says whether any were left to delete.

@@ -3,7 +3,7 @@
 -- Always answers with at least one row: what stands of the company itself.
 CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket_ids text[],
     article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
-RETURNS TABLE (store text, primary_store text, mirror text, epoch bigint, floor bigint,
+RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, last_summary integer, summary_version bigint, {state_types_as_s})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
@@ -15,8 +15,18 @@ BEGIN
     PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
     JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
     ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
-    GET DIAGNOSTICS found = ROW_COUNT;
-    locked := locked + found;
+    GET DIAGNOSTICS locked = ROW_COUNT;
+    IF locked < cardinality(ticket_ids) THEN
+        -- a copy of a ticket may have come before that of its processing
+        PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+        JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+        WHERE NOT EXISTS (
+            SELECT FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+        )
+        ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        locked := locked + found;
+    END IF;
     IF cardinality(article_ids) > 0 THEN
         PERFORM FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
         JOIN {schema}.article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
@@ -32,7 +42,7 @@ BEGIN
         locked := locked + found;
     END IF;
     -- a statement of its own sees what others committed while the locks were waited for
-    RETURN QUERY SELECT o.id, h.primary_store, h.mirror, h.epoch, coalesce(h.floor, 0), {no_row}
+    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, {no_row}
     FROM {schema}.store o LEFT JOIN {schema}.company_state h ON h.company_id = company;
     IF locked > 0 THEN
         RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest, coalesce(m.number, 0), coalesce(m.version, 0), {state}
@@ -60,7 +70,7 @@ END $$;
 
 -- Locks up to n tickets that a worker may take, leaving out those that another worker is taking, then reads how they stand.
 CREATE FUNCTION {schema}.lock_claimable(company text, of_platform text, wanted integer, now_us bigint)
-RETURNS TABLE (floor bigint, mirrored boolean, id text, text_digest bytea, {state_types})
+RETURNS TABLE (store text, floor bigint, state json, id text, text_digest bytea, {state_types})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
@@ -71,7 +81,7 @@ BEGIN
         WHERE s.company_id = company AND s.platform = of_platform AND s.claimable_us <= now_us
         ORDER BY s.claimable_us, s.ticket_id LIMIT wanted FOR NO KEY UPDATE SKIP LOCKED
     ) l;
-    RETURN QUERY SELECT h.floor, h.mirror IS NOT NULL AND h.primary_store = o.id, s.ticket_id, t.text_digest, {state}
+    RETURN QUERY SELECT o.id, h.floor, h.state, s.ticket_id, t.text_digest, {state}
     FROM {schema}.store o
     JOIN {schema}.company_state h ON h.company_id = company
     CROSS JOIN unnest(taken) AS k (id)

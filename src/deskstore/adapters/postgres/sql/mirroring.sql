@@ -31,11 +31,11 @@ BEGIN
     UPDATE {schema}.company_state s SET floor = version WHERE s.company_id = company AND s.floor < version;
 END $$;
 
-CREATE FUNCTION {schema}.owe(company text, {thing_arrays}, versions bigint[]) RETURNS void
+CREATE FUNCTION {schema}.owe(company text, consumers text[], {thing_arrays}, versions bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
-    INSERT INTO {schema}.outbox (company_id, {thing}, version)
-    SELECT company, k.* FROM unnest({thing_names}, versions) AS k ON CONFLICT DO NOTHING;
+    INSERT INTO {schema}.outbox (company_id, consumer, {thing}, version)
+    SELECT company, c.*, k.* FROM unnest(consumers) AS c CROSS JOIN unnest({thing_names}, versions) AS k ON CONFLICT DO NOTHING;
 END $$;
 
 -- Remembers at which versions things were deleted.
@@ -53,7 +53,7 @@ BEGIN
     DELETE FROM {schema}.tombstone d USING unnest({thing_names}) AS k ({thing}) WHERE d.company_id = company AND {same_thing};
 END $$;
 
-CREATE FUNCTION {schema}.find_debts(company text, known bigint, wanted integer)
+CREATE FUNCTION {schema}.find_debts(company text, known bigint, told text, wanted integer)
 RETURNS TABLE (epoch bigint, {thing_types}, version bigint)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
@@ -61,15 +61,14 @@ DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
     RETURN QUERY SELECT entered, {thing_of_d}, max(d.version) FROM {schema}.outbox d
-    WHERE d.company_id = company GROUP BY {thing_of_d} ORDER BY {thing_of_d} LIMIT wanted;
+    WHERE d.company_id = company AND d.consumer = told GROUP BY {thing_of_d} ORDER BY {thing_of_d} LIMIT wanted;
 END $$;
 
-CREATE FUNCTION {schema}.acknowledge(company text, known bigint, {thing_arrays}, versions bigint[]) RETURNS void
+CREATE FUNCTION {schema}.acknowledge(company text, told text, {thing_arrays}, versions bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
-    PERFORM {schema}.enter(company, known);
     DELETE FROM {schema}.outbox d USING unnest({thing_names}, versions) AS k ({thing}, version)
-    WHERE d.company_id = company AND {same_thing} AND d.version <= k.version;
+    WHERE d.company_id = company AND d.consumer = told AND {same_thing} AND d.version <= k.version;
 END $$;
 
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.

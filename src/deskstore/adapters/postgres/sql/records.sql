@@ -80,3 +80,16 @@ BEGIN
         || 'WHERE ' || conditions || ' ORDER BY {key_of_r} LIMIT $10'
     USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered;
 END $$;
+
+-- What domain.mirror.digest_of computes, without a payload leaving the database.
+CREATE FUNCTION {schema}.batch_of_{kind}_digests(company text, known bigint, behind text[], anew boolean, wanted integer)
+RETURNS TABLE (epoch bigint, {key_types}, version bigint, digest bytea)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := {schema}.enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, {key_of_r}, r.version, {digest} FROM {schema}.{kind} r
+    WHERE r.company_id = company AND ({key_of_r}) > ({behind_names})
+    ORDER BY {key_of_r} LIMIT wanted;
+END $$;
