@@ -145,10 +145,8 @@ def _is_newer(one: Incoming, stands: Head | Record | None) -> bool:
 
 
 def _record(incoming: Incoming, head: Head | None, now: datetime) -> Ticket | Article:
-    version = head.version if head else 0
-    if incoming.key.kind == TICKET:
-        return evolve(new_ticket(incoming, now=now), version=version)
-    return evolve(new_article(incoming, now=now), version=version)
+    made = new_ticket(incoming, now=now) if incoming.key.kind == TICKET else new_article(incoming, now=now)
+    return evolve(made, version=head.version) if head else made
 
 
 async def keep(

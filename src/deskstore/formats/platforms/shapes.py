@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from deskstore.domain.identifiers import Kind
+
+
+def _keys(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
 
 
 @frozen(kw_only=True)
@@ -16,17 +20,18 @@ class Shape:
     platform: str | None = None  #: None for a shape that any platform may have
     kind: Kind | None = None  #: None for what cannot be imported
     what: str  #: with its article, as "a Zendesk comment"
-    needs: tuple[str, ...] = ()  #: keys that are all there
-    one_of: tuple[str, ...] = ()  #: keys of which one is there
-    lacks: tuple[str, ...] = ()  #: keys that are not there
+    needs: frozenset[str] = field(default=frozenset(), converter=_keys)  #: keys that are all there
+    one_of: frozenset[str] = field(default=frozenset(), converter=_keys)  #: keys of which one is there
+    lacks: frozenset[str] = field(default=frozenset(), converter=_keys)  #: keys that are not there
     types: tuple[str, ...] = ()  #: what its key `type` may say
     advice: str = ""  #: what to do instead, where it cannot be imported
 
     def fits(self, value: Mapping[str, object]) -> bool:
         """Whether an object has this shape."""
+        keys = value.keys()  # asked as a set: each record of an import is held against some twenty shapes
         return (
-            all(key in value for key in self.needs)
-            and not any(key in value for key in self.lacks)
-            and (not self.one_of or any(key in value for key in self.one_of))
+            keys >= self.needs
+            and keys.isdisjoint(self.lacks)
+            and not (self.one_of and keys.isdisjoint(self.one_of))
             and (not self.types or value.get("type") in self.types)
         )

@@ -242,7 +242,9 @@ async def _item(window: Window, byte: int) -> Piece:
 async def _lines(window: Window) -> AsyncIterator[Piece]:
     while (piece := await _line(window)) is not None:
         text = piece.payload.strip(_SPACE)
-        if text:
+        if text and len(text) == len(piece.payload):
+            yield piece  # as nearly all are
+        elif text:
             yield piece._replace(payload=text, offset=piece.offset + piece.payload.find(text[:1]))
 
 
