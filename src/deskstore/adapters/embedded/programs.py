@@ -47,10 +47,8 @@ class PostgresPrograms:
 
     @property
     def fingerprint(self) -> str:
-        """A name that changes when the programs do."""
-        found = (self.folder / "postgres").stat()
-        known = f"{self.folder}|{found.st_size}|{found.st_mtime_ns}"
-        return f"{self.version}-{hashlib.sha256(known.encode()).hexdigest()[:12]}"
+        """A name that changes when the programs do, and is the same wherever they lie."""
+        return f"{self.version}-{_digest(self.folder / 'postgres')}"
 
 
 @cache
@@ -106,8 +104,7 @@ def redis_for_others(program: Path) -> Path:
     """The same, of the one program that Redis is."""
     if places.account() is None or places.reachable(program):
         return program
-    name = f"redis-{hashlib.sha256(str(program.stat()).encode()).hexdigest()[:12]}"
-    return places.cached(name, lambda folder: _copy_program(program, folder)) / program.name
+    return places.cached(f"redis-{_digest(program)}", lambda folder: _copy_program(program, folder)) / program.name
 
 
 def _postgres_candidates() -> Iterator[tuple[Path, Path | None]]:
@@ -138,6 +135,11 @@ def _asked(candidate: tuple[Path, Path | None]) -> PostgresPrograms | None:
         return None
     version = re.search(r"\) (\d+[^\s]*)", asked.stdout)
     return PostgresPrograms(version=version[1], folder=folder, package=package) if version else None
+
+
+def _digest(program: Path) -> str:
+    with program.open("rb") as read:
+        return hashlib.file_digest(read, "sha256").hexdigest()[:12]
 
 
 def _copy_package(package: Path, installed: str, folder: Path) -> None:
