@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -20,8 +20,11 @@ from attrs import evolve, frozen
 from deskstore.adapters.file import FileStorage, layout
 from deskstore.adapters.file.layout import record_path, summary_path
 from deskstore.domain.errors import ClaimLost, CompanyMoved, CorruptRecord, StorageError, StorageUnavailable, StoreReplaced
+from deskstore.domain.findings import Mended
 from deskstore.domain.identifiers import ticket_key
+from deskstore.domain.paging import Filter
 from deskstore.domain.processing import CLOCK_SKEW, COMPLETED, FAILED, LONGEST_LEASE, PENDING, PROCESSING, Processing, Progress
+from deskstore.services.doctoring import accept_edits, repair_company
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk, Everything, token_of
 from deskstore.testing.makers import PLATFORM, a_summary, a_ticket, an_article
@@ -376,6 +379,119 @@ async def test_a_file_that_does_not_vouch_for_itself_is_left_out_and_named(
     assert [file for file in (record, summary) if any(file in message for message in named)] == [record, summary]
 
 
+async def _streamed(desk: Desk) -> tuple[list[str], list[CorruptRecord]]:
+    """The ids that a stream of tickets gives which goes on behind each error, and the errors."""
+    found, errors, after = list[str](), list[CorruptRecord](), None
+    while True:
+        try:
+            async for ticket in desk.unit().tickets.stream(after=after):
+                found.append(ticket.ticket_id)
+            return found, errors
+        except CorruptRecord as error:
+            errors.append(error)
+            if error.key is None:
+                return found, errors
+            after = error.key
+
+
+@pytest.mark.parametrize("how", [Damage.TRUNCATED, Damage.FLIPPED, Damage.REPLACED, Damage.LINKED, Damage.EMPTIED])
+@pytest.mark.usefixtures("kept")
+async def test_pages_streams_and_copies_never_pass_over_a_file_that_does_not_vouch_for_itself(
+    own: Path, base: Path, reopened: Callable[[], Desk], how: Damage
+) -> None:
+    key = ticket_key(PLATFORM, "2")
+    spoil(base / "acme" / record_path(key), how, base / "acme" / record_path(ticket_key(PLATFORM, "3")))
+    LOSSES["removed"](own)
+    desk = reopened()
+
+    found, errors = await _streamed(desk)
+    with pytest.raises(CorruptRecord) as of_page:
+        await desk.unit().tickets.page(Filter(status="closed"))
+    with pytest.raises(CorruptRecord) as of_copies:
+        assert [copy async for copy in desk.replica().copies("ticket")]
+
+    assert found == ["1", "3", "4", "5"]
+    assert [(error.key, error.place) for error in (*errors, of_page.value, of_copies.value)] == [(key, record_path(key))] * 3
+    assert [ticket.ticket_id for ticket in (await desk.unit().tickets.page(Filter(), limit=3)).items] == ["5", "4", "3"]
+    assert [article.locale for article in (await desk.unit().articles.page(Filter())).items] == ["ko", ""]
+    assert (await desk.unit().tickets.page(Filter(platform="jira"))).items == ()
+
+
+@pytest.mark.usefixtures("kept")
+async def test_a_file_whose_name_does_not_tell_its_record_is_named_behind_all_others(
+    own: Path, base: Path, reopened: Callable[[], Desk], settle: Settle
+) -> None:
+    key = ticket_key(PLATFORM, "한" * 200)
+    desk = reopened()
+    await desk.keep(a_ticket(key.id))
+    await settle(desk)
+    (base / "acme" / record_path(key)).write_bytes(b"{}")
+    LOSSES["removed"](own)
+    desk = reopened()
+
+    found, errors = await _streamed(desk)
+    with pytest.raises(CorruptRecord) as of_page:
+        await desk.unit().tickets.page(Filter())
+
+    assert found == ["1", "2", "3", "4", "5"]
+    assert [(error.key, error.place) for error in (*errors, of_page.value)] == [(None, record_path(key))] * 2
+
+
+@pytest.mark.usefixtures("kept")
+async def test_a_directory_that_became_a_link_is_not_passed_over_after_a_rebuild(
+    own: Path, base: Path, outside: Path, reopened: Callable[[], Desk]
+) -> None:
+    tickets = base / "acme" / PLATFORM / "tickets"
+    shutil.rmtree(tickets)
+    tickets.symlink_to(outside)
+    LOSSES["removed"](own)
+
+    _, errors = await _streamed(reopened())
+
+    assert [error.place for error in errors] == [f"{PLATFORM}/tickets"]
+
+
+@pytest.mark.usefixtures("kept")
+async def test_a_summary_that_does_not_vouch_for_itself_is_not_passed_over(own: Path, base: Path, reopened: Callable[[], Desk]) -> None:
+    key = ticket_key(PLATFORM, "1")
+    (base / "acme" / summary_path(key, 2)).write_bytes(b"{}")
+    LOSSES["removed"](own)
+    desk = reopened()
+
+    for read in (lambda: desk.history(key), lambda: desk.current(key), lambda: desk.unit().summaries.current_many([key])):
+        with pytest.raises(CorruptRecord) as caught:
+            await read()
+        assert (caught.value.key, caught.value.place) == (key, summary_path(key, 2))
+
+
+@pytest.mark.usefixtures("kept")
+async def test_what_can_be_no_record_by_its_name_is_no_doubt_after_a_rebuild(own: Path, base: Path, reopened: Callable[[], Desk]) -> None:
+    for stray in (".DS_Store", "2.json~", "2.json.tmp"):
+        (base / "acme" / PLATFORM / "tickets" / stray).write_bytes(b"x")
+    LOSSES["removed"](own)
+
+    assert await _streamed(reopened()) == (["1", "2", "3", "4", "5"], [])
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("mend", [repair_company, accept_edits])
+async def test_once_the_doctor_has_seen_to_it_reads_go_on(
+    own: Path, base: Path, reopened: Callable[[], Desk], mend: Callable[[FileStorage, str], AsyncIterator[Mended]]
+) -> None:
+    (base / "acme" / record_path(ticket_key(PLATFORM, "2"))).write_bytes(b'{"id": "2"}')
+    LOSSES["removed"](own)
+    desk = reopened()
+    with pytest.raises(CorruptRecord):
+        await desk.everything()
+
+    assert isinstance(desk.storage, FileStorage)
+    assert len([mended async for mended in mend(desk.storage, "acme")]) == 1
+
+    kept = ["1", "2", "3", "4", "5"] if mend is accept_edits else ["1", "3", "4", "5"]
+    assert await _streamed(desk) == (kept, [])
+    assert len((await desk.unit().tickets.page(Filter())).items) == len(kept)
+
+
 @pytest.mark.usefixtures("kept")
 async def test_a_record_of_another_company_is_not_taken_in(own: Path, base: Path, reopened: Callable[[], Desk]) -> None:
     theirs = Desk(reopened().storage, "theirs")
@@ -387,7 +503,9 @@ async def test_a_record_of_another_company_is_not_taken_in(own: Path, base: Path
 
     desk = reopened()
 
-    assert [ticket.ticket_id for ticket in (await desk.everything()).tickets] == ["1", "2", "3", "4", "5"]
+    found, errors = await _streamed(desk)
+    assert found == ["1", "2", "3", "4", "5"]
+    assert [error.key for error in errors] == [ticket_key(PLATFORM, "99")]
     with pytest.raises(CorruptRecord):
         await desk.find(ticket_key(PLATFORM, "99"))
 

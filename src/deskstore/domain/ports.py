@@ -65,7 +65,7 @@ class RecordReads(Protocol[R_co]):
         A record saved meanwhile is given in its old or its new form or, when it is new, perhaps not at all; none is given twice.
 
         Raises:
-            CorruptRecord: At that record; stream(after=error.key) goes on behind it.
+            CorruptRecord: At that record; stream(after=error.key) goes on behind it. One without a key comes behind all others.
             InvalidRecord: The filter asks for the processing of articles.
         """
         ...

@@ -73,9 +73,9 @@ async def _sound(
                     yield record
                 return
             except CorruptRecord as error:
-                if error.key is None:
-                    raise
                 damaged.append(error)
+                if error.key is None:  # it stands behind all others, since its place is unknown
+                    return
                 after = error.key
 
 

@@ -60,6 +60,10 @@ create table tombstone (
     part text, kind text, platform text, id text, locale text, number integer, version integer not null,
     primary key (part, kind, platform, id, locale, number)
 ) without rowid;
+create table doubt (
+    kind text, platform text, id text, locale text, number integer, file text not null,
+    primary key (kind, platform, id, locale, number, file)
+) without rowid;
 create table redo (seq integer primary key autoincrement, file text not null, body blob, crc integer, before integer);
 create index redo_file on redo (file, seq);
 create trigger record_came after insert on record begin

@@ -269,6 +269,36 @@ class Index:
         rows = self._sql(statements.STALE, (platform, platform, *(after or ("", "", "", "")), limit))
         return [(Key(*row[:4]), row[4], row[5]) for row in rows]
 
+    # -- files that could not vouch for themselves -------------------------------------------------------------------------------------------
+
+    def doubt(self, key: Key, number: int, file: str) -> None:
+        """Remember a file that may have been a record's, or its summary's; the key holds nothing but its kind where the name does not tell."""
+        self._sql("insert into doubt values (?, ?, ?, ?, ?, ?) on conflict do nothing", (*key, number, file))
+
+    def forget_doubt(self, file: str) -> None:
+        """Forget a file, since it was seen to."""
+        self._sql("delete from doubt where file = ?", (file,))
+
+    def doubted(self, kind: Kind, platform: str | None, *, after: Key | None, limit: int) -> list[Key]:
+        """Keys of records whose files were remembered, ascending."""
+        rows = self._sql(
+            "select platform, id, locale from doubt where kind = ? and number = 0 and id <> '' and (? is null or platform = ?) "
+            "and (platform, id, locale) > (?, ?, ?) order by platform, id, locale limit ?",
+            (kind, platform, platform, *(after[1:] if after else ("", "", "")), limit),
+        )
+        return [Key(kind, *row) for row in rows]
+
+    def doubted_files(self, kind: Kind) -> list[str]:
+        """The files among them whose names do not tell the record."""
+        return [file for (file,) in self._sql("select file from doubt where kind = ? and id = '' order by file", (kind,))]
+
+    def doubted_summaries(self, key: Key) -> list[int]:
+        """The numbers of a record's summaries whose files were remembered, ascending."""
+        rows = self._sql(
+            "select number from doubt where kind = ? and platform = ? and id = ? and locale = ? and number > 0 order by number", key
+        )
+        return [number for (number,) in rows]
+
     # -- progress --------------------------------------------------------------------------------------------------------------------------
 
     def progress(self, platform: str) -> Progress:
@@ -294,7 +324,10 @@ class Index:
     def touch_platforms(self, platforms: Iterable[str], now_us: int) -> None:
         """Keep when the tickets of these platforms last changed."""
         for platform in platforms:
-            self._sql("insert into platform values (?, ?) on conflict do update set changed_us = excluded.changed_us", (platform, now_us))
+            self._sql(
+                "insert into platform values (?, ?) on conflict do update set changed_us = max(changed_us, excluded.changed_us)",
+                (platform, now_us),
+            )
 
     def stats(self) -> list[Stats]:
         """How many tickets and articles there are, a platform each."""

@@ -34,6 +34,7 @@ def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
     body = on_disk(company, finding.place)
     if (reason := _untouchable(finding, body)) is not None:
         return Mended(finding=finding, remedy=Remedy.LEFT, said=reason)
+    company.index.forget_doubt(finding.place)
     want = _want(finding)
     crc = want.crc(company.index) if want else None
     if want is None or crc is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from deskstore.adapters.file import doubts
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.index import Index
@@ -74,15 +75,18 @@ class _FileRecords(Generic[R]):
     async def _page(self, where: Filter, *, limit: int, below: Position | None = None, offset: int = 0) -> Page[R]:
         def look(company: OpenCompany, index: Index) -> tuple[list[R | CorruptRecord | None], Position | None]:
             told, last = index.places(self._kind, where, below=below, limit=limit, offset=offset)
-            return self._load(company, index, told), last
+            # what is doubtful has no time and may pass any filter: its place is behind all others
+            doubt = None if last is not None else doubts.first(company, index, self._kind, where.platform)
+            return [*self._load(company, index, told), doubt], last
 
         found, last = await self._reader.read(look) or ([], None)
         return Page(items=tuple(_whole(found)), next=None if last is None else paging.cursor(self._kind, last))
 
     def _batch(self, where: Filter, after: Key | None) -> Callable[[OpenCompany, Index], tuple[list[Key], list[R | CorruptRecord | None]]]:
         def look(company: OpenCompany, index: Index) -> tuple[list[Key], list[R | CorruptRecord | None]]:
-            told = index.told(self._kind, where, after=after, limit=BATCH)
-            return [key for key, _ in told], self._load(company, index, told)
+            told = doubts.told(index, self._kind, where, after=after, limit=BATCH)
+            end = [doubts.nameless(company, index, self._kind)] if len(told) < BATCH else []
+            return [key for key, _ in told], [*self._load(company, index, told), *end]
 
         return look
 
@@ -124,7 +128,8 @@ class FileSummaries:
         """The current summaries of those records that have any."""
 
         def look(company: OpenCompany, index: Index) -> list[Summary]:
-            return load_summaries(company, index, [(key, number) for key in keys if (number := index.current_summary(key))])
+            named = [(key, number) for key in keys if (number := index.current_summary(key))]
+            return load_summaries(company, index, [*named, *((key, number) for key in keys for number in index.doubted_summaries(key))])
 
         return {summary.key: summary for summary in await self._reader.read(look) or ()}
 
@@ -132,7 +137,8 @@ class FileSummaries:
         """All summaries of a record, ascending by number."""
 
         def look(company: OpenCompany, index: Index) -> list[Summary]:
-            return load_summaries(company, index, [(key, number) for number in index.summary_numbers(key)])
+            numbers = {*index.summary_numbers(key), *index.doubted_summaries(key)}
+            return load_summaries(company, index, [(key, number) for number in sorted(numbers)])
 
         return await self._reader.read(look) or []
 

@@ -13,11 +13,12 @@ from deskstore.adapters.file import layout
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
-from deskstore.adapters.file.envelope import read_record, read_summary, settled_json
+from deskstore.adapters.file.envelope import read_record, read_summary, read_whole
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.surveying import is_of_summary
+from deskstore.adapters.file.surveying import is_directory_of_records, is_file_of_record, is_of_summary, whose
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain import payloads, times
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE
 
 logger: Final = logging.getLogger("deskstore")
@@ -45,6 +46,8 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
     if not (lost or count):
         return
     for stranger in tree.strangers():
+        if is_file_of_record(stranger.path) or is_directory_of_records(stranger.path):
+            _doubt(index, stranger.path)
         logger.error("%s: %s and is left out", tree.path, stranger, extra={"company_id": company_id})
     index.register()
     index.set_meta("floor", max(index.highest_version(), times.microseconds(now)))
@@ -89,8 +92,18 @@ def _take(tree: Tree, index: Index, company_id: str, file: str, body: bytes | St
             _take_record(index, company_id, file, body or b"")
     except (NotOurs, StrangerInTree, OSError) as error:
         logger.error("%s/%s is left out: %s", tree.path, file, error, extra={"company_id": company_id})
+        _doubt(index, file)
         return False
     return True
+
+
+def _doubt(index: Index, file: str) -> None:
+    """Remember a file that may have been a record, by the one that has its place there if its name tells."""
+    want = whose(file)
+    if want is not None:
+        index.doubt(want.key, want.number, file)
+    elif not is_of_summary(file):
+        index.doubt(Key(ARTICLE if "/articles" in file else TICKET, "", "", ""), 0, file)
 
 
 def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:

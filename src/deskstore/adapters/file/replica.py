@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from deskstore.adapters.file import writing
+from deskstore.adapters.file import doubts, writing
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.envelope import read_summary
@@ -113,7 +113,8 @@ class FileReplica:
 def _batch(part: Part, after: Thing | None) -> Callable[[OpenCompany, Index], tuple[list[Thing], Sequence[Value | CorruptRecord | None]]]:
     def look(company: OpenCompany, index: Index) -> tuple[list[Thing], Sequence[Value | CorruptRecord | None]]:
         things = _things(index, part, after)
-        return things, _values(company, index, things)
+        end = [doubts.nameless(company, index, part)] if part in ("ticket", "article") and len(things) < BATCH else []
+        return things, [*_values(company, index, things), *end]
 
     return look
 
@@ -122,8 +123,8 @@ def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
     match part:
         case "ticket" | "article" | "processing":
             kind: Kind = ARTICLE if part == "article" else TICKET
-            keys = index.keys(kind, EVERYTHING, after=after.key if after else None, limit=BATCH)
-            return [Thing(part, *key) for key in keys]
+            told = doubts.told(index, kind, EVERYTHING, after=after.key if after else None, limit=BATCH)
+            return [Thing(part, *key) for key, _ in told]
         case "summary":
             return index.summaries(after=after, limit=BATCH)
         case "checkpoint":

@@ -124,6 +124,11 @@ def is_file_of_record(path: str) -> bool:
     return _FILE.fullmatch(path) is not None and _are_names(path.removesuffix(".json"))
 
 
+def is_directory_of_records(path: str) -> bool:
+    """Whether a directory below a platform's has its place there, as far as names can tell."""
+    return "/" in path and _DIRECTORY.fullmatch(path) is not None and _are_names(path)
+
+
 def whose(path: str) -> Want | None:
     """The record or summary whose file lies there; None when the names alone do not tell, since they are too long or were rewritten."""
     found = _FILE.fullmatch(path)
