@@ -13,7 +13,7 @@ from deskstore.adapters.file import layout
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
-from deskstore.adapters.file.envelope import read_record, read_summary, read_whole
+from deskstore.adapters.file.envelope import read_record, read_summary, settled_json
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.surveying import is_directory_of_records, is_file_of_record, is_of_summary, whose
 from deskstore.adapters.file.tree import StrangerInTree, Tree
