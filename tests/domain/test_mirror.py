@@ -11,7 +11,7 @@ from deskstore.domain.errors import CompanyErased, ConfigurationError
 from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, copy_of, digest_of, newer, thing_of
 from deskstore.domain.processing import Checkpoint, fresh
 from deskstore.domain.records import SourceVersion, Ticket
-from deskstore.domain.things import check_epoch, plain_state, state_from
+from deskstore.domain.things import check_epoch, check_succession, plain_state, state_from
 from deskstore.testing import strategies
 from deskstore.testing.clock import MORNING
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, digest, fields
@@ -188,3 +188,10 @@ def test_a_company_that_is_not_there_is_in_no_epoch_that_anybody_read() -> None:
 
     check_epoch("acme", None, None)
     assert gone.value.company_id == "acme"
+
+
+def test_nothing_follows_the_state_of_a_company_that_is_being_erased() -> None:
+    erased = CompanyState(primary="a", epoch=5, erased=True)
+
+    with pytest.raises(CompanyErased):
+        check_succession("acme", erased, CompanyState(primary="a", epoch=6))

@@ -79,8 +79,8 @@ class _Company:
                 self.deleted.pop(copy.thing, None)
             if isinstance(copy.value, Summary):
                 self.summaries[copy.value.key] = max(self.summaries.get(copy.value.key, 0), copy.value.number)
-            if copy.thing.part in ("ticket", "processing"):
-                self.changed_at[copy.thing.platform] = now
+            if copy.moves_progress:
+                self.changed_at[copy.thing.platform] = max(now, self.changed_at.get(copy.thing.platform, now))
 
     def versions(self, copies: Iterable[Copy]) -> dict[Thing, int]:
         """The version at which each thing stands here, or was deleted."""
@@ -397,13 +397,14 @@ class MemoryReplica:
 
     async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         """Set the state if it is as expected."""
-        known = await self.state()
-        if known != expected:
-            return False
-        if known is not None:
-            check_succession(self._company_id, known, wanted)
-        self._storage.registered(self._company_id).become(wanted)
-        return True
+        async with self._storage.lock:
+            known = await self.state()
+            if known != expected:
+                return False
+            if known is not None:
+                check_succession(self._company_id, known, wanted)
+            self._storage.registered(self._company_id).become(wanted)
+            return True
 
     async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
         """All things of one part as they stand."""
@@ -425,19 +426,21 @@ class MemoryReplica:
 
     async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
         """Forget these debts to a consumer, each only up to its version."""
-        owed = self._in_epoch(epoch).debts.get(consumer, {})
-        for debt in debts:
-            if owed.get(debt.thing, debt.version + 1) <= debt.version:
-                del owed[debt.thing]
+        async with self._storage.lock:
+            owed = self._in_epoch(epoch).debts.get(consumer, {})
+            for debt in debts:
+                if owed.get(debt.thing, debt.version + 1) <= debt.version:
+                    del owed[debt.thing]
 
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         """Keep those copies that are newer than what stands here."""
-        company = self._in_epoch(epoch)
-        fresh = sorted(newer(copies, company.versions(copies)), key=lambda copy: PARTS.index(copy.thing.part))
-        arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
-        kept = [copy for copy in fresh if not company.is_orphan(copy, arriving)]
-        self._storage.keep(company, kept, self._storage.clock())
-        return len(kept)
+        async with self._storage.lock:
+            company = self._in_epoch(epoch)
+            fresh = sorted(newer(copies, company.versions(copies)), key=lambda copy: PARTS.index(copy.thing.part))
+            arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
+            kept = [copy for copy in fresh if not company.is_orphan(copy, arriving)]
+            self._storage.keep(company, kept, self._storage.clock())
+            return len(kept)
 
     async def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
         """Name, version and digest of all things of one part."""

@@ -129,7 +129,15 @@ def check_epoch(company_id: str, state: CompanyState | None, expected: int | Non
 
 
 def check_succession(company_id: str, before: CompanyState, wanted: CompanyState) -> None:
-    """See that one state may follow another; raises MigrationError when what comes late could not be told from what comes in time."""
+    """
+    See that one state may follow another.
+
+    Raises:
+        CompanyErased: The company is being erased, and has no state after that.
+        MigrationError: The epoch stays where it must grow: what comes late could not be told from what comes in time.
+    """
+    if before.erased:
+        raise CompanyErased(company_id)
     has_parted = before.primary != wanted.primary or before.mirror not in (None, wanted.mirror)
     if wanted.epoch < before.epoch or (has_parted and wanted.epoch == before.epoch):
         raise MigrationError(

@@ -49,6 +49,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,
         of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_first_commit_and_a_first_state_never_both_count,
         of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
         of_replica.test_a_unit_that_fails_owes_nothing,
         of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,
@@ -61,6 +62,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch,
         of_replica.test_each_consumer_has_debts_of_its_own,
         of_replica.test_the_outbox_gives_no_more_than_was_asked_for,
+        of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
         of_replica.test_the_state_is_set_only_if_it_is_as_expected,
         of_replica.test_what_is_owed_to_a_consumer_goes_with_it,
         of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
@@ -85,10 +87,36 @@ class ChangesSidesWithinAnEpoch(SabotagedReplica):
         async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
             if expected is None or await self.state() != expected:
                 return await super().compare_and_set_state(expected, wanted)
-            self.memory.registered(self.company_id).become(wanted)
+            async with self.memory.lock:
+                self.memory.registered(self.company_id).become(wanted)
             return True
 
     breaks = (of_replica.test_another_primary_and_the_loss_of_a_mirror_need_a_higher_epoch,)
+
+
+class SetsTheStateOutOfTurn(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            if not self.memory.lock.locked():
+                return await super().compare_and_set_state(expected, wanted)
+            self.memory.registered(self.company_id).become(wanted)
+            return True
+
+    breaks = (
+        of_replica.test_a_first_commit_and_a_first_state_never_both_count,
+        of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
+    )
+
+
+class AppliesOutOfTurn(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            if not self.memory.lock.locked():
+                return await super().apply(copies, epoch=epoch)
+            self.memory.registered(self.company_id).keep(copies, self.memory.clock())
+            return len(copies)
+
+    breaks = (of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,)
 
 
 class NeedsARecordForAState(SabotagedReplica):
@@ -349,6 +377,7 @@ class GivesCopiesNewVersions(SabotagedReplica):
         of_replica.test_applied_copies_keep_their_versions_and_are_found_by_every_read,
         of_replica.test_copies_applied_in_any_order_and_repeatedly_end_in_the_same,
         of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
+        of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
         of_replica.test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew,
         of_replica.test_only_copies_that_are_newer_are_applied,
         of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,

@@ -49,12 +49,9 @@ class FileReplica:
 
     async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         """Set the state durably if it is as expected."""
-        if expected is None:
-            if await self.state() is not None:
-                return False
-            expected = CompanyState(primary=await self.store_id())
-        known = expected
-        return await self._access.write(lambda company, _: writing.compare_and_set_state(company, known, wanted))
+        if await self.state() != expected:
+            return False  # also where there is no such company: none is made for it
+        return await self._access.write(lambda company, _: writing.compare_and_set_state(company, expected, wanted))
 
     async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
         """All things of one part as they stand, ascending."""

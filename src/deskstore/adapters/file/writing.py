@@ -62,12 +62,13 @@ def apply_copies(company: OpenCompany, copies: Collection[Copy], now: datetime) 
     return len(kept)
 
 
-def compare_and_set_state(company: OpenCompany, expected: CompanyState, wanted: CompanyState) -> bool:
+def compare_and_set_state(company: OpenCompany, expected: CompanyState | None, wanted: CompanyState) -> bool:
     """Set the state if it is as expected; the company's file first, so that a lost database never knows an older one."""
-    known = company.index.state()
+    known = company.index.state() if company.index.is_registered else None
     if known != expected:
         return False
-    check_succession(company.company_id, known, wanted)
+    if known is not None:
+        check_succession(company.company_id, known, wanted)
     set_state(company, wanted)
     return True
 
@@ -134,7 +135,7 @@ class _Desk:
     platforms: set[str] = Factory(set[str])
 
     def take(self, copy: Copy) -> None:
-        if copy.thing.part in ("ticket", "processing"):
+        if copy.moves_progress:
             self.platforms.add(copy.thing.platform)
         match copy.value:
             case None:

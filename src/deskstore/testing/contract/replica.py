@@ -6,6 +6,7 @@ Not part of `from deskstore.testing.contract import *`: a storage without Replic
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.domain.changes import Changes, SaveRecord
 from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError, VersionConflict
 from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, Value, copy_of, digest_of, thing_of
 from deskstore.domain.paging import EVERYTHING, Filter
@@ -26,6 +28,7 @@ from deskstore.testing.desk import Desk
 from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article, digest
 
 _KEY = a_ticket().key
+_A_WHILE_S = 0.05  #: in which whatever does not wait for its turn is done
 
 
 async def _copies(desk: Desk, part: Part, after: Thing | None = None) -> Sequence[Copy]:
@@ -97,6 +100,53 @@ async def test_the_state_is_set_only_if_it_is_as_expected(desk: Desk) -> None:
     assert await replica.compare_and_set_state(first, wanted)
     assert not await replica.compare_and_set_state(first, wanted)
     assert await desk.replica().state() == wanted
+
+
+async def test_a_first_commit_and_a_first_state_never_both_count(desk: Desk) -> None:
+    under_way: list[asyncio.Future[bool]] = []
+
+    async def meanwhile(_: Changes) -> None:
+        elsewhere = CompanyState(primary="another store", epoch=7)
+        under_way.append(asyncio.ensure_future(desk.replica().compare_and_set_state(None, elsewhere)))
+        await asyncio.sleep(_A_WHILE_S)
+
+    await desk.storage.backend(desk.company_id).apply(Changes(records=(SaveRecord(a_ticket()),)), meanwhile)
+
+    assert not await under_way[0]
+    assert (await _state(desk)).primary == await desk.replica().store_id()
+
+
+async def test_the_state_is_not_set_while_a_commit_is_under_way(desk: Desk) -> None:
+    await desk.keep(a_ticket("before"))
+    state = await _state(desk)
+    under_way: list[asyncio.Future[bool]] = []
+
+    async def meanwhile(_: Changes) -> None:
+        elsewhere = evolve(state, primary="another store", epoch=state.epoch + 1)
+        under_way.append(asyncio.ensure_future(desk.replica().compare_and_set_state(state, elsewhere)))
+        await asyncio.sleep(_A_WHILE_S)
+        assert await _state(desk) == state
+
+    await desk.storage.backend(desk.company_id).apply(Changes(records=(SaveRecord(a_ticket()),)), meanwhile)
+
+    assert await under_way[0]
+    assert (await _state(desk)).primary == "another store"
+
+
+async def test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    newer = evolve(stored, version=stored.version + 10**9)
+    under_way: list[asyncio.Future[int]] = []
+
+    async def meanwhile(_: Changes) -> None:
+        under_way.append(asyncio.ensure_future(_apply(desk, [copy_of(newer)])))
+        await asyncio.sleep(_A_WHILE_S)
+        assert await desk.find(_KEY) == stored
+
+    await desk.storage.backend(desk.company_id).apply(Changes(records=(SaveRecord(stored),)), meanwhile)
+
+    assert await under_way[0] == 1
+    assert await desk.find(_KEY) == newer
 
 
 async def test_another_primary_and_the_loss_of_a_mirror_need_a_higher_epoch(desk: Desk) -> None:
