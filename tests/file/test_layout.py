@@ -6,6 +6,7 @@ import os
 import random
 import unicodedata
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskstore.adapters.file import FileStorage, layout
-from deskstore.adapters.file.envelope import read_record, record_file, with_settled
+from deskstore.adapters.file.body import NotOurs, record_in
+from deskstore.adapters.file.envelope import Settled, read_record, read_whole, record_file, settled_json, with_settled
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.identifiers import Key, article_key, ticket_key
 from deskstore.domain.payloads import parse
-from deskstore.domain.processing import Processing
+from deskstore.domain.processing import Processing, fresh
 from deskstore.domain.records import Article, Ticket
 from deskstore.testing import strategies
 from deskstore.testing.clock import ManualClock
@@ -32,6 +34,7 @@ from deskstore.testing.strategies import HOSTILE_NAMES, HOSTILE_PAYLOADS
 from tests.file.conftest import Settle
 from tests.file.trees import contents_of, tree_of
 
+SETTLED: Final = settled_json(Settled.of(fresh(ticket_key("p", "1"), now=datetime(2026, 11, 22, tzinfo=UTC))))
 #: payloads that hold what ends an envelope, or a file
 DECEPTIVE: Final = (
     b'{"a":1,"payload":{"id":7},"processing":{"status":"completed"}}',
@@ -136,6 +139,39 @@ def test_a_file_gives_back_the_record_it_was_made_of(ticket: Ticket) -> None:
     resettled = read_record(with_settled(record_file("acme", evolve(ticket, version=3), b"null"), b"null"))[1]
 
     assert whole == resettled == evolve(ticket, version=3)
+
+
+@given(record=st.one_of(strategies.tickets(), strategies.articles()), settled=st.sampled_from((None, SETTLED)))
+def test_every_way_to_read_a_file_gives_the_same(record: Ticket | Article, settled: bytes | None) -> None:
+    body = record_file("acme", evolve(record, version=3), settled)
+    envelope, expected = read_record(body)
+
+    whole, trusted = read_whole(body), record_in(body)
+
+    assert whole.record == trusted == expected
+    assert (whole.company, whole.settled) == ("acme", settled)
+    assert whole.processing == (envelope.processing and envelope.processing.processing(record.key))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        (b'"deskstore":1', b'"deskstore":2'),
+        (b'"kind":"ticket"', b'"kind":"letter"'),
+        (b'"status":"pending"', b'"status":"unheard of"'),
+        (b'"attempts":0', b'"attempts":"none"'),
+        (b'"version":3', b'"version":"three"'),
+        (b'"subject":', b'"subjekt":'),
+        (b'"platform":', b'"plattform":'),
+        (b'"created_at":', b'"created_at":7,"created":'),
+    ],
+    ids=str,
+)
+def test_an_envelope_that_says_what_none_can_say_is_not_believed(edit: tuple[bytes, bytes]) -> None:
+    body = record_file("acme", evolve(a_ticket(), version=3), SETTLED)
+
+    with pytest.raises(NotOurs):
+        read_whole(body.replace(*edit, 1))
 
 
 @settings(PROPERTY, max_examples=10)

@@ -6,9 +6,9 @@ Beside `envelope`, which checks each value by classes that take longer to load t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from attrs import fields as attributes
@@ -27,6 +27,8 @@ _set: Final = object.__setattr__  # the classes are frozen
 _FIELDS: Final = len(attributes(Fields))
 
 T = TypeVar("T")
+Make = Callable[[type[Any], Mapping[str, object]], Any]  # Any: an object of the class it is given, whichever that is
+"""Makes an object of a class out of the values of its attributes."""
 
 
 class NotOurs(Exception):
@@ -48,7 +50,7 @@ def record_in(body: bytes) -> Ticket | Article:
     try:
         value = orjson.loads(body[:end] + b"}")
         if value["deskstore"] == LAYOUT and value["payload_bytes"] == len(payload) and body.endswith(b"}\n"):
-            return _record(value, payload)
+            return record_of(value, payload, _as_written)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise not_ours() from error
     from deskstore.adapters.file.envelope import read_record  # whose classes a reader of sound files does not need
@@ -56,23 +58,26 @@ def record_in(body: bytes) -> Ticket | Article:
     return read_record(body)[1]  # which says what is wrong with it
 
 
-def _record(value: Parsed, payload: bytes) -> Ticket | Article:
+def record_of(value: Parsed, payload: bytes, make: Make) -> Ticket | Article:
+    """The record of an envelope's values, which are used up, made as the caller trusts them."""
     known = {
         "payload": payload,
         "sha256": bytes.fromhex(value["sha256"]),
-        "fields": _fields(value["fields"]),
+        "fields": _fields(value["fields"], make),
         "saved_at": _moment(value["saved_at"]),
         "version": value["version"],
         "platform": value["platform"],
     }
     if value["kind"] == TICKET:
         known["ticket_id"] = value["id"]
-        return _as_written(Ticket, known)
+        ticket: Ticket = make(Ticket, known)
+        return ticket
     known["article_id"], known["locale"] = value["id"], value["locale"]
-    return _as_written(Article, known)
+    article: Article = make(Article, known)
+    return article
 
 
-def _fields(value: Parsed) -> Fields:
+def _fields(value: Parsed, make: Make) -> Fields:
     created_at, updated_at, source_version = value["created_at"], value["updated_at"], value["source_version"]
     value["created_at"] = created_at and _moment(created_at)
     value["updated_at"] = updated_at and _moment(updated_at)
@@ -80,7 +85,8 @@ def _fields(value: Parsed) -> Fields:
     value["text_digest"] = bytes.fromhex(value["text_digest"])
     if len(value) != _FIELDS:
         raise not_ours()
-    return _as_written(Fields, value)
+    fields: Fields = make(Fields, value)
+    return fields
 
 
 def _as_written(type_: type[T], values: Mapping[str, object]) -> T:

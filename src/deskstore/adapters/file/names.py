@@ -49,8 +49,10 @@ def decode(name: str) -> str | None:
 
 def is_name(name: str) -> bool:
     """Whether `encode` may have made this name, as far as the name alone can tell."""
+    if _is_plain(name):  # which has no ~, and nearly every name is
+        return True
     hashed = _HASHED.fullmatch(name)
-    return _is_body(hashed["body"]) if hashed else _is_plain(name)
+    return hashed is not None and _is_body(hashed["body"])
 
 
 def encode_locale(locale: str) -> str:

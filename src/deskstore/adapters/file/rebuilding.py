@@ -13,7 +13,7 @@ from deskstore.adapters.file import layout
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
-from deskstore.adapters.file.envelope import read_record, read_summary, settled_json
+from deskstore.adapters.file.envelope import read_record, read_summary, read_whole
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.surveying import is_directory_of_records, is_file_of_record, is_of_summary, whose
 from deskstore.adapters.file.tree import StrangerInTree, Tree
@@ -107,13 +107,12 @@ def _doubt(index: Index, file: str) -> None:
 
 
 def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:
-    envelope, record = read_record(body)
-    if envelope.company != company_id or layout.record_path(record.key) != file:
+    company, record, processing, settled = read_whole(body)
+    if company != company_id or layout.record_path(record.key) != file:
         raise NotOurs("it names another record or company than its place does")
     if payloads.digest(record.payload) != record.sha256:
         raise NotOurs("its payload is not the one that was received")
-    processing = envelope.processing.processing(record.key) if envelope.processing else None
-    index.put_record(record, processing, settled_json(envelope.processing) if envelope.processing else None, checksum(body))
+    index.put_record(record, processing, settled, checksum(body))
 
 
 def _take_summary(index: Index, company_id: str, file: str, body: bytes) -> None:
