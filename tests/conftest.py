@@ -103,6 +103,16 @@ async def databases_16(postgres_server_16: "Server") -> "AsyncIterator[Databases
         yield made
 
 
+@pytest.fixture(scope="session")
+async def postgres_url(databases: "Databases") -> "AsyncIterator[str]":
+    """A database with deskstore's tables, as the application reaches it; shared, so that each test works in companies of its own."""
+    from tests.postgres.preparing import prepare
+
+    async with databases.fresh() as database:
+        await prepare(database)
+        yield database.app_url
+
+
 @pytest.fixture(autouse=True)
 def logger_as_it_was() -> Iterator[None]:
     """A command line sets up the logger of its process; here many tests share one process."""

@@ -1,4 +1,4 @@
-"""Memory and files are given the same steps and the same clock, and say and keep the same, versions included."""
+"""Memory, files and PostgreSQL are given the same steps and the same clock, and say and keep the same, versions included."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from deskstore.adapters.file import FileStorage
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.changes import Committed
 from deskstore.domain.errors import StorageError
 from deskstore.domain.mirror import PARTS
+from deskstore.domain.ports import Storage
 from deskstore.domain.processing import Claim, Processing
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import PROPERTY, a_new_company
@@ -22,6 +24,7 @@ from deskstore.testing.desk import LEASE, Desk, Everything, token_of
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, incoming
 
 Step = tuple[str, str, int]
+Sides = tuple[Sequence[Storage], ManualClock]
 STEPS = st.tuples(
     st.sampled_from(
         ["receive", "receive", "claim", "claim", "renew", "complete", "fail", "release", "delete", "summarise", "checkpoint", "wait"]
@@ -33,7 +36,7 @@ WAITS = (timedelta(seconds=1), LEASE, LEASE + timedelta(seconds=5), timedelta(se
 
 
 class Side:
-    """One of the two storages, with the claims it handed out."""
+    """One of the storages, with the claims it handed out."""
 
     def __init__(self, desk: Desk, clock: ManualClock) -> None:
         self.desk = desk
@@ -94,7 +97,7 @@ class Side:
         return await self.desk.checkpoint()
 
     async def wait(self, _: str, number: int) -> object:
-        """The clock was moved for both."""
+        """The clock was moved for all."""
 
     def _claimed(self, number: int) -> Processing | None:
         return self.taken[number % len(self.taken)] if self.taken else None
@@ -122,23 +125,28 @@ def _comparable(value: Any) -> Any:  # Any: whatever a step gives
 
 
 @pytest.fixture
-async def sides(tmp_path: Path) -> AsyncIterator[tuple[MemoryStorage, FileStorage, ManualClock]]:
+async def sides(tmp_path: Path, postgres_url: str) -> AsyncIterator[Sides]:
     clock = ManualClock()
-    memory, file = MemoryStorage(clock), FileStorage(tmp_path, clock=clock)
-    yield memory, file, clock
-    await file.aclose()
+    storages = (MemoryStorage(clock), FileStorage(tmp_path, clock=clock), PostgresStorage(postgres_url, clock=clock))
+    yield storages, clock
+    for storage in storages:
+        await storage.aclose()
 
 
 @PROPERTY
 @given(steps=st.lists(STEPS, max_size=25))
-async def test_the_same_steps_end_in_the_same(sides: tuple[MemoryStorage, FileStorage, ManualClock], steps: list[Step]) -> None:
-    memory, file, clock = sides
+async def test_the_same_steps_end_in_the_same(sides: Sides, steps: list[Step]) -> None:
+    storages, clock = sides
     company = a_new_company()
-    one, other = Side(Desk(memory, company), clock), Side(Desk(file, company), clock)
+    first, *others = [Side(Desk(storage, company), clock) for storage in storages]
 
     for step in steps:
         if step[0] == "wait":
             clock.move(WAITS[step[2]])
-        assert await one.take(step) == await other.take(step), step
+        taken = await first.take(step)
+        for other in others:
+            assert await other.take(step) == taken, (step, other.desk.storage)
 
-    assert await one.all() == await other.all()
+    everything = await first.all()
+    for other in others:
+        assert await other.all() == everything, other.desk.storage

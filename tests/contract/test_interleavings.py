@@ -13,6 +13,7 @@ import pytest
 from attrs import evolve
 
 from deskstore.adapters.file import FileStorage
+from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.mirror import Thing
 from deskstore.domain.ports import Backend, BeforeCommit, Storage
@@ -53,6 +54,22 @@ async def test_steps_of_three_and_four_writers_in_memory_end_as_one_after_the_ot
 @pytest.mark.parametrize(("writers", "n"), [(2, 60), (3, 30), (4, 20)])
 async def test_steps_of_writers_on_files_end_as_one_after_the_other(writers: int, n: int, tmp_path: Path, seed: int) -> None:
     sides = partial(on_files, below=tmp_path)
+
+    assert await _breaches(drawn(writers, n, seed), sides, pause_s=PAUSE_S) == []
+
+
+@asynccontextmanager
+async def in_postgresql(clock: ManualClock, *, url: str) -> AsyncIterator[Sequence[Storage]]:
+    """Two storages on one database, as two processes have them."""
+    both = [PostgresStorage(url, clock=clock) for _ in range(2)]
+    yield both
+    for storage in both:
+        await storage.aclose()
+
+
+@pytest.mark.parametrize(("writers", "n"), [(2, 60), (3, 30), (4, 20)])
+async def test_steps_of_writers_in_postgresql_end_as_one_after_the_other(writers: int, n: int, postgres_url: str, seed: int) -> None:
+    sides = partial(in_postgresql, url=postgres_url)
 
     assert await _breaches(drawn(writers, n, seed), sides, pause_s=PAUSE_S) == []
 

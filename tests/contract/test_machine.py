@@ -7,6 +7,7 @@ import pytest
 
 from deskstore.adapters.file import FileStorage
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.errors import StorageError
 from deskstore.testing.machine import take_any_steps
 from tests.contract.saboteurs import in_companies, in_processing, in_records
@@ -21,6 +22,10 @@ def test_any_steps_on_files_leave_what_the_rules_say(tmp_path: Path) -> None:
     numbers = count()
 
     take_any_steps(lambda clock: FileStorage(tmp_path / str(next(numbers)), clock=clock))
+
+
+def test_any_steps_in_postgresql_leave_what_the_rules_say(postgres_url: str) -> None:
+    take_any_steps(lambda clock: PostgresStorage(postgres_url, clock=clock))
 
 
 @pytest.mark.parametrize(

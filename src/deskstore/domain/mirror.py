@@ -43,6 +43,11 @@ class Copy:
     version: int
     value: Value | None
 
+    @property
+    def moves_progress(self) -> bool:
+        """Whether the platform's progress is another one after it: a processing came or changed, or a ticket went."""
+        return self.thing.part == "processing" or (self.thing.part == "ticket" and self.value is None)
+
 
 @frozen(kw_only=True)
 class ThingDigest:
