@@ -8,7 +8,14 @@ from typing import Final
 from attrs import frozen
 
 from tests.file.mutants import Edit, Mutant
-from tests.file.searches import found_by_failed_syncs, found_by_kills, found_by_power_cuts, found_by_races, found_by_refusals
+from tests.file.searches import (
+    found_by_failed_syncs,
+    found_by_kills,
+    found_by_names,
+    found_by_power_cuts,
+    found_by_races,
+    found_by_refusals,
+)
 from tests.file.workload import Adapter
 
 Search = Callable[[Adapter, int], str | None]
@@ -103,7 +110,7 @@ CASES: Final = [
     _case(
         "files taken for durable after their sync failed",
         found_by_failed_syncs,
-        Edit("journal", "            company.is_mark_in_doubt = True\n            _lower_mark(company, connection)\n", ""),
+        Edit("journal", "        company.is_mark_in_doubt = True\n        _lower_mark(company, connection)\n", ""),
         is_quick=True,
     ),
     _case(
@@ -111,10 +118,20 @@ CASES: Final = [
         found_by_power_cuts,
         Edit(
             "journal",
-            "            company.tree.make_durable(files)\n",
-            '            company.tree.make_durable(files)\n            __import__("time").sleep(0.05)\n',
+            "        company.tree.make_durable(files)\n",
+            '        company.tree.make_durable(files)\n        __import__("time").sleep(0.05)\n',
         ),
         Edit("journal", 'delete from redo where seq <= ?", (mark,)', 'delete from redo where seq <= ?", (index.number("applied"),)'),
+    ),
+    _case(
+        "names that fold case",
+        found_by_names,
+        Edit(
+            "names",
+            "    if _is_plain(identifier):\n        return identifier\n",
+            "    if _is_plain(identifier.casefold()):\n        return identifier.casefold()\n",
+        ),
+        is_quick=True,
     ),
     _case(
         "files written without the writer lock",

@@ -45,10 +45,18 @@ class Mutant:
         adapter: Adapter = _package(self).FileStorage  # typed as the original, since a module made at run time has no types
         return adapter(path, clock=clock, checkpoint_rows=checkpoint_rows)
 
+    def misses(self) -> list[str]:
+        """What it is to change and does not find exactly once, so that it would be the original."""
+        return [edit.old for edit in self.edits if _source_of(edit.module).count(edit.old) != 1]
+
     @property
     def package(self) -> str:
         """Under which name the copy is imported."""
         return f"mutant_{abs(hash(self.edits))}"
+
+
+def _source_of(module: str) -> str:
+    return (_SOURCE / f"{module}.py").read_text(encoding="utf-8")
 
 
 @cache
@@ -78,8 +86,7 @@ class _Copy(Loader):
     module: str
 
     def exec_module(self, module: ModuleType) -> None:
-        path = _SOURCE / f"{self.module}.py"
-        source = path.read_text(encoding="utf-8").replace(_PACKAGE, self.mutant.package)
+        path, source = _SOURCE / f"{self.module}.py", _source_of(self.module).replace(_PACKAGE, self.mutant.package)
         for edit in self.mutant.edits:
             if edit.module == self.module:
                 assert source.count(edit.old) == 1, f"{path} holds {source.count(edit.old)} times: {edit.old}"

@@ -11,6 +11,7 @@ from typing import Final
 
 from deskstore.domain import times
 from deskstore.domain.errors import CorruptRecord
+from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.ports import Storage
 from tests.crash import SYNCING, Fail, State, WorkloadBroken, fail_sweep, kill_sweep, materialise, states, trace
 from tests.crash.interpreter import single_threaded
@@ -73,6 +74,30 @@ def found_by_failed_syncs(mutant: Adapter, seed: int) -> str | None:
             if again := synced_again(trace(work, Path(folder), fail=Fail(at=at, errno=EIO, kinds=SYNCING), data=True)):
                 return f"{again[0]}"
     return None
+
+
+def found_by_names(mutant: Adapter, seed: int) -> str | None:
+    """What goes wrong when ids that differ in case alone are saved side by side."""
+    del seed
+    with TemporaryDirectory() as folder:
+        return asyncio.run(_save_both(mutant, Path(folder)))
+
+
+async def _save_both(mutant: Adapter, folder: Path) -> str | None:
+    storage = mutant(folder / "data", clock=times.now, checkpoint_rows=1_000)
+    both = [ticket_key(PLATFORM, "a1"), ticket_key(PLATFORM, "A1")]
+    try:
+        for number, key in enumerate(both):
+            async with storage.unit_of_work("acme") as uow:
+                await save(uow, key, number, times.now())
+                await uow.commit()
+        async with storage.unit_of_work("acme") as uow:
+            found = await uow.tickets.find_many(both)
+        return None if [found[key].data["unit"] for key in both] == [0, 1] else f"they hold {found}"
+    except CorruptRecord as error:
+        return str(error)
+    finally:
+        await storage.aclose()
 
 
 def found_by_races(mutant: Adapter, seed: int) -> str | None:

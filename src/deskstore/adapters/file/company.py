@@ -48,6 +48,7 @@ class OpenCompany:
         self._turns: Final = Turns(str(self.path), hold(str(self.path / layout.WAITING)), place.busy_s)
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
+        self.copying_back: Final = threading.Lock()  #: held while the log is copied back, until it is known how that went
         self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since
         self.is_mark_in_doubt = False  #: a sync of files failed, and the mark could not be lowered since
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint

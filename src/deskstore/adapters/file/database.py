@@ -22,6 +22,7 @@ _READ_ONLY_CODES: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3
 CLAIMS_FROM: Final = "claims_from_us"  #: among the facts in meta: until then no ticket is handed out, since claims may live that were lost
 LOG_FRAMES: Final = 4_000  #: changed pages in the write-ahead log after which it begins anew
 _RESTART_MS: Final = 100  #: how long writers may be held up by readers of an earlier state
+_PIECE_BYTES: Final = 2**20
 _LOG_HEAD_BYTES: Final = 32
 _FRAME_HEAD_BYTES: Final = 24
 
@@ -173,16 +174,43 @@ def restart_log(connection: sqlite3.Connection, *, busy_s: float) -> int:
     return LOG_FRAMES + frames if busy else LOG_FRAMES
 
 
-def renew(connection: sqlite3.Connection) -> bool:
+def renew(connection: sqlite3.Connection, path: str) -> bool:
     """
-    Write every page of the database anew, and begin its log anew, after a sync failed; says whether nobody stood in the way.
+    Write log and database at a path anew, every page of them, after a sync failed; says whether nobody stood in the way.
 
-    The kernel forgets what a failed sync did not write, and says so once: no later sync makes a file whole. A gap in the log would take
-    along all commits behind it, and SQLite counts on the sync of one checkpoint for pages of earlier ones, which it does not write again.
+    SQLite counts on the sync of one checkpoint for pages of earlier ones, which it does not write again. The log comes first: if it had a gap,
+    and the power was lost in the midst of this, older pages would be copied over newer ones.
     """
+    make_log_whole(connection, path)
     connection.execute("vacuum")
     (busy, *_) = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
     return not busy
+
+
+def make_log_whole(connection: sqlite3.Connection, path: str) -> None:
+    """
+    Write the log of the database at a path once more, durably, after a sync of it failed.
+
+    The kernel forgets what a failed sync did not write, and says so once: no later sync makes a file whole. A gap in the log would take
+    along all commits behind it.
+    """
+    connection.execute("begin immediate")
+    try:
+        _write_again(f"{path}-wal")
+    finally:
+        connection.execute("rollback")
+
+
+def _write_again(path: str) -> None:
+    """Write the bytes that a file has, and sync it: what the kernel only believes to be on the disk is written there."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        at = 0
+        while piece := os.pread(descriptor, _PIECE_BYTES, at):
+            at += os.pwrite(descriptor, piece, at)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -81,6 +81,7 @@ def commit_together(company: OpenCompany, jobs: Sequence[Job], clock: Callable[[
             company.writer.execute("rollback")
             return
         _commit(company)
+        _make_sure_of(company)
         company.check_in_place()
 
 
@@ -94,6 +95,24 @@ def _commit(company: OpenCompany) -> None:
             # no room for the last frame, which alone makes a commit of those before it: nothing is in doubt
             company.writer.execute("rollback")
         raise
+
+
+def _make_sure_of(company: OpenCompany) -> None:
+    """
+    Write a commit once more if its log is in doubt: where a checkpoint failed to sync it meanwhile, the sync of the commit proves nothing.
+
+    The kernel tells of what it could not write once, and that was told to the checkpoint.
+    """
+    with company.copying_back:
+        is_in_doubt = company.is_log_in_doubt
+    if is_in_doubt:
+        try:
+            database.make_log_whole(company.writer, company.database)
+        except (sqlite3.Error, OSError) as error:
+            raise CommitOutcomeUnknown(
+                f"{company.path}: the disk failed while a commit was on its way, and when it was written once more ({error}): "
+                "once the disk works, read what is there before you write again"
+            ) from error
 
 
 def _void(company: OpenCompany, error: sqlite3.Error) -> None:
@@ -112,11 +131,11 @@ def _void(company: OpenCompany, error: sqlite3.Error) -> None:
             f"{company.path}: the disk failed at the commit ({error}) and again when it was to be voided ({again}): "
             "once the disk works, read what is there before you write again"
         ) from again
-    with suppress(sqlite3.Error, StorageBusy):  # the commit is void; the log is replaced before the next one
+    with suppress(sqlite3.Error, OSError, StorageBusy):  # the commit is void; the log is replaced before the next one
         _replace_log(company)
 
 
 def _replace_log(company: OpenCompany) -> None:
-    if not database.renew(company.writer):
+    if not database.renew(company.writer, company.database):
         raise StorageBusy(f"{company.path}: others read while the log of a failed disk is to be replaced; nothing was written, try again")
     company.is_log_in_doubt = False

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from os import close
-from typing import Final
+from typing import Final, TypeVar
 
 from deskstore.adapters.file import database, layout
 from deskstore.adapters.file.company import OpenCompany, checksum, hold, trusted, try_alone, within
@@ -21,6 +21,7 @@ from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain.errors import StorageBusy
 from deskstore.domain.identifiers import Key
 
+V = TypeVar("V")
 logger: Final = logging.getLogger("deskstore")
 
 CHECKPOINT_WAIT_S: Final = 30.0  #: how long a checkpoint waits for that of another process
@@ -98,15 +99,23 @@ def _drop_written(company: OpenCompany, connection: sqlite3.Connection) -> None:
 
 def _copy_log_back(company: OpenCompany, connection: sqlite3.Connection) -> None:
     try:
-        database.copy_log_back(connection)
+        _copying_back(company, lambda: database.copy_log_back(connection))
         if database.log_reaches(company.database, company.log_due):
             with company.turn:
-                company.log_due = database.restart_log(connection, busy_s=company.busy_s)
+                company.log_due = _copying_back(company, lambda: database.restart_log(connection, busy_s=company.busy_s))
     except sqlite3.Error:
         with company.turn:
-            company.is_log_in_doubt = True
-            company.is_log_in_doubt = not database.renew(connection)
+            company.is_log_in_doubt = company.is_log_in_doubt and not database.renew(connection, company.database)
         raise
+
+
+def _copying_back(company: OpenCompany, copy: Callable[[], V]) -> V:
+    with company.copying_back:
+        try:
+            return copy()
+        except sqlite3.Error:
+            company.is_log_in_doubt = True
+            raise
 
 
 def _lower_mark(company: OpenCompany, connection: sqlite3.Connection) -> None:
