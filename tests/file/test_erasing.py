@@ -7,12 +7,14 @@ import os
 import resource
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import orjson
 import pytest
 
-from deskstore.adapters.file import FileStorage, erasing
+from deskstore.adapters.file import FileStorage, erasing, layout
 from deskstore.adapters.file.tree import Tree
 from deskstore.domain.errors import StorageUnavailable
 from deskstore.testing.desk import Desk
@@ -91,3 +93,46 @@ async def test_an_erasure_that_cannot_delete_everything_says_so_until_it_can(
     assert "cannot be deleted" in caplog.text
     assert [*(base / erasing.DOOMED).iterdir()] == []
     assert await storage.companies() == ["other"]
+
+
+async def test_the_epoch_of_an_erasure_is_kept_without_the_name(desk: Desk, base: Path, new_storage: Callable[[], FileStorage]) -> None:
+    await desk.keep(a_ticket())
+    before = await desk.replica().state()
+    await desk.storage.erase("acme")
+    await desk.storage.aclose()
+
+    again = Desk(new_storage(), "acme")
+    await again.keep(a_ticket())
+    after = await again.replica().state()
+
+    assert before is not None
+    assert after is not None
+    assert after.epoch > before.epoch + 1
+    assert [Path(name).name for name in tree_of(base / erasing.ERASED)] == [f"{sha256(b'acme').hexdigest()}.json"]
+
+
+async def test_an_erasure_that_another_process_finishes_keeps_its_epoch(
+    desk: Desk, base: Path, new_storage: Callable[[], FileStorage]
+) -> None:
+    await desk.keep(a_ticket())
+    await desk.storage.aclose()
+    path = base / "acme" / layout.COMPANY_FILE
+    said = orjson.loads(path.read_bytes())
+    path.write_bytes(orjson.dumps(said | {"state": said["state"] | {"erased": True, "epoch": 7}}))
+
+    again = Desk(new_storage(), "acme")
+    await again.keep(a_ticket())
+
+    state = await again.replica().state()
+    assert state is not None
+    assert state.epoch == 8
+
+
+async def test_an_epoch_that_cannot_be_read_is_named(storage: FileStorage, base: Path) -> None:
+    await Desk(storage, "acme").keep(a_ticket())
+    await storage.erase("acme")
+    (mark,) = (base / erasing.ERASED).iterdir()
+    mark.write_bytes(b"{}")
+
+    with pytest.raises(StorageUnavailable, match=mark.name):
+        await Desk(storage, "acme").keep(a_ticket())

@@ -23,7 +23,7 @@ from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, 
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
-from deskstore.domain.things import check_epoch, check_succession
+from deskstore.domain.things import check_beginning, check_epoch, check_succession
 from deskstore.domain.unit import BufferedUnit
 
 R = TypeVar("R", bound=Ticket | Article)
@@ -128,7 +128,7 @@ class MemoryStorage:
         self.clock: Final = clock
         self.store_id: Final = f"memory-{uuid.uuid4()}"
         self._companies: dict[str, _Company] = {}
-        self._erased: dict[str, CompanyState] = {}
+        self._erased: dict[str, int] = {}  #: in which epoch companies were erased last
         self._closed = False
         self.lock: Final = asyncio.Lock()  #: held while a commit decides and writes
 
@@ -171,7 +171,7 @@ class MemoryStorage:
         """Remove a company with all that is kept of it."""
         async with self.lock:
             if self.known(identifiers.company_id(company_id)) is not None:
-                self._erased[company_id] = self._companies.pop(company_id).state
+                self._erased[company_id] = self._companies.pop(company_id).state.epoch + 1
 
     async def health(self) -> Health:
         """How the storage is doing."""
@@ -203,7 +203,7 @@ class MemoryStorage:
 
     def erased_epoch(self, company_id: str) -> int:
         """The epoch in which a company of that name was erased last; 0 = never."""
-        return self._erased[company_id].epoch if company_id in self._erased else 0
+        return self._erased.get(company_id, 0)
 
     def keep(self, company: _Company, copies: Sequence[Copy], now: datetime) -> None:
         """Keep copies of this store's own making, and owe them to whoever has to be told."""
@@ -401,7 +401,9 @@ class MemoryReplica:
             known = await self.state()
             if known != expected:
                 return False
-            if known is not None:
+            if known is None:
+                check_beginning(self._company_id, self._storage.erased_epoch(self._company_id), wanted)
+            else:
                 check_succession(self._company_id, known, wanted)
             self._storage.registered(self._company_id).become(wanted)
             return True

@@ -59,7 +59,7 @@ class CompanyState:
     primary: str  #: the id of the store that takes the writes
     mirror: str | None = None  #: the id of the store that follows it
     mirror_status: MirrorStatus = MirrorStatus.NONE
-    epoch: int = 1  #: grows when the primary changes and when a mirror goes, so that whatever comes late is known
+    epoch: int = 1  #: grows when the primary changes, when a mirror goes, and over an erasure, so that whatever comes late is known
     swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
     erased: bool = False
     backups: tuple[str, ...] = field(default=(), converter=_names)  #: those under way: each consumes the outbox by a name of its own
@@ -126,6 +126,15 @@ def check_epoch(company_id: str, state: CompanyState | None, expected: int | Non
         raise CompanyErased(company_id)
     if state is not None and expected not in (None, state.epoch):
         raise CompanyMoved(company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to, expected_epoch=expected)
+
+
+def check_beginning(company_id: str, erased_epoch: int, wanted: CompanyState) -> None:
+    """See that a company may begin in a state, after one of its name was erased here in an epoch (0 = never); raises MigrationError."""
+    if wanted.epoch <= erased_epoch:
+        raise MigrationError(
+            f"company {company_id!r} was erased here in epoch {erased_epoch}, and is to begin anew in epoch {wanted.epoch}: "
+            f"give it an epoch above {erased_epoch}; nothing was changed"
+        )
 
 
 def check_succession(company_id: str, before: CompanyState, wanted: CompanyState) -> None:

@@ -14,6 +14,7 @@ from deskstore.domain.errors import CompanyMoved, VersionConflict
 from deskstore.domain.mirror import MIRROR, CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
 from deskstore.domain.wrapping import WrappedReplica
+from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import replica as of_replica
 from tests.contract.saboteurs.base import Saboteur
 
@@ -355,10 +356,33 @@ class AppliesWhateverTheEpoch(SabotagedReplica):
             return await super().apply(copies, epoch=None)
 
     breaks = (
+        of_replica.test_copies_meant_for_an_erased_company_are_not_kept_in_the_next_of_its_name,
         of_replica.test_copies_that_come_after_a_mirror_has_gone_do_not_bring_deleted_records_back,
         of_replica.test_copies_that_come_after_a_swap_are_not_kept,
         of_replica.test_copies_that_come_after_an_erasure_bring_nothing_back,
     )
+
+
+class BeginsAtTheSameEpoch(Saboteur):
+    async def erase(self, company_id: str) -> None:
+        await super().erase(company_id)
+        vars(self.memory)["_erased"].clear()
+
+    breaks = (
+        of_companies.test_whoever_has_an_erased_company_open_can_neither_read_nor_write_it,
+        of_replica.test_copies_meant_for_an_erased_company_are_not_kept_in_the_next_of_its_name,
+        of_replica.test_the_epoch_grows_over_every_erasure,
+    )
+
+
+class BeginsInAnEpochBeforeTheErasure(SabotagedReplica):
+    class Kind(Raw):
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
+            if expected is None and await self.state() is None:
+                vars(self.memory)["_erased"].clear()
+            return await super().compare_and_set_state(expected, wanted)
+
+    breaks = (of_replica.test_the_epoch_grows_over_every_erasure,)
 
 
 class GivesCopiesNewVersions(SabotagedReplica):

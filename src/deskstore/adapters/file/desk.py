@@ -122,9 +122,10 @@ class Desk:
                 return
             with database.translated(str(company.path)), database.transaction(company.writer, durable=True, begin=company.begin):
                 company.check_in_place()
-                writing.forbid(company)
+                epoch = writing.forbid(company)
             self.erasures += 1
             with self._nobody_else(), database.translated(str(company.path)):
+                erasing.remember(self._place.base, self.company_id, epoch)
                 erasing.remove(company.path, company.tree)
 
     def close_if_idle(self) -> bool:

@@ -1,4 +1,8 @@
-"""Erasing a company: first nobody can commit any more, then the directory goes out of sight in one step, then all of it is deleted."""
+"""
+Erasing a company: first nobody can commit any more, then the directory goes out of sight in one step, then all of it is deleted.
+
+What stays is the epoch in which that was, under a hash of the company's name.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,51 @@ import os
 import stat
 import uuid
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
+
+import orjson
 
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush, flush_directory
 from deskstore.domain.errors import StorageUnavailable
 
 DOOMED: Final = ".erasing"  #: below DATA_PATH; no name of a company begins with a dot
+ERASED: Final = ".erased"  #: below DATA_PATH: what is left of erased companies
 _AS_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def erased_epoch(base: Path, company_id: str) -> int:
+    """The epoch in which a company of that name was erased last; 0 = never."""
+    mark = base / _mark(company_id)
+    try:
+        epoch: int = orjson.loads(mark.read_bytes())["epoch"]
+    except FileNotFoundError:
+        return 0
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise StorageUnavailable(f'{mark} does not say in which epoch a company was erased: write {{"epoch": 1000000}} into it') from error
+    return epoch
+
+
+def remember(base: Path, company_id: str, epoch: int) -> None:
+    """
+    Keep durably in which epoch a company is being erased, so that one of its name begins above it and takes nothing that comes late.
+
+    Nobody can tell from the mark who that was; whoever knows the name finds out that it was erased.
+    """
+    mark = _mark(company_id)
+    with closing(Tree.open(base.resolve())) as root:
+        root.make_directory(ERASED)
+        with _opened(base / ERASED) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if epoch > erased_epoch(base, company_id):
+                root.replace_many({mark: orjson.dumps({"epoch": epoch}, option=orjson.OPT_APPEND_NEWLINE)})
+                root.make_durable([mark])
+
+
+def _mark(company_id: str) -> str:
+    return f"{ERASED}/{sha256(company_id.encode()).hexdigest()}.json"
 
 
 def remove(path: Path, company: Tree) -> None:
@@ -50,12 +90,12 @@ def sweep(base: Path, *, wait: bool = False) -> None:
 
 
 @contextmanager
-def _opened(doomed: Path) -> Generator[int, None, None]:
+def _opened(directory: Path) -> Generator[int, None, None]:
     try:
-        descriptor = os.open(doomed, _AS_DIRECTORY)
+        descriptor = os.open(directory, _AS_DIRECTORY)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
-            raise StrangerInTree(DOOMED, "is no directory") from error
+            raise StrangerInTree(directory.name, "is no directory") from error
         raise
     try:
         yield descriptor

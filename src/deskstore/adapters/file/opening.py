@@ -142,6 +142,7 @@ def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> 
     _check_database(company)
     state = _agreed(company, said)
     if state.erased:
+        erasing.remember(company.path.parent, company.company_id, state.epoch)
         erasing.remove(company.path, company.tree)  # somebody began it, and did not come to the end
         raise _Erased
     if said is None:
@@ -215,7 +216,7 @@ def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: Co
     from deskstore.adapters.file import rebuilding  # only who makes a database needs it
 
     store_id = said.store_id if said else f"file-{uuid.uuid4()}"
-    state = said.state if said else CompanyState(primary=store_id)
+    state = said.state if said else CompanyState(primary=store_id, epoch=erasing.erased_epoch(place.base, company_id) + 1)
     with suppress(FileExistsError):  # SQLite gives its other files the mode of this one
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         os.chmod(path, 0o600)

@@ -22,7 +22,7 @@ from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, n
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
-from deskstore.domain.things import check_succession
+from deskstore.domain.things import check_beginning, check_succession
 
 
 def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
@@ -67,16 +67,19 @@ def compare_and_set_state(company: OpenCompany, expected: CompanyState | None, w
     known = company.index.state() if company.index.is_registered else None
     if known != expected:
         return False
-    if known is not None:
+    if known is None:
+        check_beginning(company.company_id, company.index.state().epoch - 1, wanted)  # it would begin in the one after the last
+    else:
         check_succession(company.company_id, known, wanted)
     set_state(company, wanted)
     return True
 
 
-def forbid(company: OpenCompany) -> None:
-    """Refuse every commit from now on, in all processes, since the company is being erased."""
+def forbid(company: OpenCompany) -> int:
+    """Refuse every commit from now on, in all processes, since the company is being erased; says in which epoch it is."""
     state = company.index.state()
     set_state(company, evolve(state, erased=True, epoch=state.epoch + 1))
+    return state.epoch + 1
 
 
 def set_state(company: OpenCompany, state: CompanyState) -> None:

@@ -427,6 +427,33 @@ async def test_copies_that_come_after_an_erasure_bring_nothing_back(desk: Desk) 
     assert await _all_copies(desk) == []
 
 
+async def test_copies_meant_for_an_erased_company_are_not_kept_in_the_next_of_its_name(desk: Desk) -> None:
+    await desk.fill("text")
+    copies, state = await _all_copies(desk), await _state(desk)
+    await desk.storage.erase(desk.company_id)
+    anew = await desk.kept(a_ticket("anew"))
+
+    with pytest.raises((CompanyErased, CompanyMoved)):
+        await desk.replica().apply(copies, epoch=state.epoch)
+
+    assert (await desk.everything()).tickets == [anew]
+
+
+async def test_the_epoch_grows_over_every_erasure(desk: Desk) -> None:
+    epochs: list[int] = []
+    for _ in range(3):
+        await desk.keep(a_ticket())
+        epochs.append((await _state(desk)).epoch)
+        await desk.storage.erase(desk.company_id)
+
+    with pytest.raises(MigrationError):
+        await desk.replica().compare_and_set_state(None, CompanyState(primary="another store", epoch=epochs[-1]))
+
+    assert epochs[0] < epochs[1] < epochs[2]
+    assert desk.company_id not in await desk.storage.companies()
+    assert await desk.replica().compare_and_set_state(None, CompanyState(primary="another store", epoch=epochs[-1] + 2))
+
+
 async def test_copies_that_come_after_a_swap_are_not_kept(desk: Desk) -> None:
     stored = await desk.kept(a_ticket())
     state = await _state(desk)
