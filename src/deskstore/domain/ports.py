@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 R_co = TypeVar("R_co", covariant=True)
 
 BeforeCommit = Callable[["Changes"], Awaitable[None]]
-"""Called with a unit's changes after its guards hold and while its locks are held; what it raises ends the unit unsaved."""
+"""
+Called once with a unit's changes, after its guards hold and while its locks are held; not when a guard fails.
+
+Nobody sees anything of the unit before it has returned. What it raises comes out of apply(), and nothing is kept.
+"""
 
 
 class RecordReads(Protocol[R_co]):

@@ -29,9 +29,11 @@ A promise may not be skipped. A gap that is known is an `xfail` with its reason,
 
 from deskstore.testing.contract import (
     articles,
+    before_commit,
     claims,
     companies,
     concurrency,
+    documents,
     identifiers,
     isolation,
     pages,
@@ -46,7 +48,7 @@ from deskstore.testing.contract import (
 from deskstore.testing.contract.fixtures import clock, company_id, desk, new_desk, other_desk, own_storage
 
 _SUBJECTS = (
-    *(articles, claims, companies, concurrency, identifiers, isolation, pages),
+    *(articles, before_commit, claims, companies, concurrency, documents, identifiers, isolation, pages),
     *(payloads, processing, progress, streams, summaries, tickets, units),
 )
 _PROMISES = {name: value for subject in _SUBJECTS for name, value in vars(subject).items() if name.startswith("test_")}
