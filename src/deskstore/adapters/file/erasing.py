@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import stat
-import uuid
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
@@ -70,6 +69,8 @@ def remove(path: Path, company: Tree) -> None:
         StorageUnavailable: Something that was erased, now or before, cannot be deleted.
         StrangerInTree: Something else stands where erased companies go.
     """
+    import uuid  # slow to load, and who starts needs none
+
     doomed = path.parent / DOOMED
     with suppress(FileExistsError):
         doomed.mkdir(mode=0o700)

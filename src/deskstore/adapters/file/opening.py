@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import uuid
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -213,7 +212,9 @@ def _has_schema(connection: sqlite3.Connection) -> bool:
 
 
 def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: CompanyFile | None) -> sqlite3.Connection:
-    from deskstore.adapters.file import rebuilding  # only who makes a database needs it
+    import uuid  # only who makes a database needs it
+
+    from deskstore.adapters.file import rebuilding  # likewise
 
     store_id = said.store_id if said else f"file-{uuid.uuid4()}"
     state = said.state if said else CompanyState(primary=store_id, epoch=erasing.erased_epoch(place.base, company_id) + 1)
