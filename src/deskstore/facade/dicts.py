@@ -16,7 +16,6 @@ from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.processing import Processing
 from deskstore.domain.records import Ticket
-from deskstore.formats import json
 
 if TYPE_CHECKING:
     from deskstore.domain.summaries import Summary
@@ -33,6 +32,8 @@ def payload_of(data: Mapping[str, Any], what: str) -> bytes:  # Any: a payload h
     Raises:
         InvalidRecord: It is no dict, breaks the rule for JSON, or has a reserved key of its own.
     """
+    from deskstore.formats import json  # slow to load, and a first call may need none
+
     given = checked(data, what)
     if RESERVED not in given:
         return json.dump(given)
@@ -62,6 +63,8 @@ def as_dict(company_id: str, ticket: Ticket, processing: Processing | None, summ
     Args:
         processing: None for a ticket that was removed a moment ago.
     """
+    from deskstore.formats import json  # likewise
+
     payload = json.load(ticket.payload)
     beside: Parsed = {
         "company_id": company_id,

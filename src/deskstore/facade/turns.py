@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -19,9 +17,10 @@ class Turns:
     def __init__(self) -> None:
         self._locks: Final[WeakValueDictionary[_Place, asyncio.Lock]] = WeakValueDictionary()
 
-    @asynccontextmanager
-    async def of(self, company_id: str, key: Key) -> AsyncGenerator[None]:
-        """Wait until no other task of this loop writes the record, and keep the others waiting while the block runs."""
-        lock = self._locks.setdefault((asyncio.get_running_loop(), company_id, key), asyncio.Lock())
-        async with lock:
-            yield
+    def of(self, company_id: str, key: Key) -> asyncio.Lock:
+        """What a writer of the record holds while it writes, and other tasks of this loop wait for; gone when nobody does."""
+        place = (asyncio.get_running_loop(), company_id, key)
+        lock = self._locks.get(place)
+        if lock is None:
+            self._locks[place] = lock = asyncio.Lock()
+        return lock
