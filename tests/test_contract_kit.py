@@ -24,6 +24,7 @@ from tests.contract.saboteurs.base import Saboteur
 PROMISES = {promise.name: promise for promise in promises()}
 SAMPLE = 8
 COSTLY = {
+    "test_a_document_may_be_as_deep_and_as_long_as_the_rule_allows_and_no_more",
     "test_a_payload_of_the_largest_size_comes_back_byte_for_byte",
     "test_a_stream_of_many_records_is_whole",
     "test_a_unit_holds_ten_thousand_changes",

@@ -16,6 +16,7 @@ from deskstore.domain.processing import Checkpoint
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.unit import BufferedArticles, BufferedTickets
 from deskstore.testing.contract import claims as of_claims
+from deskstore.testing.contract import documents as of_documents
 from deskstore.testing.contract import identifiers as of_identifiers
 from deskstore.testing.contract import payloads as of_payloads
 from tests.contract.saboteurs.base import R, SabotagedChanges, SabotagedParts, Saboteur, with_records
@@ -109,6 +110,7 @@ class LosesAByte(TamperedPayloads):
         return payload.rstrip()
 
     breaks = (
+        of_documents.test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
         of_payloads.test_a_hostile_payload_comes_back_byte_for_byte,
         of_payloads.test_any_record_comes_back_as_it_was_saved,
     )
@@ -126,6 +128,7 @@ class RoundsNumbers(TamperedPayloads):
         return payload.replace(b"-0.0", b"0.0").replace(b"9007199254740993", b"9007199254740992")
 
     breaks = (
+        of_documents.test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
         of_payloads.test_a_hostile_payload_comes_back_byte_for_byte,
         of_payloads.test_any_record_comes_back_as_it_was_saved,
     )
@@ -135,14 +138,20 @@ class DropsWhatJsonbRefuses(TamperedPayloads):
     def kept(self, payload: bytes) -> bytes:
         return payload.replace(b"\\u0000", b"").replace(b"\\ud800", b"?")
 
-    breaks = (of_payloads.test_a_hostile_payload_comes_back_byte_for_byte,)
+    breaks = (
+        of_documents.test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
+        of_payloads.test_a_hostile_payload_comes_back_byte_for_byte,
+    )
 
 
 class CutsLargePayloads(TamperedPayloads):
     def kept(self, payload: bytes) -> bytes:
         return payload[: 16 * 2**20 - 1]
 
-    breaks = (of_payloads.test_a_payload_of_the_largest_size_comes_back_byte_for_byte,)
+    breaks = (
+        of_documents.test_a_document_may_be_as_deep_and_as_long_as_the_rule_allows_and_no_more,
+        of_payloads.test_a_payload_of_the_largest_size_comes_back_byte_for_byte,
+    )
 
 
 class StreamsOtherBytes(Saboteur):
@@ -151,6 +160,7 @@ class StreamsOtherBytes(Saboteur):
         return {key: evolve(one, payload=one.payload.replace("한국어".encode(), b"\\ud55c\\uad6d\\uc5b4")) for key, one in found.items()}
 
     breaks = (
+        of_documents.test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
         of_identifiers.test_hostile_company_ids_are_distinct_companies,
         of_payloads.test_a_hostile_payload_comes_back_byte_for_byte,
     )

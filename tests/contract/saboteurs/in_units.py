@@ -22,6 +22,7 @@ from deskstore.domain.unit import BufferedArticles, BufferedProgress, BufferedSu
 from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import concurrency as of_concurrency
+from deskstore.testing.contract import documents as of_documents
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import pages as of_pages
 from deskstore.testing.contract import replica as of_replica
@@ -233,6 +234,7 @@ class CannotCommitNothing(SabotagedUnits):
             return await super().commit()
 
     breaks = (
+        of_documents.test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
         of_companies.test_a_company_that_was_only_read_is_not_listed,
         of_units.test_a_unit_that_is_over_cannot_be_used,
         of_units.test_a_unit_without_changes_may_be_left_or_committed,
@@ -244,7 +246,10 @@ class TellsNothing(SabotagedChanges):
     def after(self, company_id: str, changes: Changes, committed: Committed, before: object) -> Committed:
         return evolve(committed, versions={key: version + 1 for key, version in committed.versions.items()})
 
-    breaks = (of_units.test_a_commit_says_what_it_assigned,)
+    breaks = (
+        of_documents.test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
+        of_units.test_a_commit_says_what_it_assigned,
+    )
 
 
 class LosesArticles(SabotagedChanges):
