@@ -50,6 +50,7 @@ class Samples:
     name: str
     values: tuple[float, ...]
     cpu: tuple[float, ...] = ()  #: seconds of processor time of the same rounds, where that is known
+    wall: tuple[float, ...] = ()  #: seconds on the wall of the same rounds, where the values are something else
 
     @property
     def middle(self) -> float:
@@ -66,27 +67,34 @@ class Finding:
     reference: Samples | None = None  #: None where the bar is no ratio
     note: str = ""
     scale: float = field(default=1.0)  #: from the samples' unit to the bar's
+    is_paired: bool = False  #: each sample was taken beside the reference's: the figure is the median of their ratios
 
     @property
     def measured(self) -> float | None:
-        """The figure that is held against the bar: of medians."""
+        """The figure that is held against the bar: of medians, or the median of what the pairs say."""
         if self.subject is None:
             return None
+        if self.is_paired:
+            return median(self._single_figures(self.subject))
         return self._figure(self.subject.middle, self.reference.middle if self.reference else None)
 
     @property
     def spread(self) -> tuple[float, float] | None:
-        """The least and the greatest figure that a single round would have given."""
+        """The least and the greatest figure that a single round would have given; of pairs, where their median lies (19 times of 20)."""
         if self.subject is None:
             return None
-        others = self.reference.values if self.reference else (None,) * len(self.subject.values)
-        single = [self._figure(one, other) for one, other in zip(self.subject.values, others, strict=True)]
-        return min(single), max(single)
+        single = sorted(self._single_figures(self.subject))
+        off_middle = round(0.98 * len(single) ** 0.5) if self.is_paired else len(single)
+        return single[max(0, len(single) // 2 - off_middle)], single[min(len(single) - 1, len(single) // 2 + off_middle)]
 
     @property
     def verdict(self) -> Verdict:
         """What the measurement says of the bar."""
         return Verdict.NOT_HERE if self.measured is None else self.bar.verdict(self.measured)
+
+    def _single_figures(self, subject: Samples) -> list[float]:
+        others = self.reference.values if self.reference else (None,) * len(subject.values)
+        return [self._figure(one, other) for one, other in zip(subject.values, others, strict=True)]
 
     def _figure(self, one: float, other: float | None) -> float:
         if other is None:

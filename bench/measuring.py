@@ -69,6 +69,21 @@ async def interleaved(subjects: Mapping[str, Subject], rounds: int) -> dict[str,
     }
 
 
+async def in_pairs(subject: Trial, reference: Trial, pairs: int) -> tuple[list[float], list[float]]:
+    """
+    The processor time of both, in seconds, taken one right behind the other and in changing order.
+
+    What else runs on the machine meets both of a pair alike, so thousands of short ones tell a difference that ten long ones would not.
+    """
+    took: dict[Trial, list[float]] = {subject: [], reference: []}
+    for number in range(pairs):
+        for trial in (subject, reference) if number % 2 else (reference, subject):
+            began = time.process_time()
+            await trial()
+            took[trial].append(time.process_time() - began)
+    return took[subject], took[reference]
+
+
 async def timed(trial: Trial) -> tuple[float, float]:
     """Seconds on the wall, and seconds of processor time of this process."""
     wall, cpu = time.perf_counter(), time.process_time()

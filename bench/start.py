@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +33,7 @@ from bench.bars import (
     Finding,
     Samples,
 )
-from bench.measuring import Run, Subject, interleaved, ready
+from bench.measuring import Run, Trial, in_pairs, settle
 from bench.stores import fill, find, folder, opened
 from bench.tickets import COMPANY, PLATFORM, payloads
 from deskstore.bootstrap import Settings, open_storage
@@ -41,7 +45,9 @@ FOREIGN: Final = ("sqlalchemy", "asyncpg", "redis", "alembic", "greenlet", "rich
 _SLOWING: Final = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONPROFILEIMPORTTIME", "PYTHONDEVMODE", "COVERAGE_PROCESS_START")
 _MORE_ROUNDS: Final = 4  #: times as many rounds as elsewhere: one takes a fraction of a second, and its noise is large
 _TICKETS: Final = 200
-_FINDS: Final = 200
+_PAIRS: Final = 600  #: of units, for each round that was asked for: 3,000 at the least tell 1 % of difference on a busy machine
+_OPENINGS: Final = 60
+_WARM: Final = 5
 
 _OPEN: Final = """
 import asyncio, deskstore
@@ -63,9 +69,8 @@ async def measure(run: Run) -> list[Finding]:
         await fill(data, run.seed, _TICKETS, COMPANY)
         environment = _surroundings(place, data)
         programs = _programs()
-        subjects = {name: _starting(command, environment) for name, command in programs.items()}
-        await interleaved(subjects, 1)  # compiles every module, as an installation does
-        taken = await interleaved(subjects, run.rounds * _MORE_ROUNDS)
+        await _started(programs, environment, 1)  # compiles every module, as an installation does
+        taken = await _started(programs, environment, run.rounds * _MORE_ROUNDS)
         loaded = await asyncio.to_thread(_foreign_modules, programs, environment)
         return [*_starts(taken), loaded, await _container(run, data), await _facade(run, data)]
 
@@ -90,16 +95,33 @@ def _programs() -> Mapping[str, Sequence[str]]:
     }
 
 
-def _starting(command: Sequence[str], environment: Mapping[str, str]) -> Subject:
-    async def start() -> None:
-        await asyncio.to_thread(subprocess.run, command, env=environment, check=True, capture_output=True)
+async def _started(programs: Mapping[str, Sequence[str]], environment: Mapping[str, str], rounds: int) -> dict[str, Samples]:
+    """What each program took, all of them in every round: processor time, since wall time tells how busy the machine is as well."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, command in programs.items():
+            taken[name].append(await asyncio.to_thread(_start, command, environment))
+    return {
+        name: Samples(name=name, values=tuple(cpu for cpu, _ in pairs), wall=tuple(wall for _, wall in pairs))
+        for name, pairs in taken.items()
+    }
 
-    return ready(start)
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float]:
+    """Seconds of processor time of a program from its start to its end, its own and the system's for it, and seconds on the wall."""
+    wall, cpu = time.perf_counter(), _of_children()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return _of_children() - cpu, time.perf_counter() - wall
+
+
+def _of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _starts(taken: Mapping[str, Samples]) -> list[Finding]:
     nothing = taken["nothing"]
-    note = f"a Python that does nothing takes {nothing.middle * 1_000:.0f} ms"
+    note = f"processor time; a Python that does nothing takes {nothing.middle * 1_000:.0f} ms of it"
     bars: dict[str, Bar] = {
         "--help": HELP,
         "--version": VERSION,
@@ -126,37 +148,54 @@ def _foreign_modules(programs: Mapping[str, Sequence[str]], environment: Mapping
 
 
 async def _container(run: Run, data: Path) -> Finding:
-    """Units of one find, over a storage that the container made and over one made by hand."""
-    ids = [str(number) for number in range(1, _FINDS + 1)]
+    """Units of one find, over storages that the container made and over those made by hand; two of a kind differ, so there are many."""
     settings = Settings.from_environment({"STORAGE_TYPE": "file", "DATA_PATH": str(data)})
-    async with open_storage(settings) as made, opened(data) as bare:
-        subjects = {
-            "container": ready(lambda: _each(made, ids)),
-            "bare port": ready(lambda: _each(bare, ids)),
-        }
-        taken = await interleaved(subjects, run.rounds * _MORE_ROUNDS)
-    return Finding(bar=CONTAINER, subject=taken["container"], reference=taken["bare port"], note=f"{_FINDS} finds a round")
+    made_took: list[float] = []
+    bare_took: list[float] = []
+    for number in range(_OPENINGS):
+        async with AsyncExitStack() as stack:
+            opening = [open_storage(settings), opened(data)]
+            first, second = [await stack.enter_async_context(one) for one in opening[:: 1 if number % 2 else -1]]
+            made, bare = (first, second) if number % 2 else (second, first)
+            subject, reference = _finds(made), _finds(bare)
+            await in_pairs(subject, reference, _WARM)
+            took = await in_pairs(subject, reference, _PAIRS * run.rounds // _OPENINGS)
+        made_took += took[0]
+        bare_took += took[1]
+    return _of_pairs(CONTAINER, "container", made_took, "bare port", bare_took, f"a find each, {_OPENINGS} openings")
 
 
-async def _each(storage: Storage, ids: Sequence[str]) -> None:
-    for ticket_id in ids:
-        await find(storage, COMPANY, ticket_id)
+def _finds(storage: Storage) -> Trial:
+    ids = cycle(range(1, _TICKETS + 1))
+    return lambda: find(storage, COMPANY, str(next(ids)))
 
 
 async def _facade(run: Run, data: Path) -> Finding:
     """Tickets saved as dicts that are stored already: all of the work but the disk's, which would drown the difference."""
-    dicts: list[dict[str, object]] = [orjson.loads(payload) for _, payload in payloads(run.seed, _TICKETS)]
     async with opened(data) as storage:
-        facade = DictStorage(storage)
+        facade, ours, theirs = DictStorage(storage), _dicts(run.seed), _dicts(run.seed)
 
-        async def through_facade() -> None:
-            for each in dicts:
-                await facade.save_ticket(COMPANY, PLATFORM, each)
+        def through_facade() -> Awaitable[object]:
+            return facade.save_ticket(COMPANY, PLATFORM, next(ours))
 
-        async def through_use_case() -> None:
-            for each in dicts:
-                await save_ticket(storage, COMPANY, PLATFORM, each)
+        def through_use_case() -> Awaitable[object]:
+            return save_ticket(storage, COMPANY, PLATFORM, next(theirs))
 
-        subjects = {"facade": ready(through_facade), "use case": ready(through_use_case)}
-        taken = await interleaved(subjects, run.rounds * _MORE_ROUNDS)
-    return Finding(bar=FACADE, subject=taken["facade"], reference=taken["use case"], note=f"{_TICKETS} saves of unchanged tickets a round")
+        await in_pairs(through_facade, through_use_case, _TICKETS)
+        settle()
+        took = await in_pairs(through_facade, through_use_case, _PAIRS * run.rounds)
+    return _of_pairs(FACADE, "facade", took[0], "use case", took[1], "a save of an unchanged ticket each")
+
+
+def _dicts(seed: int) -> Iterator[dict[str, object]]:
+    return cycle([orjson.loads(payload) for _, payload in payloads(seed, _TICKETS)])
+
+
+def _of_pairs(bar: Bar, name: str, took: Sequence[float], other: str, other_took: Sequence[float], what: str) -> Finding:
+    return Finding(
+        bar=bar,
+        subject=Samples(name=name, values=tuple(took)),
+        reference=Samples(name=other, values=tuple(other_took)),
+        is_paired=True,
+        note=f"processor time, the median of the ratios of {len(took):,} pairs ({what}); beside it where that median lies, 19 times of 20",
+    )
