@@ -10,11 +10,11 @@ Everything goes through the ports. A storage is tried by naming it in test_inter
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import permutations
 from random import Random
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from attrs import Factory, define, evolve, frozen
 
@@ -34,8 +34,8 @@ Beginning = Literal["pending", "claimed", "expired"]
 Sides = Callable[[ManualClock], AbstractAsyncContextManager[Sequence[Storage]]]
 """One storage, or several on the same place: the writers take turns with them."""
 
-VERBS: Final[tuple[Verb, ...]] = get_args(Verb)
-BEGINNINGS: Final[tuple[Beginning, ...]] = get_args(Beginning)
+VERBS: Final[tuple[Verb, ...]] = ("receive", "note", "claim", "renew", "complete", "fail", "set", "delete")
+BEGINNINGS: Final[tuple[Beginning, ...]] = ("pending", "claimed", "expired")
 KEY: Final = a_ticket().key
 STEPS: Final = {"receive": 3, "note": 3, "claim": 1, "renew": 2, "complete": 2, "fail": 2, "set": 3, "delete": 3}
 _LOOKS: Final = 10
@@ -168,7 +168,7 @@ def drawn(writers: int, n: int, seed: int) -> Iterator[Case]:
     """Cases of so many writers, drawn at random."""
     random = Random(f"{seed} {writers}")
     for _ in range(n):
-        verbs = tuple(random.choice(VERBS) for _ in range(writers))
+        verbs: tuple[Verb, ...] = tuple(random.choice(VERBS) for _ in range(writers))
         turns = [number for number, verb in enumerate(verbs) for _ in range(STEPS[verb])]
         random.shuffle(turns)
         yield Case(beginning=random.choice(BEGINNINGS), verbs=verbs, turns=tuple(turns))
@@ -178,7 +178,8 @@ def _choices(writers: int, least: int = 0) -> Iterator[tuple[Verb, ...]]:
     if not writers:
         yield ()
     for place in range(least, len(VERBS) if writers else 0):
-        yield from ((VERBS[place], *others) for others in _choices(writers - 1, place))
+        first: tuple[Verb, ...] = (VERBS[place],)
+        yield from (first + others for others in _choices(writers - 1, place))
 
 
 def _orders(left: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -261,7 +262,7 @@ async def _end(desk: Desk) -> End:
 
 
 @asynccontextmanager
-async def in_memory(clock: ManualClock, make: Callable[[ManualClock], Storage] = MemoryStorage) -> AsyncIterator[Sequence[Storage]]:
+async def in_memory(clock: ManualClock, make: Callable[[ManualClock], Storage] = MemoryStorage) -> AsyncGenerator[Sequence[Storage]]:
     """One storage in memory."""
     yield [make(clock)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ PAUSE_S: Final = 0.01  #: in which a commit of files that is sent comes to where
 
 
 @asynccontextmanager
-async def on_files(clock: ManualClock, *, below: Path) -> AsyncIterator[Sequence[Storage]]:
+async def on_files(clock: ManualClock, *, below: Path) -> AsyncGenerator[Sequence[Storage]]:
     """Two storages on one directory, as two processes have them."""
     with TemporaryDirectory(dir=below) as folder:
         both = [FileStorage(Path(folder), clock=clock) for _ in range(2)]
@@ -59,7 +59,7 @@ async def test_steps_of_writers_on_files_end_as_one_after_the_other(writers: int
 
 
 @asynccontextmanager
-async def in_postgresql(clock: ManualClock, *, url: str) -> AsyncIterator[Sequence[Storage]]:
+async def in_postgresql(clock: ManualClock, *, url: str) -> AsyncGenerator[Sequence[Storage]]:
     """Two storages on one database, as two processes have them."""
     both = [PostgresStorage(url, clock=clock) for _ in range(2)]
     yield both

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -55,14 +55,14 @@ async def test_the_log_stays_short_under_a_stream_and_readers_that_never_pause(d
             await desk.progress()
             looks += 1
 
-    async with aclosing(desk.unit().tickets.stream()) as stream:
-        await anext(stream)
-        readers = [asyncio.create_task(read()) for _ in range(4)]
-        longest = await _write_no_file(desk, base)
-        for reader in readers:
-            reader.cancel()
-        assert len([ticket async for ticket in stream]) == 599
+    stream = aiter(desk.unit().tickets.stream())
+    await anext(stream)
+    readers = [asyncio.create_task(read()) for _ in range(4)]
+    longest = await _write_no_file(desk, base)
+    for reader in readers:
+        reader.cancel()
 
+    assert len([ticket async for ticket in stream]) == 599
     assert looks > UNITS
     assert longest < MOST_FRAMES
 
