@@ -72,6 +72,8 @@ class _Company:
 
     def keep(self, copies: Iterable[Copy], now: datetime) -> None:
         for copy in copies:
+            if copy.moves_progress(self.processing(copy.thing.key)):
+                self.changed_at[copy.thing.platform] = max(now, self.changed_at.get(copy.thing.platform, now))
             if copy.value is None:
                 self._forget(copy)
             else:
@@ -79,8 +81,6 @@ class _Company:
                 self.deleted.pop(copy.thing, None)
             if isinstance(copy.value, Summary):
                 self.summaries[copy.value.key] = max(self.summaries.get(copy.value.key, 0), copy.value.number)
-            if copy.moves_progress:
-                self.changed_at[copy.thing.platform] = max(now, self.changed_at.get(copy.thing.platform, now))
 
     def versions(self, copies: Iterable[Copy]) -> dict[Thing, int]:
         """The version at which each thing stands here, or was deleted."""

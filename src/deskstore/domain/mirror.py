@@ -43,10 +43,12 @@ class Copy:
     version: int
     value: Value | None
 
-    @property
-    def moves_progress(self) -> bool:
-        """Whether the platform's progress is another one after it: a processing came or changed, or a ticket went."""
-        return self.thing.part == "processing" or (self.thing.part == "ticket" and self.value is None)
+    def moves_progress(self, stood: Processing | None) -> bool:
+        """Whether the platform's progress is another one after it: a ticket came or went, or its status, which it stood in, is another."""
+        if self.thing.part == "ticket":
+            return self.value is None and stood is not None
+        status = self.value.status if isinstance(self.value, Processing) else None
+        return self.thing.part == "processing" and status != (stood.status if stood else None)
 
 
 @frozen(kw_only=True)

@@ -11,7 +11,7 @@ from attrs import evolve
 from deskstore.domain import times
 from deskstore.domain.changes import AddSummary, Changes, Committed, SaveProcessing
 from deskstore.domain.errors import ClaimLost, VersionConflict
-from deskstore.domain.identifiers import Key
+from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.mirror import Thing, Value
 from deskstore.domain.ports import Backend, BeforeCommit, ProgressReads, SummaryReads
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, Processing, Progress, Stats, fresh
@@ -579,11 +579,40 @@ class InventsProgress(TamperedProgress):
     )
 
 
+class EverySaveMovesProgress(SabotagedChanges):
+    def after(self, company_id: str, changes: Changes, committed: Committed, before: Mapping[Thing, Value]) -> Committed:
+        keys = [one.key for one in changes.records] + [one.key for one in changes.processing]
+        self.memory.registered(company_id).changed_at.update({key.platform: self.clock() for key in keys if key.kind == TICKET})
+        return committed
+
+    breaks = (
+        of_progress.test_a_renewal_leaves_when_progress_last_changed,
+        of_progress.test_what_leaves_every_status_as_it_is_leaves_when_progress_last_changed,
+    )
+
+
+class DeletionsDoNotMoveProgress(Saboteur):
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        company = self.memory.known(backend.company_id)
+        before = dict(company.changed_at) if company else {}
+        committed = await super().apply(backend, changes, before_commit)
+        if changes.deletes:
+            self.memory.registered(backend.company_id).changed_at = before
+        return committed
+
+    breaks = (of_progress.test_a_deletion_and_a_return_to_pending_move_when_progress_last_changed,)
+
+
 class NeverSaysWhen(TamperedProgress):
     def told(self, found: Progress, stands: Sequence[Processing]) -> Progress:
         return evolve(found, last_updated=None)
 
-    breaks = (of_progress.test_progress_says_when_something_last_changed,)
+    breaks = (
+        of_progress.test_a_deletion_and_a_return_to_pending_move_when_progress_last_changed,
+        of_progress.test_a_renewal_leaves_when_progress_last_changed,
+        of_progress.test_progress_says_when_something_last_changed,
+        of_progress.test_what_leaves_every_status_as_it_is_leaves_when_progress_last_changed,
+    )
 
 
 class CountsTheDeleted(Saboteur):

@@ -135,10 +135,11 @@ class _Desk:
     rows: dict[Key, Row | None]
     records: dict[Key, Ticket | Article] = Factory(dict[Key, Ticket | Article])
     processing: dict[Key, Processing] = Factory(dict[Key, Processing])
-    platforms: set[str] = Factory(set[str])
+    platforms: set[str] = Factory(set[str])  #: in which tickets came, went, or changed their status
 
     def take(self, copy: Copy) -> None:
-        if copy.moves_progress:
+        row = self._row(copy.thing.key) if copy.thing.part in ("ticket", "processing") else None
+        if copy.moves_progress(row.processing if row else None):
             self.platforms.add(copy.thing.platform)
         match copy.value:
             case None:

@@ -15,8 +15,8 @@ from deskstore.domain.errors import StorageError, VersionConflict
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, ProcessingStatus, Progress, Stats
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import PROPERTY
-from deskstore.testing.desk import Desk
-from deskstore.testing.makers import PLATFORM, a_checkpoint, a_ticket, an_article
+from deskstore.testing.desk import LEASE, Desk
+from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article
 
 _Step = tuple[str, str]
 
@@ -58,6 +58,45 @@ async def test_progress_says_when_something_last_changed(desk: Desk, clock: Manu
 
     assert first.last_updated == came_at
     assert (await desk.progress()).last_updated == clock()
+
+
+async def test_a_deletion_and_a_return_to_pending_move_when_progress_last_changed(desk: Desk, clock: ManualClock) -> None:
+    kept, deleted = await desk.kept(a_ticket("1")), await desk.kept(a_ticket("2"))
+    await desk.settle((await desk.processing(kept.key)).completed(now=clock()))
+
+    clock.move(timedelta(minutes=1))
+    await desk.delete(deleted)
+    went_at, after_deletion = clock(), await desk.progress()
+    clock.move(timedelta(minutes=1))
+    await desk.received(kept, "new text")
+
+    assert after_deletion.last_updated == went_at
+    assert (await desk.progress()).last_updated == clock()
+
+
+async def test_what_leaves_every_status_as_it_is_leaves_when_progress_last_changed(desk: Desk, clock: ManualClock) -> None:
+    stored = await desk.kept(a_ticket())
+    came_at = clock()
+
+    for text in ("It does not start", "new text"):
+        clock.move(timedelta(minutes=1))
+        stored = await desk.received(stored, text, note=f"at {clock()}")
+    await desk.summarise(a_summary(stored.key))
+    await desk.keep(an_article())
+
+    assert (await desk.progress()).last_updated == came_at
+
+
+async def test_a_renewal_leaves_when_progress_last_changed(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(a_ticket())
+    clock.move(timedelta(minutes=1))
+    taken, token = await desk.claimed()
+    taken_at = clock()
+
+    clock.move(timedelta(seconds=30))
+    await desk.settle(taken.renewed(clock() + LEASE), token)
+
+    assert (await desk.progress()).last_updated == taken_at
 
 
 async def test_stats_count_tickets_and_articles_by_platform_ascending(desk: Desk) -> None:
