@@ -47,11 +47,39 @@ class Row(NamedTuple):
     settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
 
 
+class RecordRow(NamedTuple):
+    """What the index is to know of one record."""
+
+    record: Ticket | Article
+    processing: Processing | None
+    settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
+    crc: int  #: CRC-32 of the whole file
+
+    @property
+    def columns(self) -> tuple[_Column, ...]:
+        """The columns of its row."""
+        record, fields, source = self.record, self.record.fields, self.record.fields.source_version
+        return (
+            *record.key,
+            record.version,
+            record.sha256,
+            fields.text_digest,
+            f"{source.field}={source.value}" if source else None,
+            fields.status,
+            times.microseconds(fields.created_at),
+            times.microseconds(record.saved_at),
+            self.crc,
+            self.settled,
+            *_columns(self.processing),
+        )
+
+
 class Index:
     """The index tables of one company over one connection; runs inside the caller's transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._sql: Final = connection.execute
+        self._many: Final = connection.executemany
 
     # -- meta ------------------------------------------------------------------------------------------------------------------------------
 
@@ -154,23 +182,11 @@ class Index:
 
     def put_record(self, record: Ticket | Article, processing: Processing | None, settled: bytes | None, crc: int) -> None:
         """Keep what the index needs of a record, all of it in one statement: each one that touches the row touches its indexes."""
-        fields, source = record.fields, record.fields.source_version
-        self._sql(
-            statements.PUT_RECORD,
-            (
-                *record.key,
-                record.version,
-                record.sha256,
-                fields.text_digest,
-                f"{source.field}={source.value}" if source else None,
-                fields.status,
-                times.microseconds(fields.created_at),
-                times.microseconds(record.saved_at),
-                crc,
-                settled,
-                *_columns(processing),
-            ),
-        )
+        self._sql(statements.PUT_RECORD, RecordRow(record, processing, settled, crc).columns)
+
+    def put_records(self, rows: Iterable[RecordRow]) -> None:
+        """The same of many records."""
+        self._many(statements.PUT_RECORD, [row.columns for row in rows])
 
     def put_processing(self, processing: Processing, *, settled: bytes | None = None, crc: int | None = None) -> None:
         """Keep how far a ticket that is there has come; given them, also what its file says of it now, and the file's CRC-32."""

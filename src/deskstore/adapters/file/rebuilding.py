@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import read_record, read_summary, read_whole
-from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.index import Index, RecordRow
 from deskstore.adapters.file.surveying import is_directory_of_records, is_file_of_record, is_of_summary, whose
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE
+from deskstore.domain.summaries import Summary
 
+V = TypeVar("V")
 logger: Final = logging.getLogger("deskstore")
 _AT_ONCE: Final = 500  #: files in memory
 
@@ -40,12 +42,12 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
     out until the longest lease has passed, in case a worker still holds a claim.
     """
     index = Index(connection)
-    files = sorted(tree.walk(), key=_summaries_last)
-    count = sum(_take(tree, index, company_id, file, body) for file, body in _read(tree, files))
+    records, summaries, strangers = _sorted_out(tree)
+    count = _take_records(tree, index, company_id, records) + _take_summaries(tree, index, company_id, summaries)
     index.recount()
     if not (lost or count):
         return
-    for stranger in tree.strangers():
+    for stranger in strangers:
         if is_file_of_record(stranger.path) or is_directory_of_records(stranger.path):
             _doubt(index, stranger.path)
         logger.error("%s: %s and is left out", tree.path, stranger, extra={"company_id": company_id})
@@ -71,30 +73,57 @@ def company_of(tree: Tree) -> str | None:
     return None
 
 
-def _summaries_last(file: str) -> tuple[bool, str]:
-    return is_of_summary(file), file
-
-
-def _read(tree: Tree, files: Sequence[str]) -> Iterator[tuple[str, bytes | StrangerInTree | OSError | None]]:
-    """The files with what they hold, so many at once that the way to them is gone once for all."""
-    for start in range(0, len(files), _AT_ONCE):
-        some = files[start : start + _AT_ONCE]
-        yield from zip(some, tree.read_many(some), strict=True)
-
-
-def _take(tree: Tree, index: Index, company_id: str, file: str, body: bytes | StrangerInTree | OSError | None) -> bool:
-    try:
-        if isinstance(body, (StrangerInTree, OSError)):
-            raise body
-        if is_of_summary(file):
-            _take_summary(index, company_id, file, body or b"")
+def _sorted_out(tree: Tree) -> tuple[list[str], list[str], list[StrangerInTree]]:
+    """The files of records, those of summaries, and what stands in the tree besides."""
+    records: list[str] = []
+    summaries: list[str] = []
+    strangers: list[StrangerInTree] = []
+    for path, objection in tree.survey():
+        if objection is not None:
+            strangers.append(StrangerInTree(path, objection))
+        elif is_of_summary(path):
+            summaries.append(path)
         else:
-            _take_record(index, company_id, file, body or b"")
-    except (NotOurs, StrangerInTree, OSError) as error:
-        logger.error("%s/%s is left out: %s", tree.path, file, error, extra={"company_id": company_id})
-        _doubt(index, file)
-        return False
-    return True
+            records.append(path)
+    return records, summaries, strangers
+
+
+def _take_records(tree: Tree, index: Index, company_id: str, files: Sequence[str]) -> int:
+    """Keep what the files of records hold, one step for many of them at a time: so each finds its code and data in the processor's caches."""
+    count = 0
+    for some in _batches(files):
+        found = _vouched(tree, index, company_id, some, lambda file, body: _record_in(company_id, file, body))
+        index.put_records(found)
+        count += len(found)
+    return count
+
+
+def _take_summaries(tree: Tree, index: Index, company_id: str, files: Sequence[str]) -> int:
+    """Keep what the files of summaries hold, once the records are there."""
+    count = 0
+    for some in _batches(files):
+        for summary, crc in _vouched(tree, index, company_id, some, lambda file, body: _summary_in(index, company_id, file, body)):
+            index.put_summary(summary, crc)
+            count += 1
+    return count
+
+
+def _batches(files: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
+
+
+def _vouched(tree: Tree, index: Index, company_id: str, files: Sequence[str], read: Callable[[str, bytes], V]) -> list[V]:
+    """What those files hold that vouch for themselves; the others are named, and remembered."""
+    found: list[V] = []
+    for file, body in zip(files, tree.read_many(files), strict=True):
+        try:
+            if isinstance(body, (StrangerInTree, OSError)):
+                raise body
+            found.append(read(file, body or b""))
+        except (NotOurs, StrangerInTree, OSError) as error:
+            logger.error("%s/%s is left out: %s", tree.path, file, error, extra={"company_id": company_id})
+            _doubt(index, file)
+    return found
 
 
 def _doubt(index: Index, file: str) -> None:
@@ -106,16 +135,16 @@ def _doubt(index: Index, file: str) -> None:
         index.doubt(Key(ARTICLE if "/articles" in file else TICKET, "", "", ""), 0, file)
 
 
-def _take_record(index: Index, company_id: str, file: str, body: bytes) -> None:
+def _record_in(company_id: str, file: str, body: bytes) -> RecordRow:
     company, record, processing, settled = read_whole(body)
     if company != company_id or layout.record_path(record.key) != file:
         raise NotOurs("it names another record or company than its place does")
     if payloads.digest(record.payload) != record.sha256:
         raise NotOurs("its payload is not the one that was received")
-    index.put_record(record, processing, settled, checksum(body))
+    return RecordRow(record, processing, settled, checksum(body))
 
 
-def _take_summary(index: Index, company_id: str, file: str, body: bytes) -> None:
+def _summary_in(index: Index, company_id: str, file: str, body: bytes) -> tuple[Summary, int]:
     envelope, summary = read_summary(body)
     if envelope.company != company_id or layout.summary_path(summary.key, summary.number) != file:
         raise NotOurs("it names another summary or company than its place does")
@@ -123,4 +152,4 @@ def _take_summary(index: Index, company_id: str, file: str, body: bytes) -> None
         raise NotOurs("its content is not the one that was kept")
     if index.row(summary.key) is None:
         raise NotOurs("its record is missing")
-    index.put_summary(summary, checksum(body))
+    return summary, checksum(body)

@@ -144,6 +144,8 @@ def whose(path: str) -> Want | None:
 
 def is_of_summary(path: str) -> bool:
     """Whether a file that may be a record's or a summary's is a summary's."""
+    if "/summaries/" not in path:  # nearly always
+        return False
     found = _FILE.fullmatch(path)
     return found is not None and found["summaries"] is not None
 

@@ -173,14 +173,14 @@ class Tree:
 
         A name says no more: that `42.bak.json` is a copy which an editor left, only the id inside tells. What else there is `strangers` gives.
         """
-        return (path for path, objection in self._survey() if objection is None)
+        return (path for path, objection in self.survey() if objection is None)
 
     def strangers(self) -> Iterator[StrangerInTree]:
         """What stands in the tree and cannot be a record: links, pipes, stray files and directories. What they hold is not looked at."""
-        return (StrangerInTree(path, objection) for path, objection in self._survey() if objection is not None)
+        return (StrangerInTree(path, objection) for path, objection in self.survey() if objection is not None)
 
-    def _survey(self) -> Iterator[tuple[str, str | None]]:
-        """Each file in the tree, and what there is to say against it."""
+    def survey(self) -> Iterator[tuple[str, str | None]]:
+        """What `walk` and `strangers` give, each with what there is to say against it; None for what may be a record."""
         waiting = [""]
         with self._descent() as descent:
             while waiting:
