@@ -59,6 +59,10 @@ def is_made(folder: Path, since_ns: int) -> bool:
     return folder.is_dir() and folder.stat().st_ctime_ns > since_ns
 
 
+def is_past(moment: float) -> bool:
+    return time.monotonic() > moment
+
+
 def count(environment: dict[str, str]) -> int:
     platforms = json.loads(run(environment, "status", "--json").stdout)["platforms"]
     return sum(platform["tickets"] for platform in platforms)
@@ -120,7 +124,7 @@ def test_a_doctor_that_only_looks_may_be_interrupted_at_any_moment(acme: dict[st
     while 0 not in ended:
         moment = time.monotonic() + pause_s
         try:
-            code, said = interrupted(acme, ["doctor"], when=lambda moment=moment: time.monotonic() > moment)
+            code, said = interrupted(acme, ["doctor"], when=partial(is_past, moment))
         except AssertionError:
             code, said = 0, ""
         ended[code] = said

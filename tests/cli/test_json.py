@@ -3,18 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import click
 import pytest
 
 from deskstore.bootstrap import Settings, open_storage
-from deskstore.cli.root import COMMANDS, command
 from deskstore.services.processing import claim_tickets
 from tests.cli.conftest import Deskstore
+from tests.cli.every_command import commands
 from tests.pages import ROOT
 from tests.payloads import as_bytes
 from tests.services.first_version import FirstVersion
@@ -56,14 +55,6 @@ TICKETS: Final = [
 
 def written_down() -> dict[str, Any]:  # Any: JSON
     return {found["name"]: json.loads(found["shape"]) for found in SECTION.finditer(PAGE.read_text(encoding="utf-8"))}
-
-
-def with_json(name: str, one: click.Command) -> Iterator[str]:
-    """The commands that print something: those of a group, or the one itself."""
-    if isinstance(one, click.Group):
-        yield from (f"{name} {below}" for below in one.commands)
-    else:
-        yield name
 
 
 def steady(printed: str, folder: str) -> Any:  # Any: JSON
@@ -122,6 +113,18 @@ def test_the_json_of_a_command_has_the_shape_that_was_written_down(busy: Desksto
 
 
 def test_every_command_that_prints_json_has_its_shape_written_down() -> None:
-    names = [one for name in COMMANDS if name not in WITHOUT for one in with_json(name, command(name))]
+    names = [name for name, _ in commands() if name not in WITHOUT]
 
     assert sorted(names) == sorted(LINES) == sorted(written_down())
+
+
+@pytest.mark.parametrize("name", LINES.keys() - {"demo"})
+def test_no_command_puts_anything_but_text_into_a_pipe(busy: Deskstore, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    words, _ = LINES[name]
+
+    ran = busy(*words)
+
+    assert ran.out + ran.err
+    assert "\x1b" not in ran.out + ran.err
+    assert "\r" not in ran.out + ran.err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import click
@@ -11,21 +10,12 @@ import pytest
 
 from deskstore.bootstrap import Settings
 from deskstore.cli import failures
-from deskstore.cli.root import COMMANDS, command
+from tests.cli.every_command import commands
 from tests.pages import ROOT
 
 CLI: Final = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
 SETTINGS: Final = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
 EVERYWHERE: Final = {"--data-path", "--storage", "--json", "--verbose", "--help"}
-
-
-def commands() -> Iterator[tuple[str, click.Command]]:
-    for name in COMMANDS:
-        one = command(name)
-        if isinstance(one, click.Group):
-            yield from ((f"{name} {below}", found) for below, found in one.commands.items())
-        else:
-            yield name, one
 
 
 def section(name: str) -> str:

@@ -10,7 +10,7 @@ import click
 from deskstore.cli.failures import FAILED, OK, REJECTED, tell
 from deskstore.cli.output import cell, counted, print_json, print_table
 from deskstore.cli.progress_bar import progress_bar
-from deskstore.cli.shared import Command, shared
+from deskstore.cli.shared import Command, shared, some_companies_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ Examples:
 
 @click.command("adopt", cls=Command, epilog=EXAMPLES)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--company", "companies", multiple=True, metavar="NAME", help="This company alone; may be given several times.")
+@some_companies_option
 @click.option("--dry-run", is_flag=True, help="Only say what would become of the files.")
 def command(directory: Path, companies: tuple[str, ...], dry_run: bool) -> int:
     """

@@ -110,6 +110,12 @@ def one_company_option(function: FC) -> FC:
     return click.option("--company", "company_id", metavar="NAME", callback=_company, help="This company alone.")(function)
 
 
+def some_companies_option(function: FC) -> FC:
+    """--company, once for each company that is meant."""
+    text = "This company alone; may be given several times."
+    return click.option("--company", "companies", multiple=True, metavar="NAME", callback=_companies, help=text)(function)
+
+
 def platform_option(*, required: bool) -> Callable[[FC], FC]:
     """--platform, as needed."""
     text = "Where the records come from: freshdesk, zendesk, intercom, jira, or any other name."
@@ -121,6 +127,10 @@ def _company(context: click.Context, _: click.Parameter, value: str | None) -> s
     from deskstore.domain import identifiers
 
     return None if value is None or context.resilient_parsing else identifiers.company_id(value)
+
+
+def _companies(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(checked for value in values if (checked := _company(context, parameter, value)))
 
 
 def _platform(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
