@@ -26,7 +26,7 @@ from deskstore.domain.records import Ticket
 from deskstore.services.attempts import until_saved
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
-from deskstore.testing.makers import PLATFORM, a_summary, a_ticket
+from deskstore.testing.makers import PLATFORM, a_summary, a_ticket, incoming
 from tests.file.conftest import Settle
 
 TASKS = 16
@@ -170,7 +170,8 @@ async def test_fifty_concurrent_updates_of_one_ticket_lose_nothing(desk: Desk, c
         async def attempt() -> None:
             stored = await desk.find(key)
             assert isinstance(stored, Ticket)
-            await desk.keep(evolve(stored, payload=stored.payload[:-1] + f',"{number}":1}}'.encode()))
+            payload = stored.payload[:-1] + f',"{number}":1}}'.encode()
+            await desk.keep(stored.receive(incoming(stored.key, payload=payload), now=stored.saved_at))
 
         await until_saved(attempt)
 
@@ -277,7 +278,8 @@ async def test_readers_beside_a_writer_see_only_whole_states(desk: Desk) -> None
     async def write() -> None:
         for number in range(40):
             found = await desk.unit().tickets.find_many(keys)
-            await desk.keep(*(evolve(found[key], payload=b'{"n":%d}' % number) for key in keys))
+            came = [incoming(key, payload=b'{"n":%d}' % number) for key in keys]
+            await desk.keep(*(found[one.key].receive(one, now=found[one.key].saved_at) for one in came))
         stop.set()
 
     async def read() -> int:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, cast
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+from deskstore.domain.errors import InvalidRecord
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
 Parsed = dict[str, Any]  # Any: a payload holds whatever the platform sent
+MAX_DEPTH: Final = 200  #: objects and arrays inside one another, the payload itself included
+MAX_BYTES: Final = 16 * 2**20
 INT_DIGITS: Final = 10_000  #: an integer with more is given as a Decimal: turning 16 MiB of digits into an int would take hours
 _SAFE_DIGITS: Final = 4_000  #: below the limit CPython sets for turning text into an int
+_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
+_STEPS: Final = bytes(2 if byte in b"[{" else 0 for byte in range(256))  #: one down, or one up, and one more
 
 
 def digest(payload: bytes) -> bytes:
@@ -22,6 +31,44 @@ def digest(payload: bytes) -> bytes:
 def parse(payload: bytes) -> Parsed:
     """The value of a payload that was checked when it was received; integers keep every digit, duplicate keys keep the last."""
     return cast(Parsed, json.loads(payload, parse_int=exact_int))
+
+
+def check(text: object, what: str) -> None:
+    """
+    See that bytes keep the one rule for JSON, whoever made them; formats.json says at once, and more exactly, what is wrong with a payload.
+
+    Raises:
+        InvalidRecord: They are no JSON object in UTF-8, too long or too deep, or hold a number that is not finite.
+    """
+    if not isinstance(text, bytes):
+        raise InvalidRecord(f"{what} is of type {type(text).__name__}: give bytes")
+    if len(text) > MAX_BYTES:
+        raise InvalidRecord(f"{what} is {len(text):,} bytes long: at most {MAX_BYTES:,} are allowed")
+    if _is_too_deep(text):
+        raise InvalidRecord(f"{what} is more than {MAX_DEPTH} objects and arrays deep: flatten it")
+    try:
+        value = json.loads(text.decode(), parse_int=exact_int, parse_float=_finite, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRecord(f"{what} is no JSON in UTF-8 without a byte order mark, or holds a number that is not finite") from error
+    if not isinstance(value, dict):
+        raise InvalidRecord(f"{what} is no JSON object")
+
+
+def _is_too_deep(text: bytes) -> bool:
+    """Whether brackets stand deeper in one another than is allowed, also where a key that comes again hides them from the value."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    steps = _TEXT.sub(b"", text).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(step - 1 for step in steps), default=0) > MAX_DEPTH
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if value not in (float("inf"), float("-inf")) else _refuse(digits)
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("it is not finite")
 
 
 def exact_int(digits: str) -> int | Decimal:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 from attrs import Factory, evolve, field, frozen
 
 from deskstore.domain import payloads, times
+from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 
 SUBJECT_LENGTH: Final = 500  #: code points
@@ -79,6 +80,7 @@ class Incoming:
     payload: bytes  #: exactly as the platform sent it
     fields: Fields
     sha256: bytes = field(default=Factory(_payload_digest, takes_self=True))  #: of the payload, 32 bytes
+    checked: bytes | None = field(default=None, eq=False, repr=False)  #: the very payload, from who saw that it keeps the rule for JSON
 
 
 @frozen(kw_only=True)
@@ -90,10 +92,12 @@ class Record:
     fields: Fields
     saved_at: datetime = field(converter=times.aware_utc)  #: when this payload was received
     version: int = 0  #: 0 = never saved; the storage assigns it, and it never repeats for a key
+    checked: bytes | None = field(default=None, eq=False, repr=False)  #: the very payload, if somebody saw that it keeps the rule for JSON
 
     def receive(self, incoming: Incoming, *, now: datetime) -> Self:
         """The same record with another payload: records replace, they never merge."""
-        return evolve(self, payload=incoming.payload, sha256=incoming.sha256, fields=incoming.fields, saved_at=now)
+        came = incoming
+        return evolve(self, payload=came.payload, sha256=came.sha256, fields=came.fields, saved_at=now, checked=came.checked)
 
     @property
     def data(self) -> payloads.Parsed:
@@ -128,11 +132,31 @@ class Article(Record):
         return Key(ARTICLE, self.platform, self.article_id, self.locale)
 
 
+def check_record(record: Ticket | Article) -> None:
+    """
+    See that the payload of a record keeps the rule for JSON and is the one its sha256 is of; once, where formats saw to the first already.
+
+    Raises:
+        InvalidRecord: It does not.
+    """
+    if record.checked is not record.payload:
+        payloads.check(record.payload, f"the payload of {record.key}")
+        if payloads.digest(record.payload) != record.sha256:
+            raise InvalidRecord(f"the sha256 of {record.key} is another payload's: let new_ticket(), new_article() or receive() set both")
+
+
 def new_ticket(incoming: Incoming, *, now: datetime) -> Ticket:
     """The ticket of a payload of which no earlier one is known."""
     _, platform, ticket_id, _ = incoming.key
-    taken = incoming.fields
-    return Ticket(platform=platform, ticket_id=ticket_id, payload=incoming.payload, sha256=incoming.sha256, fields=taken, saved_at=now)
+    return Ticket(
+        platform=platform,
+        ticket_id=ticket_id,
+        payload=incoming.payload,
+        sha256=incoming.sha256,
+        fields=incoming.fields,
+        saved_at=now,
+        checked=incoming.checked,
+    )
 
 
 def new_article(incoming: Incoming, *, now: datetime) -> Article:
@@ -146,4 +170,5 @@ def new_article(incoming: Incoming, *, now: datetime) -> Article:
         sha256=incoming.sha256,
         fields=incoming.fields,
         saved_at=now,
+        checked=incoming.checked,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from datetime import datetime
@@ -63,21 +62,9 @@ def checked(summary: Summary) -> Summary:
         raise InvalidRecord(f"a summary of {summary.key} counts {summary.tokens} tokens: give 0 to {MOST_TOKENS - 1}")
     if summary.cost is not None and not math.isfinite(summary.cost):
         raise InvalidRecord(f"a summary of {summary.key} costs {summary.cost}: give a finite number")
-    for name, text in (("content", summary.content), ("parameters", summary.parameters)):
-        if not _is_object(text):
-            raise InvalidRecord(f"the {name} of a summary of {summary.key} is no JSON object in UTF-8")
+    payloads.check(summary.content, f"the content of a summary of {summary.key}")
+    payloads.check(summary.parameters, f"the parameters of a summary of {summary.key}")
     return summary
-
-
-def _is_object(text: bytes) -> bool:
-    try:
-        return isinstance(json.loads(text, parse_int=payloads.exact_int, parse_constant=_refuse), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def current(summaries: Iterable[Summary]) -> Summary | None:

@@ -17,7 +17,7 @@ from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, chec
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_filter, checked_limit, checked_offset
 from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
 from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
-from deskstore.domain.records import Article, Ticket, clean
+from deskstore.domain.records import Article, Ticket, check_record, clean
 
 if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed, SaveProcessing
@@ -263,6 +263,7 @@ class _Records(Generic[R]):
             key = self._checked(record.key)
             if record.version < 0:
                 raise InvalidRecord(f"{key} has version {record.version}: pass the one it was read with, or 0 for a new one")
+            check_record(record)
             pending.put_record(record)
             return record
 

@@ -20,11 +20,12 @@ from typing import Final, NoReturn, cast
 
 import orjson
 
+from deskstore.domain import payloads
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.payloads import INT_DIGITS, Parsed, exact_int
 
-MAX_DEPTH: Final = 200  #: objects and arrays inside one another, the payload itself included
-MAX_BYTES: Final = 16 * 2**20
+MAX_DEPTH: Final = payloads.MAX_DEPTH  #: objects and arrays inside one another, the payload itself included
+MAX_BYTES: Final = payloads.MAX_BYTES
 
 # Every digit becomes "0", every opening bracket "[": one pass finds runs of digits and how many brackets there are.
 _OUTLINE: Final = bytes(48 if 48 <= byte <= 57 else 91 if byte in b"[{" else 32 for byte in range(256))

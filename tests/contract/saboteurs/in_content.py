@@ -14,7 +14,8 @@ from deskstore.domain.identifiers import Key
 from deskstore.domain.ports import Backend, ProgressReads, RecordReads, UnitOfWork
 from deskstore.domain.processing import Checkpoint
 from deskstore.domain.records import Article, Ticket
-from deskstore.domain.unit import BufferedArticles, BufferedTickets
+from deskstore.domain.summaries import Summary
+from deskstore.domain.unit import BufferedArticles, BufferedSummaries, BufferedTickets
 from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import documents as of_documents
 from deskstore.testing.contract import identifiers as of_identifiers
@@ -93,6 +94,30 @@ class AnswersBadNames(SabotagedParts):
 
     parts: ClassVar = {"articles": Articles}
     breaks = (of_identifiers.test_a_bad_name_cannot_be_asked_for,)
+
+
+class TakesAnyPayload(SabotagedParts):
+    class Tickets(BufferedTickets):
+        def save(self, record: Ticket) -> Ticket:
+            return super().save(evolve(record, checked=record.payload))
+
+    parts: ClassVar = {"tickets": Tickets}
+    breaks = (
+        of_payloads.test_a_payload_beside_the_digest_of_another_is_refused,
+        of_payloads.test_what_is_no_document_is_refused_as_a_payload,
+    )
+
+
+class TakesAnySummary(SabotagedParts):
+    class Summaries(BufferedSummaries):
+        def add(self, summary: Summary) -> None:
+            if summary.number:
+                return super().add(summary)
+            with self._unit.alone(None) as pending:
+                pending.add_summary(summary.key, summary)
+
+    parts: ClassVar = {"summaries": Summaries}
+    breaks = (of_payloads.test_what_is_no_document_is_refused_as_a_summary,)
 
 
 class TamperedPayloads(SabotagedChanges):

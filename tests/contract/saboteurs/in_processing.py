@@ -114,7 +114,7 @@ class TakesAnyStep(SabotagedChanges):
     def tampered(self, company_id: str, changes: Changes) -> Changes:
         for change in changes.processing:
             stood = self.processing_of(company_id, change.key)
-            if stood is not None and stood.version == change.processing.version:
+            if stood is not None and stood.claim is None and stood.version == change.processing.version:
                 self.values(company_id)[Thing("processing", *change.key)] = evolve(stood, status=PENDING)
         return changes
 

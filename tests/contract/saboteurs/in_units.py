@@ -425,7 +425,7 @@ class TakesAnyNumberOfChanges(SabotagedParts):
 class TakesAnyNumberOfBytes(SabotagedParts):
     class Tickets(BufferedTickets):
         def save(self, record: Ticket) -> Ticket:
-            if len(record.payload) < 2**25:
+            if len(record.payload) < 2**24:
                 return super().save(record)
             with self._unit.alone(None) as pending:
                 pending.records[record.key] = record

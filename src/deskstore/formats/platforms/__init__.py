@@ -42,7 +42,7 @@ def ticket(platform: str, payload: bytes, value: Parsed | None = None, options: 
     known = load(payload) if value is None else value
     table = _table(platform, TICKET, options)
     key = ticket_key(platform, read_id(known, table))
-    return Incoming(key=key, payload=payload, fields=read_fields(known, payload, table))
+    return Incoming(key=key, payload=payload, fields=read_fields(known, payload, table), checked=payload)
 
 
 def article(
@@ -58,7 +58,7 @@ def article(
     known = load(payload) if value is None else value
     table = _table(platform, ARTICLE, options)
     key = article_key(platform, read_id(known, table), read_locale(known, table) if locale is None else locale)
-    return Incoming(key=key, payload=payload, fields=read_fields(known, payload, table))
+    return Incoming(key=key, payload=payload, fields=read_fields(known, payload, table), checked=payload)
 
 
 def standard_labels(platform: str) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from attrs import evolve
 from deskstore.domain.errors import VersionConflict
 from deskstore.domain.ports import UnitOutcome
 from deskstore.testing.desk import Desk
-from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, digest, fields
+from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, digest, fields, incoming
 
 _KEY = a_ticket().key
 
@@ -35,7 +35,7 @@ async def _note(desk: Desk, number: int) -> bool:
     assert stored is not None
     payload = json.dumps({"done": [*stored.data["done"], number]}).encode()
     try:
-        await desk.keep(evolve(stored, payload=payload))
+        await desk.keep(stored.receive(incoming(_KEY, payload=payload), now=stored.saved_at))
     except VersionConflict:
         return False
     return True

@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 from hypothesis import example, given
 
+from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.payloads import digest as sha256_of
 from deskstore.domain.records import Article, Fields, Ticket
@@ -18,9 +19,11 @@ from deskstore.testing import strategies
 from deskstore.testing.contract.fixtures import PROPERTY
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_summary, a_ticket, an_article, digest, fields
-from deskstore.testing.strategies import HOSTILE_PAYLOADS
+from deskstore.testing.strategies import BAD_PAYLOADS, HOSTILE_PAYLOADS
 
 _LARGEST = 16 * 2**20
+_TOO_LONG = b'{"a":"' + b"x" * (_LARGEST - 7) + b'"}'
+_HIDDEN = b'{"a":' + b"[" * 300 + b"]" * 300 + b',"a":1}'  # as deep as no value of it is, since the key comes again
 
 
 @pytest.mark.parametrize("payload", HOSTILE_PAYLOADS, ids=range(len(HOSTILE_PAYLOADS)))
@@ -50,6 +53,32 @@ async def test_a_payload_of_the_largest_size_comes_back_byte_for_byte(desk: Desk
 @cache
 def _the_largest() -> Ticket:
     return a_ticket(payload=b'{"a": "' + b"x" * (_LARGEST - 9) + b'"}')
+
+
+@pytest.mark.parametrize("payload", [*BAD_PAYLOADS, _HIDDEN, _TOO_LONG], ids=range(len(BAD_PAYLOADS) + 2))
+async def test_what_is_no_document_is_refused_as_a_payload(desk: Desk, payload: bytes) -> None:
+    async with desk.unit() as uow:
+        with pytest.raises(InvalidRecord, match="the payload of ticket '42'"):
+            uow.tickets.save(a_ticket(payload=payload))
+        with pytest.raises(InvalidRecord, match="the payload of article '42'"):
+            uow.articles.save(an_article(payload=payload))
+
+
+@pytest.mark.parametrize("payload", [*BAD_PAYLOADS, _HIDDEN, _TOO_LONG], ids=range(len(BAD_PAYLOADS) + 2))
+async def test_what_is_no_document_is_refused_as_a_summary(desk: Desk, payload: bytes) -> None:
+    summary = a_summary(a_ticket().key)
+
+    async with desk.unit() as uow:
+        with pytest.raises(InvalidRecord, match="the content of a summary"):
+            uow.summaries.add(evolve(summary, content=payload))
+        with pytest.raises(InvalidRecord, match="the parameters of a summary"):
+            uow.summaries.add(evolve(summary, parameters=payload))
+
+
+async def test_a_payload_beside_the_digest_of_another_is_refused(desk: Desk) -> None:
+    async with desk.unit() as uow:
+        with pytest.raises(InvalidRecord, match="sha256"):
+            uow.tickets.save(evolve(a_ticket(), payload=b"{}"))
 
 
 async def test_a_hostile_summary_comes_back_byte_for_byte(desk: Desk) -> None:

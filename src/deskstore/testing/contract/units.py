@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 
 import pytest
 from attrs import evolve
@@ -11,6 +12,7 @@ from deskstore.domain.errors import InvalidRecord, UncommittedChanges, UnitOfWor
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.ports import UnitOutcome
 from deskstore.domain.processing import COMPLETED, PENDING, Progress
+from deskstore.domain.records import Ticket
 from deskstore.domain.unit import MOST_BYTES, MOST_CHANGES
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article
@@ -343,31 +345,34 @@ async def test_a_unit_holds_ten_thousand_changes(desk: Desk) -> None:
 
 
 async def test_a_unit_holds_sixty_four_megabytes(desk: Desk) -> None:
-    half = evolve(a_ticket("1"), payload=bytes(MOST_BYTES // 2))
+    quarter = _a_quarter_of_a_unit()
 
     with pytest.raises(UncommittedChanges):
         async with desk.unit() as uow:
-            uow.tickets.save(half)
-            uow.tickets.save(evolve(half, ticket_id="2"))
+            for number in range(4):
+                uow.tickets.save(evolve(quarter, ticket_id=str(number)))
             with pytest.raises(UnitOfWorkMisuse, match="64 MB"):
-                uow.tickets.save(a_ticket("3"))
+                uow.tickets.save(a_ticket("4"))
             with pytest.raises(UnitOfWorkMisuse, match="64 MB"):
-                uow.summaries.add(a_summary(half.key))
+                uow.summaries.add(a_summary(quarter.key))
+
+
+@cache
+def _a_quarter_of_a_unit() -> Ticket:
+    return a_ticket("1", payload=b'{"a": "' + b"x" * (MOST_BYTES // 4 - 9) + b'"}')
 
 
 async def test_what_a_unit_saves_again_or_takes_back_counts_once(desk: Desk) -> None:
-    half = evolve(a_ticket("1"), payload=bytes(MOST_BYTES // 2))
-    other = evolve(half, ticket_id="2")
+    quarters = [evolve(_a_quarter_of_a_unit(), ticket_id=str(number)) for number in range(4)]
     uow = desk.unit()
 
-    for _ in range(3):
-        uow.tickets.save(half)
-        uow.tickets.save(other)
-    uow.tickets.delete(other.key, version=0)
-    uow.tickets.save(other)
+    for quarter in quarters * 2:
+        uow.tickets.save(quarter)
+    uow.tickets.delete(quarters[1].key, version=0)
+    uow.tickets.save(quarters[1])
 
     with pytest.raises(UnitOfWorkMisuse, match="64 MB"):
-        uow.tickets.save(a_ticket("3"))
+        uow.tickets.save(a_ticket("4"))
 
 
 async def test_each_repository_takes_records_of_its_own_kind(desk: Desk) -> None:
