@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 from sqlalchemy import exc as pool_errors
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
 from deskstore.domain.errors import (
     CompanyErased,
@@ -29,7 +30,15 @@ class Overtaken(StorageBusy):
     """Somebody else committed first, so that the unit has to be decided anew; nothing of it was kept."""
 
 
-FAMILIES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, pool_errors.SQLAlchemyError, OSError)
+_ADAPTED: Final = AsyncAdapt_asyncpg_dbapi.Error  #: what SQLAlchemy makes of the driver's errors while it connects
+FAMILIES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    pool_errors.SQLAlchemyError,
+    _ADAPTED,
+    OSError,
+)
 TRANSIENT: Final = (ConnectionLost, Overtaken)
 
 _GONE: Final = "the connection to PostgreSQL was lost: nothing that was not acknowledged was kept; try again"
@@ -63,6 +72,24 @@ _BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
 }
 
 
+#: what is no answer of the server, the first that fits
+_BY_FAMILY: Final[tuple[tuple[type[Exception], tuple[type[StorageError], str]], ...]] = (
+    (asyncpg.ClientConfigurationError, (ConfigurationError, "DATABASE_URL cannot be used: {}")),
+    (asyncpg.DataError, (InvalidRecord, "a value has no place in PostgreSQL: {}; nothing was written")),
+    (asyncpg.InterfaceError, (ConnectionLost, _GONE)),
+    (asyncpg.InternalClientError, (ConnectionLost, _GONE)),
+    (
+        pool_errors.TimeoutError,
+        (StorageBusy, "every connection of the pool is in use, and none came free in time: try again, or raise DESKSTORE_POOL_SIZE"),
+    ),
+    (ConnectionRefusedError, (StorageUnavailable, "PostgreSQL refuses the connection: is it running where DATABASE_URL says?")),
+    (ConnectionError, (ConnectionLost, _GONE)),
+    (TimeoutError, (StorageUnavailable, "PostgreSQL did not answer in time: nothing that was not acknowledged was kept")),
+    (OSError, (StorageUnavailable, "PostgreSQL cannot be reached: {}; check the host and port in DATABASE_URL")),
+    (Exception, (StorageUnavailable, "the connection pool failed: {}")),
+)
+
+
 @contextmanager
 def translated(place: str, company_id: str | None = None) -> Generator[None, None, None]:
     """Turn whatever the driver or the pool raises inside into an error of deskstore; to be put around their calls only."""
@@ -74,23 +101,12 @@ def translated(place: str, company_id: str | None = None) -> Generator[None, Non
 
 def translation(error: Exception, place: str, company_id: str | None = None) -> StorageError:
     """The error of deskstore that an error of the driver or of the pool stands for."""
-    if isinstance(error, pool_errors.DBAPIError) and isinstance(error.orig, Exception):
-        return translation(error.orig.__cause__ if isinstance(error.orig.__cause__, FAMILIES) else error.orig, place, company_id)
+    if isinstance(beneath := error.__cause__, FAMILIES) and isinstance(error, pool_errors.DBAPIError | _ADAPTED):
+        return translation(beneath, place, company_id)
     if isinstance(error, asyncpg.PostgresError):
         return _of_state(error, place, company_id)
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return ConnectionLost(f"{_GONE} ({_first_line(error)})")
-    if isinstance(error, pool_errors.TimeoutError):
-        return StorageBusy("every connection of the pool is in use, and none came free in time: try again, or raise DESKSTORE_POOL_SIZE")
-    if isinstance(error, ConnectionRefusedError):
-        return StorageUnavailable("PostgreSQL refuses the connection: is it running where DATABASE_URL says?")
-    if isinstance(error, ConnectionError):
-        return ConnectionLost(_GONE)
-    if isinstance(error, TimeoutError):
-        return StorageUnavailable("PostgreSQL did not answer in time: nothing that was not acknowledged was kept")
-    if isinstance(error, OSError):
-        return StorageUnavailable(f"PostgreSQL cannot be reached: {_first_line(error)}; check the host and port in DATABASE_URL")
-    return StorageUnavailable(f"the connection pool failed: {_first_line(error)}")
+    kind, message = next(says for family, says in _BY_FAMILY if isinstance(error, family))
+    return kind(message.format(_first_line(error)))
 
 
 def _of_state(error: asyncpg.PostgresError, place: str, company_id: str | None) -> StorageError:

@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+import asyncpg
 import stamina
 from attrs import frozen
-from sqlalchemy import event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
@@ -18,9 +20,7 @@ from deskstore.adapters.postgres.errors import FAMILIES, TRANSIENT, ConnectionLo
 from deskstore.domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
-    import asyncpg
     from sqlalchemy import URL
-    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import PoolProxiedConnection
 
     from deskstore.adapters.postgres.rows import Found
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     Driver = asyncpg.Connection[asyncpg.Record]
 
 V = TypeVar("V")
-_ATTEMPTS: Final = 10
+_DIALECT: Final = "deskstore"
+_STATEMENTS: Final = 200  #: kept prepared on each connection: more than there are
 _ROLLBACK_S: Final = 5.0  #: how long a connection may take to come clean before it is thrown away
 
 
@@ -39,11 +40,29 @@ class Limits:
     connections: int = 10
     wait_s: float = 10.0  #: for a connection to come free
     connect_s: float = 10.0
-    answer_s: float = 60.0  #: for the answer to one statement
+    answer_s: float = 30.0  #: for the answer to one statement
     lock_s: float = 5.0  #: for a lock that another session holds
     idle_s: float = 60.0  #: for the next statement of a transaction
     recycle_s: int = 1800
     retry_s: float = 10.0  #: for all attempts at one unit or read
+
+
+class PayloadsAsBytes(PGDialect_asyncpg):
+    """SQLAlchemy's dialect, but for JSON, which comes and goes as the bytes it is."""
+
+    supports_statement_cache = True
+
+    async def setup_asyncpg_json_codec(self, conn: Any) -> None:
+        # Any: SQLAlchemy's adapter of the driver, whose type it keeps to itself
+        driver: Driver = conn.driver_connection
+        await driver.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
+
+    async def setup_asyncpg_jsonb_codec(self, conn: Any) -> None:
+        # Any: as above
+        """There is none to set up, which spares each new connection a trip."""
+
+
+registry.register(f"postgresql.{_DIALECT}", __name__, PayloadsAsBytes.__name__)
 
 
 class Session:
@@ -69,19 +88,26 @@ class Pool:
     """The connections of one storage."""
 
     def __init__(self, url: URL, limits: Limits, *, has_pooler: bool = False) -> None:
+        async def connect() -> Driver:
+            with translated(self.place):
+                return await asyncpg.connect(
+                    url.render_as_string(hide_password=False),
+                    timeout=limits.connect_s,
+                    command_timeout=limits.answer_s,
+                    statement_cache_size=0 if has_pooler else _STATEMENTS,
+                )
+
         self.limits: Final = limits
-        self.place: Final = url.set(drivername="postgresql").render_as_string(hide_password=True)
-        caches = {"statement_cache_size": 0, "prepared_statement_cache_size": 0} if has_pooler else {}
+        self.place: Final = url.render_as_string(hide_password=True)
         self._engine: Final = create_async_engine(
-            url,
+            f"postgresql+{_DIALECT}://",
+            async_creator=connect,
             pool_size=limits.connections,
             max_overflow=0,
             pool_timeout=limits.wait_s,
             pool_recycle=limits.recycle_s,
             pool_reset_on_return=None,  # see _clean
-            connect_args={"timeout": limits.connect_s, "command_timeout": limits.answer_s, **caches},
         )
-        event.listen(self._engine.sync_engine, "connect", _keep_json_as_bytes)
         self._process: Final = os.getpid()
         self._closed = False
         self._in_use = 0
@@ -112,9 +138,10 @@ class Pool:
             return await work()
         except TRANSIENT:
             pass
-        async for attempt in stamina.retry_context(
-            on=TRANSIENT, attempts=_ATTEMPTS, timeout=self.limits.retry_s, wait_initial=0.01, wait_max=0.5
-        ):
+        again = stamina.retry_context(
+            on=TRANSIENT, attempts=None, timeout=self.limits.retry_s, wait_initial=0.01, wait_jitter=0.05, wait_max=0.5
+        )
+        async for attempt in again:
             with attempt:
                 return await work()
         raise AssertionError("the last attempt raises")
@@ -177,16 +204,6 @@ async def _clean(lent: PoolProxiedConnection, driver: Driver) -> None:
 async def _throw_away(lent: PoolProxiedConnection) -> None:
     await greenlet_spawn(lent.invalidate)
     lent.close()
-
-
-def _keep_json_as_bytes(connection: DBAPIConnection, _: object) -> None:
-    """Let payloads come and go as the bytes they are."""
-
-    def tell(driver: Driver) -> Awaitable[None]:
-        return driver.set_type_codec("json", schema="pg_catalog", encoder=_same, decoder=_same, format="binary")
-
-    adapted: Any = connection  # Any: SQLAlchemy's adapter of the driver, whose type it keeps to itself
-    adapted.run_async(tell)
 
 
 def _same(value: bytes) -> bytes:

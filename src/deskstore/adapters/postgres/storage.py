@@ -101,9 +101,11 @@ class PostgresStorage:
 
 
 def _driven(text: str) -> URL:
-    """The address for SQLAlchemy, with the driver deskstore uses."""
+    """The address as the driver takes it."""
     try:
         url = make_url(text)
     except ArgumentError as error:
         raise ConfigurationError("DATABASE_URL is no address: write it as postgresql://user:password@host/name") from error
-    return url.set(drivername="postgresql+asyncpg")
+    if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
+        raise ConfigurationError(f"DATABASE_URL names {url.drivername}: write it as postgresql://user:password@host/name")
+    return url.set(drivername="postgresql")

@@ -12,10 +12,12 @@ DECLARE
     found bigint;
 BEGIN
     -- in the order of their keys, so that no two units ever wait for one another
-    PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-    JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-    ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
-    GET DIAGNOSTICS locked = ROW_COUNT;
+    IF cardinality(ticket_ids) > 0 THEN
+        PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+        JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+        ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
+        GET DIAGNOSTICS locked = ROW_COUNT;
+    END IF;
     IF locked < cardinality(ticket_ids) THEN
         -- a copy of a ticket may have come before that of its processing
         PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
@@ -44,25 +46,32 @@ BEGIN
     -- a statement of its own sees what others committed while the locks were waited for
     RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, {no_row}
     FROM {schema}.store o LEFT JOIN {schema}.company_state h ON h.company_id = company;
-    IF locked > 0 THEN
-        RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest, coalesce(m.number, 0), coalesce(m.version, 0), {state}
+    IF locked = 0 THEN
+        RETURN;
+    END IF;
+    IF cardinality(ticket_ids) > 0 THEN
+        RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
+            coalesce(m.number, 0), coalesce(m.version, 0), {state}
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
         LEFT JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
         LEFT JOIN LATERAL (
             SELECT max(x.number) AS number, max(x.version) AS version FROM {schema}.summary x
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
-        ) m ON true
-        UNION ALL
-        SELECT {no_company}, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest, coalesce(m.number, 0), coalesce(m.version, 0), {no_state}
+        ) m ON true;
+    END IF;
+    IF cardinality(article_ids) > 0 THEN
+        RETURN QUERY SELECT {no_company}, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
+            coalesce(m.number, 0), coalesce(m.version, 0), {no_state}
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
         JOIN {schema}.article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
         LEFT JOIN LATERAL (
             SELECT max(x.number) AS number, max(x.version) AS version FROM {schema}.summary x
             WHERE x.company_id = company AND x.kind = 'article' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = k.locale
-        ) m ON true
-        UNION ALL
-        SELECT {no_company}, 'checkpoint', c.platform, c.stream, '', c.version, NULL, 0, 0, {no_state}
+        ) m ON true;
+    END IF;
+    IF cardinality(streams) > 0 THEN
+        RETURN QUERY SELECT {no_company}, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, 0, 0::bigint, {no_state}
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN {schema}.checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
