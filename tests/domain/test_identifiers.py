@@ -1,14 +1,16 @@
 """Names are checked by one rule, and ids of payloads become one text."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskstore.domain import identifiers
+from deskstore.domain import claims, identifiers
 from deskstore.domain.errors import CompanyRequired, InvalidIdentifier, InvalidRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, record_id, ticket_key
+from deskstore.domain.paging import checked_limit
 from deskstore.testing import strategies
 
 
@@ -62,6 +64,16 @@ def test_whole_numbers_and_their_text_are_one_id(value: object) -> None:
 )
 def test_ids_keep_every_digit(value: object, text: str) -> None:
     assert record_id(value, "id") == text
+
+
+@pytest.mark.parametrize("value", [10**255, -(10**255), 10**5_000, -(10**5_000)], ids=["long", "negative", "huge", "hugely negative"])
+def test_a_number_too_long_for_an_id_is_refused_without_its_digits(value: int) -> None:
+    with pytest.raises(InvalidRecord, match="id is a number of more than 70 digits"):
+        record_id(value, "id")
+    with pytest.raises(InvalidRecord, match="limit is a number of more"):
+        checked_limit(value)
+    with pytest.raises(InvalidRecord, match="n is a number of more"):
+        claims.request("zendesk", value, "worker", timedelta(minutes=1))
 
 
 @pytest.mark.parametrize("value", [None, True, False, 7.5, float("nan"), float("inf"), [], {}, b"7", 10**255])

@@ -38,7 +38,7 @@ def request(platform: str, n: int, worker: str, lease: timedelta) -> Request:
         InvalidRecord: n is not 1 to 1,000, or the lease not longer than 0 and at most 15 minutes.
     """
     if not 1 <= n <= MOST_AT_ONCE:
-        raise InvalidRecord(f"n is {n}: claim 1 to {MOST_AT_ONCE:,} tickets at once")
+        raise InvalidRecord(f"n is {identifiers.shown(n)}: claim 1 to {MOST_AT_ONCE:,} tickets at once")
     if not timedelta(0) < lease <= LONGEST_LEASE:
         raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it to work longer")
     name = identifiers.worker(worker)

@@ -18,6 +18,7 @@ LOCALE_LENGTH: Final = 35
 STREAM_LENGTH: Final = 255
 WORKER_LENGTH: Final = 255
 
+_LONG_BITS: Final = 240  #: of a number that is too long to be shown
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -87,7 +88,7 @@ def checked_key(key: Key) -> Key:
         return article_key(key.platform, key.id, key.locale)
     if key.kind == TICKET and key.locale == "":
         return ticket_key(key.platform, key.id)
-    raise InvalidIdentifier(f"{_shown(tuple(key))} is no key: it is of a ticket, which has no locale, or of an article")
+    raise InvalidIdentifier(f"{shown(tuple(key))} is no key: it is of a ticket, which has no locale, or of an article")
 
 
 def record_id(value: object, field: str) -> str:
@@ -104,24 +105,27 @@ def record_id(value: object, field: str) -> str:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**RECORD_ID_LENGTH:
         return str(value)
-    raise InvalidRecord(f"{field} is {_shown(value)}: an id is text or a whole number; name the field that holds it")
+    raise InvalidRecord(f"{field} is {shown(value)}: an id is text or a whole number; name the field that holds it")
 
 
 def _name(value: object, what: str, longest: int) -> str:
     if not isinstance(value, str):
-        raise InvalidIdentifier(f"{what} is {_shown(value)}: it must be text")
+        raise InvalidIdentifier(f"{what} is {shown(value)}: it must be text")
     if not value:
         raise InvalidIdentifier(f"{what} is empty: give at least one character")
     if len(value) > longest:
         raise InvalidIdentifier(f"{what} has {len(value)} characters: at most {longest} are allowed")
     if _FORBIDDEN.search(value):
-        raise InvalidIdentifier(f"{what} {_shown(value)} holds a control character or a lone surrogate: remove it")
+        raise InvalidIdentifier(f"{what} {shown(value)} holds a control character or a lone surrogate: remove it")
     if value != value.strip():
-        raise InvalidIdentifier(f"{what} {_shown(value)} begins or ends with white space: remove it")
+        raise InvalidIdentifier(f"{what} {shown(value)} begins or ends with white space: remove it")
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value that was refused, as a message may name it: short, and whatever it is."""
+    if isinstance(value, int) and value.bit_length() > _LONG_BITS:  # Python refuses to write the longest ones at all
+        return "a number of more than 70 digits"
     if isinstance(value, dict | list):  # a part of a payload, whose text is nobody's business
         return "an object" if isinstance(value, dict) else "an array"
     text = ascii(value)

@@ -120,7 +120,7 @@ def checked_filter(where: Filter, kind: Kind) -> Filter:
 def checked_limit(limit: int) -> int:
     """The same limit; raises InvalidRecord unless it is 1 to 1,000."""
     if not 1 <= limit <= LARGEST_PAGE:
-        raise InvalidRecord(f"limit is {limit}: a page holds 1 to {LARGEST_PAGE} records; for all of them use stream()")
+        raise InvalidRecord(f"limit is {identifiers.shown(limit)}: a page holds 1 to {LARGEST_PAGE} records; for all of them use stream()")
     return limit
 
 
