@@ -379,6 +379,24 @@ async def test_a_file_that_does_not_vouch_for_itself_is_left_out_and_named(
     assert [file for file in (record, summary) if any(file in message for message in named)] == [record, summary]
 
 
+@pytest.mark.parametrize("version", [2**63 - 1, 2**63, 2**64, -1, 0])
+async def test_a_file_with_a_version_that_was_never_given_is_left_out_and_stops_nothing(
+    desk: Desk, own: Path, base: Path, reopened: Callable[[], Desk], version: int
+) -> None:
+    one, two = await desk.kept(a_ticket("1")), await desk.kept(a_ticket("2"))
+    await desk.storage.aclose()
+    file = base / "acme" / record_path(one.key)
+    file.write_text(file.read_text().replace(f'"version":{one.version},"saved', f'"version":{version},"saved'))
+    LOSSES["removed"](own)
+    desk = reopened()
+
+    with pytest.raises(CorruptRecord):
+        await desk.find(one.key)
+
+    assert await desk.find(two.key) == two
+    assert (await desk.kept(a_ticket("3"))).version > two.version
+
+
 async def _streamed(desk: Desk) -> tuple[list[str], list[CorruptRecord]]:
     """The ids that a stream of tickets gives which goes on behind each error, and the errors."""
     found, errors, after = list[str](), list[CorruptRecord](), None

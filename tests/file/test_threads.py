@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from attrs import evolve
 
 from deskstore.adapters.file import FileStorage
+from deskstore.adapters.file.company import OpenCompany
 from deskstore.domain.changes import Changes, SaveRecord
 from deskstore.domain.errors import StorageBusy, StorageError, VersionConflict
 from deskstore.domain.identifiers import ticket_key
@@ -96,6 +98,20 @@ async def test_units_that_wait_at_the_same_time_share_one_sync(desk: Desk) -> No
 
     assert len((await desk.everything()).tickets) == TASKS + 2
     assert count() == 2
+
+
+@pytest.mark.parametrize("error", [OverflowError("too large"), AttributeError("no such thing"), ValueError("odd"), KeyError("gone")])
+async def test_a_job_of_a_group_that_goes_wrong_fails_alone(desk: Desk, error: Exception) -> None:
+    def fail(_: OpenCompany, __: datetime) -> None:
+        raise error
+
+    assert isinstance(desk.storage, FileStorage)
+    calls = [desk.keep(a_ticket("1")), desk.storage.write("acme", 0, fail), desk.keep(a_ticket("2"))]
+
+    outcomes = await _behind_a_slow_one(desk, calls)
+
+    assert outcomes[1] is error
+    assert len((await desk.everything()).tickets) == 3
 
 
 async def test_one_conflict_in_a_group_fails_alone(desk: Desk, settle: Settle) -> None:

@@ -125,9 +125,9 @@ def checked_limit(limit: int) -> int:
 
 
 def checked_offset(offset: int) -> int:
-    """The same offset; raises InvalidRecord when it is negative."""
-    if offset < 0:
-        raise InvalidRecord(f"offset is {offset}: it counts the records to leave out, from 0")
+    """The same offset; raises InvalidRecord when it is negative, or has more than 64 bits."""
+    if not 0 <= offset <= times.LAST_US:
+        raise InvalidRecord(f"offset is {identifiers.shown(offset)}: it counts the records to leave out, from 0 to {times.LAST_US}")
     return offset
 
 

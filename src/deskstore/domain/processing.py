@@ -8,13 +8,14 @@ from typing import Final, Self
 
 from attrs import evolve, field, frozen
 
-from deskstore.domain import times
-from deskstore.domain.errors import InvalidTransition
+from deskstore.domain import identifiers, times
+from deskstore.domain.errors import InvalidRecord, InvalidTransition
 from deskstore.domain.identifiers import Key
 from deskstore.domain.records import clean
 
 CLOCK_SKEW: Final = timedelta(seconds=5)  #: how far the clocks of two workers may differ
 LONGEST_LEASE: Final = timedelta(minutes=15)
+MOST_ATTEMPTS: Final = 2**31 - 1
 ERROR_LENGTH: Final = 2_000  #: code points of an error kept with a failed ticket
 
 
@@ -70,6 +71,11 @@ class Processing:
     claimable_at: datetime | None = field(default=None, converter=_utc)  #: from when on a worker may take it; None = never
     changed_at: datetime = field(converter=times.aware_utc)  #: when the status last changed
     version: int = 0  #: 0 = never saved
+
+    def check(self) -> None:
+        """See that every storage can count its attempts; raises InvalidRecord."""
+        if not 0 <= self.attempts <= MOST_ATTEMPTS:
+            raise InvalidRecord(f"attempts of {self.key} are {identifiers.shown(self.attempts)}: give 0 to {MOST_ATTEMPTS}")
 
     def is_claimed(self, now: datetime) -> bool:
         """Whether a claim lives: its lease, and five seconds for skew, have not run out."""

@@ -8,6 +8,7 @@ from typing import Final
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_TIME_US: Final = -(2**63)  #: sorts behind every real time; for records without a usable one
 LAST_US: Final = 2**63 - 1  #: the largest number that every storage can keep
+LAST_MOMENT_US: Final = 253_402_300_799_999_999  #: the end of the year 9999
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 

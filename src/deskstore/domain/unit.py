@@ -428,6 +428,7 @@ class BufferedProgress:
             key = checked_key(processing.key)
             if key.kind != TICKET:
                 raise InvalidRecord(f"{key} is no ticket: only tickets are processed")
+            processing.check()
             pending.put_processing(SaveProcessing(processing, token))
             return processing
 

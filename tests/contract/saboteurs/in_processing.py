@@ -121,6 +121,15 @@ class TakesAnyStep(SabotagedChanges):
     breaks = (of_processing.test_no_status_is_kept_past_the_rules_whoever_made_it_up,)
 
 
+class TakesAnyNumberOfAttempts(SabotagedParts):
+    class Progress(BufferedProgress):
+        def save(self, processing: Processing, *, token: str | None = None) -> Processing:
+            return super().save(evolve(processing, attempts=min(max(0, processing.attempts), 2**31 - 1)), token=token)
+
+    parts: ClassVar = {"progress": Progress}
+    breaks = (of_processing.test_attempts_that_not_every_storage_can_count_are_refused,)
+
+
 class HandsOutWhatIsCompleted(TamperedProcessing):
     def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
         asked = next((change.processing for change in changes.processing if change.key == value.key), value)

@@ -328,6 +328,15 @@ class PagesSeePending(SabotagedParts):
     breaks = (of_units.test_pages_streams_and_counts_do_not_see_what_the_unit_changed,)
 
 
+class TakesAnyOffset(SabotagedParts):
+    class Tickets(BufferedTickets):
+        async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[Ticket]:
+            return await super().page_at(where, offset=min(offset, 2**63 - 1), limit=limit)
+
+    parts: ClassVar = {"tickets": Tickets}
+    breaks = (of_pages.test_an_offset_is_a_number_of_64_bits,)
+
+
 class StreamsSeePending(SabotagedParts):
     class Tickets(BufferedTickets):
         async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[Ticket]:

@@ -41,7 +41,7 @@ class Job:
         company.writer.execute("savepoint job")
         try:
             self.result = self.run(company, now)
-        except (StorageError, Refused, ValueError, TypeError, LookupError) as error:
+        except (StorageError, Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
             self.error = error
             company.writer.execute("rollback to job")
         company.writer.execute("release job")

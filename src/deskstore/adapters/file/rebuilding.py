@@ -19,7 +19,7 @@ from deskstore.adapters.file.surveying import is_directory_of_records, is_file_o
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
-from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE
+from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE, MOST_ATTEMPTS
 from deskstore.domain.summaries import Summary
 
 V = TypeVar("V")
@@ -141,6 +141,11 @@ def _record_in(company_id: str, file: str, body: bytes) -> RecordRow:
         raise NotOurs("it names another record or company than its place does")
     if payloads.digest(record.payload) != record.sha256:
         raise NotOurs("its payload is not the one that was received")
+    _check_version(record.version)
+    if processing is not None:
+        _check_version(processing.version)
+        if not 0 <= processing.attempts <= MOST_ATTEMPTS:
+            raise NotOurs("nobody counts so many attempts")
     return RecordRow(record, processing, settled, checksum(body))
 
 
@@ -152,4 +157,10 @@ def _summary_in(index: Index, company_id: str, file: str, body: bytes) -> tuple[
         raise NotOurs("its content is not the one that was kept")
     if index.row(summary.key) is None:
         raise NotOurs("its record is missing")
+    _check_version(summary.version)
     return summary, checksum(body)
+
+
+def _check_version(version: int) -> None:
+    if not 0 < version <= times.LAST_MOMENT_US:  # they are times: behind another one, no commit would find a number any more
+        raise NotOurs("its version is none that deskstore gives")

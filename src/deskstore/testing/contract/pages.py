@@ -169,6 +169,16 @@ async def test_a_limit_out_of_range_is_refused(desk: Desk, limit: int) -> None:
             await uow.tickets.page_at(EVERYTHING, offset=-1)
 
 
+async def test_an_offset_is_a_number_of_64_bits(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+
+    async with desk.unit() as uow:
+        for beyond in (2**63, 2**64, 10**400):
+            with pytest.raises(InvalidRecord, match="offset"):
+                await uow.tickets.page_at(EVERYTHING, offset=beyond)
+        assert (await uow.tickets.page_at(EVERYTHING, offset=2**63 - 1)).items == ()
+
+
 async def test_what_is_no_cursor_of_such_a_page_is_refused(desk: Desk) -> None:
     await desk.keep(an_article("1"), an_article("2"), a_ticket())
     async with desk.unit() as uow:

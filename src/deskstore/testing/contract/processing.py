@@ -59,6 +59,17 @@ async def test_no_status_is_kept_past_the_rules_whoever_made_it_up(desk: Desk, c
         assert await desk.processing(key) == stood
 
 
+async def test_attempts_that_not_every_storage_can_count_are_refused(desk: Desk) -> None:
+    stood = await desk.processing((await desk.kept(a_ticket())).key)
+
+    async with desk.unit() as uow:
+        for attempts in (-1, 2**31, 2**63, 10**400):
+            with pytest.raises(InvalidRecord, match="attempts"):
+                uow.progress.save(evolve(stood, attempts=attempts))
+
+    assert (await desk.settle(evolve(stood, attempts=2**31 - 1))).attempts == 2**31 - 1
+
+
 async def test_processing_saved_since_it_was_read_is_a_conflict(desk: Desk, clock: ManualClock) -> None:
     read = await desk.processing((await desk.kept(a_ticket())).key)
     kept = await desk.settle(read.completed(now=clock()))
