@@ -1,0 +1,24 @@
+"""Where a database is, as it is written and as the driver takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from deskstore.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+
+def driven(written: str, variable: str = "DATABASE_URL") -> URL:
+    """The address as the driver takes it; raises ConfigurationError for one of something else."""
+    try:
+        url = make_url(written)
+    except ArgumentError as error:
+        raise ConfigurationError(f"{variable} is no address: write it as postgresql://user:password@host/name") from error
+    if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
+        raise ConfigurationError(f"{variable} names {url.drivername}: write it as postgresql://user:password@host/name")
+    return url.set(drivername="postgresql")

@@ -1,0 +1,1 @@
+"""How a database got from one release to the next: alembic's environment, which is told everything by its caller and reads no file."""

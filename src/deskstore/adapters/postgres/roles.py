@@ -1,0 +1,57 @@
+"""The application's role, and exactly what it may do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import field, frozen
+
+from deskstore.adapters.postgres.routines import quoted
+from deskstore.adapters.postgres.sealing import seals
+
+DEFAULT_ROLE: Final = "app_user"
+_ROUNDS: Final = 4096  #: what PostgreSQL itself uses
+
+
+@frozen(kw_only=True)
+class AppRole:
+    """Whom the application logs in as: bound by row-level security, and owner of nothing."""
+
+    name: str = DEFAULT_ROLE
+    password: str | None = field(default=None, repr=False)  #: None: somebody else sets it
+
+    def creation(self) -> str:
+        """What makes it. The password travels as its verifier, so that no log of the server holds it."""
+        login = "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION"
+        return f"CREATE ROLE {quoted(self.name)} {login}" + (f" PASSWORD '{_verifier(self.password)}'" if self.password else "")
+
+
+def privileges(schema: str, role: str) -> Iterator[str]:
+    """What gives the role exactly what it needs, and nobody else anything."""
+    place, who = quoted(schema), quoted(role)
+    yield f"REVOKE ALL ON SCHEMA {place} FROM PUBLIC, {who}"
+    for things in ("TABLES", "SEQUENCES", "ROUTINES"):
+        yield f"REVOKE ALL ON ALL {things} IN SCHEMA {place} FROM PUBLIC, {who}"
+    yield f"GRANT USAGE ON SCHEMA {place} TO {who}"
+    yield f"GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {place} TO {who}"
+    for seal in seals():
+        yield f"GRANT {', '.join(seal.may)} ON {place}.{seal.table} TO {who}"
+
+
+def _verifier(password: str) -> str:
+    """What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803)."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", unicodedata.normalize("NFKC", password).encode(), salt, _ROUNDS)
+    client, server = (hmac.digest(salted, label, "sha256") for label in (b"Client Key", b"Server Key"))
+    stored = hashlib.sha256(client).digest()
+    return f"SCRAM-SHA-256${_ROUNDS}:{_text(salt)}${_text(stored)}:{_text(server)}"
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
