@@ -340,6 +340,22 @@ async def test_companies_that_nobody_uses_are_closed(base: Path, clock: ManualCl
 # -- closing ---------------------------------------------------------------------------------------------------------------------------------
 
 
+async def test_an_open_that_fails_leaves_no_descriptor(desk: Desk, base: Path, new_storage: Callable[[], FileStorage]) -> None:
+    await desk.keep(a_ticket())
+    await desk.storage.aclose()
+    with closing(sqlite3.connect(base / "acme" / layout.DATABASE)) as connection, connection:
+        connection.execute("update meta set value = 'another' where name = 'company'")
+    desk = Desk(new_storage(), "acme")
+    counted = list[int]()
+
+    for _ in range(4):
+        with pytest.raises(StorageUnavailable, match="another company"):
+            await desk.find(a_ticket().key)
+        counted.append(_descriptors())
+
+    assert counted == [counted[0]] * 4
+
+
 async def test_closing_lets_go_of_every_thread_and_descriptor(base: Path, clock: ManualClock) -> None:
     gc.collect()
     descriptors, threads = _descriptors(), _threads()

@@ -102,12 +102,16 @@ class OpenCompany:
 
     def close(self) -> None:
         """Let go of everything; nobody may be using it any more."""
+        self.disconnect()
+        self.tree.close()
+        os.close(self._lock)
+
+    def disconnect(self) -> None:
+        """Let go of all that was opened here; the directory and the lock stay with whoever passed them."""
         for connection in (*self._idle, self.writer):
             connection.close()
         self._idle.clear()
-        self.tree.close()
         self._turns.close()
-        os.close(self._lock)
 
 
 def hold(path: str) -> int:

@@ -120,10 +120,12 @@ def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> O
 
     def opened() -> OpenCompany:
         writer = _connect(place, tree, company_id, said, alone=alone)
+        with database.kept_only_if_sound(writer):
+            company = OpenCompany(place, company_id, tree, lock, writer)
         try:
-            return _settled(OpenCompany(place, company_id, tree, lock, writer), said, alone=alone)
+            return _settled(company, said, alone=alone)
         except BaseException:
-            writer.close()
+            company.disconnect()
             raise
 
     try:
