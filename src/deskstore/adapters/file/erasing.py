@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat
+import uuid
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
@@ -18,6 +19,7 @@ from typing import Final
 
 import orjson
 
+from deskstore.adapters.file.company import release
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush, flush_directory
 from deskstore.domain.errors import StorageUnavailable
 
@@ -69,8 +71,6 @@ def remove(path: Path, company: Tree) -> None:
         StorageUnavailable: Something that was erased, now or before, cannot be deleted.
         StrangerInTree: Something else stands where erased companies go.
     """
-    import uuid  # slow to load, and who starts needs none
-
     doomed = path.parent / DOOMED
     with suppress(FileExistsError):
         doomed.mkdir(mode=0o700)
@@ -101,8 +101,7 @@ def _opened(directory: Path) -> Generator[int, None, None]:
     try:
         yield descriptor
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # what forked meanwhile would hold the lock for as long as it lives
-        os.close(descriptor)
+        release(descriptor)
 
 
 def _delete_all(doomed: Path, descriptor: int) -> None:

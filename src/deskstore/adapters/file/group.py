@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -120,8 +121,6 @@ def _void(company: OpenCompany, error: sqlite3.Error) -> None:
 
     Its frames may stand in the log already, and a crash would find them whole: a small durable commit writes over their beginning.
     """
-    import uuid  # slow to load, and who starts needs none
-
     company.is_log_in_doubt = True
     try:
         company.reconnect()
