@@ -104,7 +104,7 @@ class OpenCompany:
         """Let go of everything; nobody may be using it any more."""
         self.disconnect()
         self.tree.close()
-        os.close(self._lock)
+        release(self._lock)
 
     def disconnect(self) -> None:
         """Let go of all that was opened here; the directory and the lock stay with whoever passed them."""
@@ -119,6 +119,12 @@ def hold(path: str) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+def release(lock: int) -> None:
+    """Give a lock back and close its file, for what forked meanwhile would hold it for as long as it lives."""
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    os.close(lock)
 
 
 def try_alone(lock: int) -> bool:

@@ -11,11 +11,10 @@ import logging
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
-from os import close
 from typing import Final, TypeVar
 
 from deskstore.adapters.file import database, layout
-from deskstore.adapters.file.company import OpenCompany, checksum, hold, trusted, try_alone, within
+from deskstore.adapters.file.company import OpenCompany, checksum, hold, release, trusted, try_alone, within
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain.errors import StorageBusy
@@ -147,4 +146,4 @@ def _checkpoint_lock(company: OpenCompany) -> Generator[None, None, None]:
             raise StorageBusy(f"{company.path}: another process has been making files durable for more than {CHECKPOINT_WAIT_S:g} s")
         yield
     finally:
-        close(descriptor)
+        release(descriptor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from deskstore.adapters.file import database, erasing, layout, names, recovery
-from deskstore.adapters.file.company import OpenCompany, hold, share, try_alone
+from deskstore.adapters.file.company import OpenCompany, hold, release, share, try_alone
 from deskstore.adapters.file.company_file import CompanyFile, newer_layout, read_company_file, write_company_file
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
@@ -106,7 +106,7 @@ def _made_and_open(place: Place, path: Path, company_id: str) -> OpenCompany:
         return _open(place, tree, path, company_id, lock)
     except BaseException:
         tree.close()
-        os.close(lock)
+        release(lock)
         raise
 
 
