@@ -19,6 +19,7 @@ from typing import Final
 
 import orjson
 
+from deskstore.adapters.file.company import release
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush, flush_directory
 from deskstore.domain.errors import StorageUnavailable
 
@@ -100,8 +101,7 @@ def _opened(directory: Path) -> Generator[int, None, None]:
     try:
         yield descriptor
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # what forked meanwhile would hold the lock for as long as it lives
-        os.close(descriptor)
+        release(descriptor)
 
 
 def _delete_all(doomed: Path, descriptor: int) -> None:
