@@ -15,7 +15,7 @@ def test_what_was_met_is_known_and_nothing_else_is() -> None:
 
 
 def test_what_was_met_long_ago_is_read_from_the_disk() -> None:
-    many = 3 * BUCKETS * BLOCK_BYTES // DIGEST_BYTES // 2
+    many = 5 * BUCKETS * BLOCK_BYTES // DIGEST_BYTES // 2
 
     with repeats() as met:
         for number in range(many):
