@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 import pytest
-from attrs import evolve
+from attrs import asdict, evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +149,7 @@ def test_every_way_to_read_a_file_gives_the_same(record: Ticket | Article, settl
     whole, trusted = read_whole(body), record_in(body)
 
     assert whole.record == trusted == expected
+    assert asdict(trusted) == asdict(expected), "each attribute is there, also those that make no difference"
     assert (whole.company, whole.settled) == ("acme", settled)
     assert whole.processing == (envelope.processing and envelope.processing.processing(record.key))
 

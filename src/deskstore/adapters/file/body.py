@@ -67,6 +67,7 @@ def record_of(value: Parsed, payload: bytes, make: Make) -> Ticket | Article:
         "saved_at": _moment(value["saved_at"]),
         "version": value["version"],
         "platform": value["platform"],
+        "checked": None,
     }
     if value["kind"] == TICKET:
         known["ticket_id"] = value["id"]
@@ -90,7 +91,11 @@ def _fields(value: Parsed, make: Make) -> Fields:
 
 
 def _as_written(type_: type[T], values: Mapping[str, object]) -> T:
-    """An object of values that its class found good when they were written: asking it again takes a third of the time of the whole."""
+    """
+    An object of the values of all its attributes, which its class found good when they were written.
+
+    Asking the class again takes a third of the time of the whole.
+    """
     made = type_.__new__(type_)
     for name, value in values.items():
         _set(made, name, value)  # which refuses a name that is none of the class's
