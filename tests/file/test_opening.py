@@ -183,6 +183,31 @@ async def test_only_companies_are_listed_whatever_else_lies_there(storage: FileS
     assert companies == sorted(["acme", "Acme", "../up", "회사", "~"])
 
 
+@pytest.mark.parametrize("way", ["a link", "a linked directory", "no link"])
+async def test_another_programs_database_is_no_company_and_stays_as_it_is(
+    storage: FileStorage, base: Path, outside: Path, way: str
+) -> None:
+    await Desk(storage, "acme").keep(a_ticket())
+    own, foreign = base / "strange" / layout.OWN, outside / "state.sqlite3"
+    own.parent.mkdir()
+    if way == "a linked directory":
+        own.symlink_to(outside, target_is_directory=True)
+    else:
+        own.mkdir()
+        (own / "state.sqlite3").symlink_to(foreign)
+    if way == "no link":
+        (own / "state.sqlite3").unlink()
+        foreign = own / "state.sqlite3"
+    with closing(sqlite3.connect(foreign)) as connection, connection:
+        connection.execute("create table customer (name)")
+    before, listed = foreign.read_bytes(), sorted(os.listdir(foreign.parent))
+
+    companies = await storage.companies(), await storage.inspection().companies()
+
+    assert companies == (["acme"], ["acme"])
+    assert (foreign.read_bytes(), sorted(os.listdir(foreign.parent))) == (before, listed)
+
+
 # -- where they lie --------------------------------------------------------------------------------------------------------------------------
 
 

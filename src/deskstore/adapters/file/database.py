@@ -103,6 +103,11 @@ def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Co
     return connection
 
 
+def look_into(path: str, *, busy_s: float) -> sqlite3.Connection:
+    """A connection to read whatever database is there, which changes nothing of it, as another program's may be."""
+    return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+
+
 @contextmanager
 def kept_only_if_sound(connection: sqlite3.Connection) -> Generator[None, None, None]:
     """Close the connection if anything goes wrong in the block."""

@@ -52,7 +52,7 @@ def _company_at(place: Place, path: Path) -> str | None:
         if said is not None:
             company_id = None if said.state.erased else said.company_id
         else:
-            company_id = _company_in_database(place, path) or _company_in_files(tree)
+            company_id = company_in_database(place, path) or _company_in_files(tree)
     return company_id if company_id is not None and names.encode(company_id) == path.name else None
 
 
@@ -62,10 +62,12 @@ def _company_in_files(tree: Tree) -> str | None:
     return rebuilding.company_of(tree)
 
 
-def _company_in_database(place: Place, path: Path) -> str | None:
-    """The company that a database without a company.json is of; None when there is none, or it is lost."""
+def company_in_database(place: Place, path: Path) -> str | None:
+    """The company that a database without a company.json is of; None when there is none, it is lost, or only a link leads there."""
+    if (path / layout.OWN).is_symlink() or (path / layout.DATABASE).is_symlink():
+        return None
     try:
-        with closing(database.connect(str(path / layout.DATABASE), busy_s=place.busy_s, must_exist=True)) as connection:
+        with closing(database.look_into(str(path / layout.DATABASE), busy_s=place.busy_s)) as connection:
             known = _has_schema(connection) and Index(connection).is_registered
             return str(Index(connection).meta("company")) if known else None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:

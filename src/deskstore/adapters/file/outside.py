@@ -11,6 +11,7 @@ from pathlib import Path
 from deskstore.adapters.file import database, layout, names, rebuilding
 from deskstore.adapters.file.company_file import CompanyFile, read_company_file
 from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.opening import company_in_database
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain.errors import ConfigurationError, InvalidRecord
@@ -44,7 +45,7 @@ def layout_of(place: Place, company_id: str) -> int | None:
 def _company_at(place: Place, path: Path) -> str | None:
     with closing(Tree.open(path)) as tree:
         said = _said(tree).get("company")
-        return said if isinstance(said, str) else _company_in_database(place, path) or rebuilding.company_of(tree)
+        return said if isinstance(said, str) else company_in_database(place, path) or rebuilding.company_of(tree)
 
 
 def _said(tree: Tree) -> Parsed:
@@ -53,17 +54,6 @@ def _said(tree: Tree) -> Parsed:
         return load(tree.read(layout.COMPANY_FILE) or b"{}")
     except (StrangerInTree, InvalidRecord):
         return {}
-
-
-def _company_in_database(place: Place, path: Path) -> str | None:
-    try:
-        with closing(database.connect(str(path / layout.DATABASE), busy_s=place.busy_s, must_exist=True)) as connection:
-            index = Index(connection)
-            return str(index.meta("company")) if index.is_registered else None
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if database.is_damaged(error) or database.is_missing(error):
-            return None
-        raise
 
 
 def look(place: Place, company_id: str) -> Sequence[Finding]:
@@ -90,8 +80,8 @@ def _erasure(company_id: str) -> Finding:
 def _of_database(place: Place, company_id: str, said: CompanyFile | None, *, has_records: bool) -> Iterator[Finding]:
     path = place.of(company_id) / layout.DATABASE
     try:
-        if path.is_symlink():
-            raise StrangerInTree(layout.DATABASE, "is a symbolic link")
+        if path.is_symlink() or path.parent.is_symlink():
+            raise StrangerInTree(layout.DATABASE, "is a symbolic link, or its directory is one")
         with closing(database.connect(str(path), busy_s=place.busy_s, must_exist=True)) as connection:
             yield from _in_database(company_id, connection, said)
     except StrangerInTree as stranger:
