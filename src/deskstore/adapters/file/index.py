@@ -180,12 +180,8 @@ class Index:
         """Whether the journal still has to do with a file."""
         return self._sql("select 1 from redo where file = ? limit 1", (file,)).fetchone() is not None
 
-    def put_record(self, record: Ticket | Article, processing: Processing | None, settled: bytes | None, crc: int) -> None:
-        """Keep what the index needs of a record, all of it in one statement: each one that touches the row touches its indexes."""
-        self._sql(statements.PUT_RECORD, RecordRow(record, processing, settled, crc).columns)
-
     def put_records(self, rows: Iterable[RecordRow]) -> None:
-        """The same of many records."""
+        """Keep what the index needs of records, one statement for each: every one that touches a row touches its indexes."""
         self._many(statements.PUT_RECORD, [row.columns for row in rows])
 
     def put_processing(self, processing: Processing, *, settled: bytes | None = None, crc: int | None = None) -> None:

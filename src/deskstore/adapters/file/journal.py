@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from deskstore.adapters.file import database, layout
 from deskstore.adapters.file.company import OpenCompany, checksum, hold, release, trusted, try_alone, within
@@ -32,12 +32,25 @@ _PENDING: Final = """
 """
 
 
+class Redo(NamedTuple):
+    """What a file is to hold."""
+
+    file: str
+    body: bytes | None  #: None: there is to be no file
+    crc: int | None  #: CRC-32 of the body
+    before: int | None  #: CRC-32 of what the file held before, None when there was none
+
+
 def append(company: OpenCompany, file: str, body: bytes | None, before: int | None) -> None:
-    """Record what a file is to hold, None for nothing, and the CRC-32 of what it held before; inside the unit's transaction."""
-    crc = None if body is None else checksum(body)
-    company.writer.execute("insert into redo (file, body, crc, before) values (?, ?, ?, ?)", (file, body, crc, before))
-    company.gathered_rows += 1
-    company.gathered_bytes += len(body or b"")
+    """Record what a file is to hold; inside the unit's transaction."""
+    append_many(company, [Redo(file, body, None if body is None else checksum(body), before)])
+
+
+def append_many(company: OpenCompany, rows: Sequence[Redo]) -> None:
+    """Record what files are to hold; inside the unit's transaction."""
+    company.writer.executemany("insert into redo (file, body, crc, before) values (?, ?, ?, ?)", rows)
+    company.gathered_rows += len(rows)
+    company.gathered_bytes += sum(len(row.body or b"") for row in rows)
 
 
 def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:

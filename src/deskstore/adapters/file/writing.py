@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 from attrs import Factory, define, evolve
 
@@ -12,7 +13,7 @@ from deskstore.adapters.file.company import OpenCompany, checksum
 from deskstore.adapters.file.company_file import CompanyFile, write_company_file
 from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import Settled
-from deskstore.adapters.file.index import Index, Row
+from deskstore.adapters.file.index import Index, RecordRow, Row
 from deskstore.domain import claims, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import NOTHING, Standing, decide
@@ -23,6 +24,8 @@ from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.domain.things import check_beginning, check_succession
+
+_AT_ONCE: Final = 200  #: records whose files are in memory
 
 
 def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
@@ -154,19 +157,25 @@ class _Desk:
                 self.company.index.put_checkpoint(checkpoint)
 
     def write_records(self) -> None:
-        for key in sorted(self.records.keys() | self.processing.keys()):
-            processing = self.processing.get(key)
-            if key in self.records:
-                self._write_record(self.records[key], processing)
-            elif processing is not None:
-                self._write_processing(processing)
+        changed = sorted(self.records)
+        for start in range(0, len(changed), _AT_ONCE):
+            self._write_some(changed[start : start + _AT_ONCE])
+        for key in sorted(self.processing.keys() - self.records.keys()):
+            self._write_processing(self.processing[key])
 
-    def _write_record(self, record: Ticket | Article, processing: Processing | None) -> None:
-        row = self._row(record.key)
+    def _write_some(self, keys: Sequence[Key]) -> None:
+        """Write many records a step at a time, so that each step finds its code and data in the processor's caches."""
+        rows = [self._record_row(self.records[key]) for key in keys]
+        self.company.index.put_records([row for row, _ in rows])
+        journal.append_many(self.company, [redo for _, redo in rows])
+
+    def _record_row(self, record: Ticket | Article) -> tuple[RecordRow, journal.Redo]:
+        row, processing = self._row(record.key), self.processing.get(record.key)
         settled = _settled_json(processing) or (row.settled if row else None)
         body = envelope.record_file(self.company.company_id, record, settled)
-        journal.append(self.company, layout.record_path(record.key), body, row.crc if row else None)
-        self.company.index.put_record(record, processing or (row.processing if row else None), settled, checksum(body))
+        crc = checksum(body)
+        kept = RecordRow(record, processing or (row.processing if row else None), settled, crc)
+        return kept, journal.Redo(layout.record_path(record.key), body, crc, row.crc if row else None)
 
     def _write_processing(self, processing: Processing) -> None:
         settled = _settled_json(processing)
