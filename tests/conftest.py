@@ -104,6 +104,21 @@ async def databases_16(postgres_server_16: "Server") -> "AsyncIterator[Databases
 
 
 @pytest.fixture(scope="session")
+async def prepared_postgres(databases: "Databases") -> str:
+    """The name of a database with deskstore's tables that others are made after."""
+    from tests.postgres.preparing import prepare
+
+    return await databases.template(prepare)
+
+
+@pytest.fixture
+async def fresh_postgres_url(databases: "Databases", prepared_postgres: str) -> "AsyncIterator[str]":
+    """A database with deskstore's tables for one test alone, as the application reaches it."""
+    async with databases.fresh(prepared_postgres) as database:
+        yield database.app_url
+
+
+@pytest.fixture(scope="session")
 async def postgres_url(databases: "Databases") -> "AsyncIterator[str]":
     """A database with deskstore's tables, as the application reaches it; shared, so that each test works in companies of its own."""
     from tests.postgres.preparing import prepare

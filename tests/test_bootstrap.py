@@ -98,16 +98,58 @@ def test_the_first_layer_with_a_value_decides_and_is_named() -> None:
         "DATABASE_URL": "default",
         "REDIS_URL": "environment",
         "HYBRID_USE_POSTGRES": "default",
+        "DESKSTORE_SCHEMA": "default",
+        "DESKSTORE_POOLER": "default",
+        "DESKSTORE_POOL_SIZE": "default",
+        "DESKSTORE_TIMEOUT_S": "default",
         "DESKSTORE_LOG_LEVEL": "default",
         "DESKSTORE_LOG_FORMAT": "default",
     }
 
 
-@pytest.mark.parametrize("kind", [StorageType.HYBRID, StorageType.POSTGRESQL])
-async def test_a_storage_of_a_later_release_is_refused_naming_the_one_there_is(kind: StorageType) -> None:
-    with pytest.raises(ConfigurationError, match=f"STORAGE_TYPE is '{kind}', which is not part of this release: set STORAGE_TYPE=file"):
-        async with open_storage(Settings(storage_type=kind)):
+async def test_a_storage_of_a_later_release_is_refused_naming_the_one_there_is() -> None:
+    with pytest.raises(ConfigurationError, match="STORAGE_TYPE is 'hybrid', which is not part of this release: set STORAGE_TYPE=file"):
+        async with open_storage(Settings(storage_type=StorageType.HYBRID)):
             pass
+
+
+async def test_postgresql_without_an_address_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is missing: write it as postgresql://"):
+        async with open_storage(Settings(storage_type=StorageType.POSTGRESQL)):
+            pass
+
+
+async def test_settings_of_postgresql_open_the_storage_they_ask_for(postgres_url: str) -> None:
+    settings = Settings.from_environment(
+        {
+            "STORAGE_TYPE": "postgresql",
+            "DATABASE_URL": postgres_url,
+            "DESKSTORE_POOLER": "transaction",
+            "DESKSTORE_POOL_SIZE": "2",
+            "DESKSTORE_TIMEOUT_S": "2.5",
+        }
+    )
+
+    async with open_storage(settings) as storage:
+        health = await storage.health()
+
+    assert health.adapter == "postgresql"
+    assert "***" in health.place
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("DESKSTORE_SCHEMA", "a-b"),
+        ("DESKSTORE_POOLER", "pgbouncer"),
+        ("DESKSTORE_POOL_SIZE", "0"),
+        ("DESKSTORE_POOL_SIZE", "many"),
+        ("DESKSTORE_TIMEOUT_S", "nan"),
+    ],
+)
+def test_a_setting_of_postgresql_that_says_nothing_is_refused(variable: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{variable} is '{text}'; (choose|write)"):
+        Settings.from_environment({variable: text})
 
 
 async def test_files_are_opened_where_the_settings_say_and_closed_behind_the_block(tmp_path: Path) -> None:

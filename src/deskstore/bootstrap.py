@@ -19,6 +19,7 @@ from attrs import Attribute, field, fields, frozen
 from deskstore.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from deskstore.adapters.postgres.migrating import Migrations
     from deskstore.domain.ports import Storage
 
 
@@ -28,6 +29,13 @@ class StorageType(StrEnum):
     FILE = "file"
     HYBRID = "hybrid"
     POSTGRESQL = "postgresql"
+
+
+class Pooler(StrEnum):
+    """What stands between deskstore and PostgreSQL."""
+
+    NONE = "none"  #: nothing, or a pooler that knows prepared statements, as PgBouncer does from 1.21 on
+    TRANSACTION = "transaction"  #: one that lends a connection for a transaction, and knows no prepared statements
 
 
 class LogLevel(StrEnum):
@@ -79,6 +87,25 @@ def _yes_or_no(text: str) -> bool:
     return answer
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", text):
+        raise ValueError(f"is {text!r}; write 1 to 63 letters, digits and underscores, a letter first")
+    return text
+
+
+def _number_of(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(0)
+        if not least <= value <= most:
+            raise ValueError(f"is {text!r}; write a number from {least:g} to {most:g}")
+        return value
+
+    return read
+
+
 def _url_of(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.partition("://")[0] not in schemes:  # the text may hold a password, so it is not shown
@@ -113,10 +140,19 @@ class Settings:
         repr=_without_secrets,
         metadata=_setting("DATABASE_URL", _url_of("postgresql", "postgres", "postgresql+asyncpg"), is_secret=True),
     )
+    owner_url: str | None = field(
+        default=None,
+        repr=_without_secrets,
+        metadata=_setting("DESKSTORE_OWNER_URL", _url_of("postgresql", "postgres", "postgresql+asyncpg"), is_secret=True),
+    )  #: of the same database, for whoever owns the tables: `deskstore db` alone uses it
     redis_url: str | None = field(
         default=None, repr=_without_secrets, metadata=_setting("REDIS_URL", _url_of("redis", "rediss", "unix"), is_secret=True)
     )
     hybrid_use_postgres: bool = field(default=False, metadata=_setting("HYBRID_USE_POSTGRES", _yes_or_no))
+    schema: str = field(default="deskstore", metadata=_setting("DESKSTORE_SCHEMA", _name))  #: of the tables in PostgreSQL
+    pooler: Pooler = field(default=Pooler.NONE, metadata=_setting("DESKSTORE_POOLER", _one_of(Pooler)))
+    pool_size: int = field(default=10, metadata=_setting("DESKSTORE_POOL_SIZE", _number_of(int, 1, 1_000)))  #: connections to PostgreSQL
+    timeout_s: float = field(default=10.0, metadata=_setting("DESKSTORE_TIMEOUT_S", _number_of(float, 0.1, 3_600)))  #: for PostgreSQL
     log_level: LogLevel = field(default=LogLevel.WARNING, metadata=_setting("DESKSTORE_LOG_LEVEL", _one_of(LogLevel)))
     log_format: LogFormat = field(default=LogFormat.TEXT, metadata=_setting("DESKSTORE_LOG_FORMAT", _one_of(LogFormat)))
     origins: Mapping[str, str] = field(factory=dict[str, str], repr=False, eq=False)  #: variable -> its layer; not there: the default
@@ -201,7 +237,7 @@ def _chosen(settings: Settings) -> Storage:
         lambda: settings.storage_type.value,
         file=providers.Singleton(_file_storage, settings),
         hybrid=providers.Singleton(_not_in_this_release, settings),
-        postgresql=providers.Singleton(_not_in_this_release, settings),
+        postgresql=providers.Singleton(_postgres_storage, settings),
     )
     return storage()
 
@@ -214,8 +250,54 @@ def _file_storage(settings: Settings) -> Storage:
     return FileStorage(settings.data_path)
 
 
+def _postgres_storage(settings: Settings) -> Storage:
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "STORAGE_TYPE is 'postgresql', and DATABASE_URL is missing: write it as postgresql://user:password@host/name"
+        )
+
+    from deskstore.adapters.postgres import Limits, PostgresStorage
+
+    return PostgresStorage(
+        settings.database_url,
+        schema=settings.schema,
+        limits=Limits.within(settings.timeout_s, connections=settings.pool_size),
+        has_pooler=settings.pooler is Pooler.TRANSACTION,
+    )
+
+
 def _not_in_this_release(settings: Settings) -> Storage:
     raise ConfigurationError(
         f"STORAGE_TYPE is '{settings.storage_type}', which is not part of this release: set STORAGE_TYPE=file, which keeps everything "
         "in files under DATA_PATH"
     )
+
+
+# -- the schema of a database ----------------------------------------------------------------------------------------------------------------
+
+
+def migrations(settings: Settings, *, app_role: str) -> Migrations:
+    """
+    The schema in PostgreSQL, as its owner works on it.
+
+    Raises:
+        ConfigurationError: Nobody says where the database is.
+    """
+    variable = "DATABASE_URL" if settings.owner_url is None else "DESKSTORE_OWNER_URL"
+    url = settings.owner_url or settings.database_url
+    if url is None:
+        raise ConfigurationError("DESKSTORE_OWNER_URL is missing, and DATABASE_URL too: write it as postgresql://owner:password@host/name")
+
+    from deskstore.adapters.postgres.migrating import Migrations
+    from deskstore.adapters.postgres.roles import app_role_of
+
+    role = app_role_of(app_role, settings.database_url if settings.owner_url else None)
+    return Migrations(url, variable=variable, schema=settings.schema, role=role)
+
+
+def schema_script(settings: Settings, *, app_role: str) -> str:
+    """All that makes the schema in an empty database, as SQL; connects to nothing."""
+    from deskstore.adapters.postgres.migrating import script
+    from deskstore.adapters.postgres.roles import AppRole
+
+    return script(settings.schema, AppRole(name=app_role))

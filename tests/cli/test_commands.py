@@ -232,8 +232,13 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         "STORAGE_TYPE": "default",
         "DATA_PATH": "option",
         "DATABASE_URL": "environment",
+        "DESKSTORE_OWNER_URL": "default",
         "REDIS_URL": "default",
         "HYBRID_USE_POSTGRES": "default",
+        "DESKSTORE_SCHEMA": "default",
+        "DESKSTORE_POOLER": "default",
+        "DESKSTORE_POOL_SIZE": "default",
+        "DESKSTORE_TIMEOUT_S": "default",
         "DESKSTORE_LOG_LEVEL": "default",
         "DESKSTORE_LOG_FORMAT": "default",
     }
@@ -280,7 +285,8 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
             2,
             "no/such is no directory: make it first, or name another place for folder.ndjson",
         ),
-        (["status", "--storage", "postgresql"], 2, "not part of this release: set STORAGE_TYPE=file"),
+        (["status", "--storage", "hybrid"], 2, "not part of this release: set STORAGE_TYPE=file"),
+        (["status", "--storage", "postgresql"], 2, "DATABASE_URL is missing: write it as postgresql://"),
         (["status", "--storage", "postgres"], 2, "'postgres' is not one of 'file', 'hybrid', 'postgresql'"),
     ],
 )

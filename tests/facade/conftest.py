@@ -7,6 +7,7 @@ import pytest
 
 from deskstore.adapters.file import FileStorage
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.ports import Storage
 from deskstore.facade import DictStorage
 from deskstore.testing.clock import ManualClock
@@ -17,11 +18,22 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["memory", "file"])
-async def storage(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Storage]:
-    opened = MemoryStorage(clock) if request.param == "memory" else FileStorage(tmp_path / "data", clock=clock)
-    yield opened
-    await opened.aclose()
+@pytest.fixture(params=["memory", "file", "postgresql"])
+def unused_storage(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Storage:
+    """A storage that was not used yet; a synchronous fixture, since only such a one may ask for others by name."""
+    match request.param:
+        case "memory":
+            return MemoryStorage(clock)
+        case "file":
+            return FileStorage(tmp_path / "data", clock=clock)
+        case _:
+            return PostgresStorage(request.getfixturevalue("fresh_postgres_url"), clock=clock)
+
+
+@pytest.fixture
+async def storage(unused_storage: Storage) -> AsyncIterator[Storage]:
+    yield unused_storage
+    await unused_storage.aclose()
 
 
 @pytest.fixture

@@ -86,7 +86,6 @@ _BY_FAMILY: Final[tuple[tuple[type[Exception], tuple[type[StorageError], str]], 
     (ConnectionError, (ConnectionLost, _GONE)),
     (TimeoutError, (StorageUnavailable, "PostgreSQL did not answer in time: nothing that was not acknowledged was kept")),
     (OSError, (StorageUnavailable, "PostgreSQL cannot be reached: {}; check the host and port in DATABASE_URL")),
-    (Exception, (StorageUnavailable, "the connection pool failed: {}")),
 )
 
 
@@ -105,7 +104,8 @@ def translation(error: Exception, place: str, company_id: str | None = None) -> 
         return translation(beneath, place, company_id)
     if isinstance(error, asyncpg.PostgresError):
         return _of_state(error, place, company_id)
-    kind, message = next(says for family, says in _BY_FAMILY if isinstance(error, family))
+    other = (StorageUnavailable, "the connection pool failed: {}")
+    kind, message = next((says for family, says in _BY_FAMILY if isinstance(error, family)), other)
     return kind(message.format(_first_line(error)))
 
 

@@ -46,6 +46,11 @@ class Limits:
     recycle_s: int = 1800
     retry_s: float = 10.0  #: for all attempts at one unit or read
 
+    @classmethod
+    def within(cls, seconds: float, *, connections: int) -> Limits:
+        """Limits by which nothing but a statement that is being carried out takes longer."""
+        return cls(connections=connections, wait_s=seconds, connect_s=seconds, answer_s=3 * seconds, lock_s=seconds / 2, retry_s=seconds)
+
 
 class PayloadsAsBytes(PGDialect_asyncpg):
     """SQLAlchemy's dialect, but for JSON, which comes and goes as the bytes it is."""

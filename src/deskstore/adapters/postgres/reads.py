@@ -59,7 +59,7 @@ class _PostgresRecords(Generic[R]):
 
     async def page_at(self, where: Filter, *, offset: int, limit: int = 100) -> Page[R]:
         """The same, found by leaving out the first offset records."""
-        return await self._page(where, offset=min(offset, times.LAST_US), limit=limit)
+        return await self._page(where, offset=offset, limit=limit)
 
     async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         """All records that pass the filter, ascending."""
