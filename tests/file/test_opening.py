@@ -241,6 +241,23 @@ async def test_a_data_path_may_be_a_link_to_a_directory(base: Path, outside: Pat
     assert (outside / "acme/zendesk/tickets/42.json").is_file()
 
 
+async def test_a_data_path_stays_where_it_was_when_the_process_goes_elsewhere(
+    tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = FileStorage(Path("data"))
+    await Desk(storage, "acme").keep(a_ticket("1"))
+
+    monkeypatch.chdir(outside)
+    await Desk(storage, "acme").keep(a_ticket("2"))
+    await Desk(storage, "other").keep(a_ticket())
+
+    assert await storage.companies() == ["acme", "other"]
+    await storage.aclose()
+    assert sorted(os.listdir(tmp_path / "data")) == ["acme", "other"]
+    assert os.listdir(outside) == ["42.json"]
+
+
 async def test_a_data_path_that_nobody_may_write_to_is_named() -> None:
     storage = FileStorage(Path("/proc/deskstore"))
 

@@ -59,9 +59,9 @@ class FileStorage:
         checkpoint_rows: int = journal.MOST_ROWS,
         busy_s: float = BUSY_S,
     ) -> None:
-        self.path: Final = path
+        self.path: Final = path.absolute()  # once for all: the process may go to another directory
         self.clock: Final = clock
-        self._place: Final = Place(base=path, clock=clock, checkpoint_rows=checkpoint_rows, busy_s=busy_s)
+        self._place: Final = Place(base=self.path, clock=clock, checkpoint_rows=checkpoint_rows, busy_s=busy_s)
         self._desks: Final = Desks(self._place)
         self._process: Final = os.getpid()
         self._closed = False
