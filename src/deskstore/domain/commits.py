@@ -17,7 +17,7 @@ from deskstore.domain.errors import ArticleNotFound, ClaimLost, InvalidTransitio
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.mirror import Copy, Thing, Value, copy_of
 from deskstore.domain.processing import ALLOWED, COMPLETED, FAILED, PROCESSING, Processing, fresh
-from deskstore.domain.records import Ticket
+from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 
 
@@ -163,7 +163,7 @@ class _Desk:
         return Decision(
             copies=tuple(self.written.values()),
             committed=Committed(
-                versions={copy.thing.key: copy.version for copy in self.written.values() if copy.thing.part in ("ticket", "article")},
+                versions={value.key: value.version for value in values if isinstance(value, Ticket | Article)},
                 summaries=tuple(value for value in values if isinstance(value, Summary)),
                 processing={value.key: value for value in values if isinstance(value, Processing)},
             ),

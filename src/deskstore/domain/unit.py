@@ -16,7 +16,7 @@ from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, Uncommi
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_filter, checked_limit, checked_offset
 from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
-from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats, fresh
+from deskstore.domain.processing import COMPLETED, FAILED, Checkpoint, Processing, Progress, Stats, fresh
 from deskstore.domain.records import Article, Ticket, check_record, clean
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class BufferedUnit:
             self._outcome = UnitOutcome.COMMITTED
         elif not isinstance(error, CommitOutcomeUnknown):
             self._outcome = UnitOutcome.DISCARDED
+
+    async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
+        """Tickets as they are stored, without their payloads."""
+        return await self._backend.tickets.heads(keys) if keys else {}
 
     @contextmanager
     def alone(self, operation: str | None) -> Generator[_Pending, None, None]:
@@ -380,6 +384,25 @@ class BufferedSummaries:
             pending.add_summary(key, summary)
 
 
+def _after_saving(record: Ticket | Article, head: Head | None) -> Processing:
+    """The processing that a commit leaves of a ticket it saves: new text makes it pending, unless a claim lives."""
+    stood = head.processing if head is not None else None
+    if head is None or stood is None:
+        return fresh(record.key, now=record.saved_at)
+    if record.fields.text_digest == head.text_digest or stood.is_claimed(record.saved_at):
+        return stood
+    return fresh(record.key, now=record.saved_at, version=stood.version)
+
+
+def _after_settling(change: SaveProcessing, head: Head | None, record: Ticket | Article | None) -> Processing:
+    """What a commit leaves of a processing it saves: the end of a claim whose text is another one by now makes the ticket pending."""
+    wanted, claim = change.processing, head.processing.claim if head is not None and head.processing is not None else None
+    if head is None or claim is None or change.token is None or wanted.status not in (COMPLETED, FAILED):
+        return wanted
+    text = head.text_digest if record is None else record.fields.text_digest
+    return wanted if text == claim.text_digest else fresh(wanted.key, now=wanted.changed_at, version=wanted.version)
+
+
 class BufferedProgress:
     """How far the processing has come, in a unit of work."""
 
@@ -396,13 +419,13 @@ class BufferedProgress:
         """The processing of those tickets that exist among these keys, as this unit would leave it."""
         with self._unit.alone("progress.find_many") as pending:
             wanted = [checked_key(key) for key in keys if key not in pending.deleted]
-            found = {
-                key: fresh(key, now=pending.records[key].saved_at)
-                for key in wanted
-                if key in pending.records and not pending.records[key].version
-            }
-            found |= await self._reads.find_many(wanted)
-            return found | {key: pending.processing[key].processing for key in wanted if key in pending.processing}
+            found = dict(await self._reads.find_many(wanted))
+            changed = [key for key in wanted if key.kind == TICKET and (key in pending.records or key in pending.processing)]
+            heads = await self._unit.heads(changed)
+            found |= {key: _after_saving(pending.records[key], heads.get(key)) for key in changed if key in pending.records}
+            settled = [pending.processing[key] for key in changed if key in pending.processing]
+            found |= {one.key: _after_settling(one, heads.get(one.key), pending.records.get(one.key)) for one in settled}
+            return found
 
     async def progress(self, platform: str) -> Progress:
         """How many tickets of a platform are stored in which status."""

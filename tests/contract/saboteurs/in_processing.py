@@ -67,7 +67,10 @@ class NeverResets(TamperedProcessing):
             return value
         return evolve(before, version=value.version)
 
-    breaks = (of_processing.test_changed_text_makes_a_ticket_pending_again_whatever_became_of_it,)
+    breaks = (
+        of_processing.test_changed_text_makes_a_ticket_pending_again_whatever_became_of_it,
+        of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
+    )
 
 
 class ResetKeepsAttempts(TamperedProcessing):
@@ -153,7 +156,10 @@ class CompletesChangedText(TamperedProcessing):
             return value
         return evolve(asked, version=value.version)
 
-    breaks = (of_claims.test_completing_a_ticket_whose_text_changed_keeps_the_summary_and_makes_it_pending,)
+    breaks = (
+        of_claims.test_completing_a_ticket_whose_text_changed_keeps_the_summary_and_makes_it_pending,
+        of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
+    )
 
 
 class ReleasedTicketsWait(TamperedProcessing):
@@ -229,6 +235,7 @@ class ResetsUnderAClaim(SabotagedChanges):
         of_claims.test_completing_a_ticket_whose_text_changed_keeps_the_summary_and_makes_it_pending,
         of_claims.test_text_that_changed_and_changed_back_may_be_completed,
         of_claims.test_text_that_changes_under_a_claim_leaves_the_claim_alone,
+        of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
     )
 
 
@@ -405,6 +412,7 @@ class HandsOutTwice(TamperedClaims):
     breaks = (
         of_claims.test_a_claimed_ticket_is_not_handed_out_again,
         of_concurrency.test_concurrent_claims_hand_out_each_ticket_once,
+        of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
     )
 
 

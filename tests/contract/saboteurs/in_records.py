@@ -281,7 +281,10 @@ class HeadsHaveNoProcessing(Saboteur):
     async def heads(self, reads: RecordReads[R], keys: Collection[Key]) -> Mapping[Key, Head]:
         return {key: evolve(head, processing=None) for key, head in (await reads.heads(keys)).items()}
 
-    breaks = (of_tickets.test_heads_tell_of_a_ticket_what_a_decision_needs,)
+    breaks = (
+        of_tickets.test_heads_tell_of_a_ticket_what_a_decision_needs,
+        of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
+    )
 
 
 class ProcessesArticles(Saboteur):

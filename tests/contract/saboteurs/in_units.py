@@ -13,6 +13,7 @@ from attrs import evolve
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import ClaimLost, StorageBusy, UnitOfWorkMisuse, VersionConflict
 from deskstore.domain.identifiers import Key
+from deskstore.domain.mirror import Thing, Value
 from deskstore.domain.paging import EVERYTHING, Filter, Page
 from deskstore.domain.ports import Backend, BeforeCommit, UnitOfWork, UnitOutcome
 from deskstore.domain.processing import Checkpoint, Processing, Progress
@@ -304,7 +305,31 @@ class BlindProgress(SabotagedParts):
                 return found if len(keys) == 1 else await self._reads.find_many(keys)
 
     parts: ClassVar = {"progress": Progress}
-    breaks = (of_units.test_reads_by_key_see_processing_and_checkpoints_that_the_unit_saved,)
+    breaks = (
+        of_units.test_reads_by_key_see_processing_and_checkpoints_that_the_unit_saved,
+        of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
+    )
+
+
+class BlindToNewText(SabotagedParts):
+    class Progress(BufferedProgress):
+        async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
+            found = await super().find_many(keys)
+            with self._unit.alone(None) as pending:
+                stored = await self._reads.find_many(keys)
+                return {
+                    key: pending.processing[key].processing if key in pending.processing else stored.get(key, found[key]) for key in found
+                }
+
+    parts: ClassVar = {"progress": Progress}
+    breaks = (of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,)
+
+
+class TellsVersionsOfWhatIsGone(SabotagedChanges):
+    def after(self, company_id: str, changes: Changes, committed: Committed, before: Mapping[Thing, Value]) -> Committed:
+        return evolve(committed, versions={**committed.versions, **{gone.key: gone.version + 1 for gone in changes.deletes}})
+
+    breaks = (of_units.test_a_commit_gives_versions_of_what_it_saved_and_of_nothing_it_deleted,)
 
 
 class BlindCheckpoints(SabotagedParts):

@@ -11,10 +11,11 @@ from attrs import evolve
 from deskstore.domain.errors import InvalidRecord, UncommittedChanges, UnitOfWorkMisuse, VersionConflict
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.ports import UnitOutcome
-from deskstore.domain.processing import COMPLETED, PENDING, Progress
+from deskstore.domain.processing import COMPLETED, PENDING, PROCESSING, Progress
 from deskstore.domain.records import Ticket
 from deskstore.domain.unit import MOST_BYTES, MOST_CHANGES
-from deskstore.testing.desk import Desk
+from deskstore.testing.clock import ManualClock
+from deskstore.testing.desk import Desk, token_of
 from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article
 
 
@@ -45,6 +46,18 @@ async def test_a_commit_says_what_it_assigned(desk: Desk) -> None:
     assert committed.versions == {one.key: one.version for one in found.tickets}
     assert list(committed.summaries) == found.summaries
     assert list(committed.processing.values()) == found.processing
+
+
+async def test_a_commit_gives_versions_of_what_it_saved_and_of_nothing_it_deleted(desk: Desk) -> None:
+    deleted = await desk.kept(a_ticket("1"))
+
+    async with desk.unit() as uow:
+        uow.tickets.delete(deleted.key, version=deleted.version)
+        uow.tickets.save(a_ticket("2"))
+        uow.articles.save(an_article())
+        committed = await uow.commit()
+
+    assert set(committed.versions) == {a_ticket("2").key, an_article().key}
 
 
 async def test_leaving_with_changes_and_without_commit_is_an_error(desk: Desk) -> None:
@@ -177,6 +190,23 @@ async def test_reads_by_key_see_processing_and_checkpoints_that_the_unit_saved(d
         assert [one.status for _, one in sorted(seen.items())] == [COMPLETED, PENDING]
         assert await uow.progress.checkpoint(PLATFORM, "tickets") == a_checkpoint("page 9")
         await uow.commit()
+
+
+async def test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes(desk: Desk, clock: ManualClock) -> None:
+    done, held, ended = [await desk.kept(a_ticket(number)) for number in "123"]
+    await desk.settle((await desk.processing(done.key)).completed(now=clock()))
+    _, taken = await desk.claim(2)
+
+    async with desk.unit() as uow:
+        for stored in (done, held, ended):
+            uow.tickets.save(evolve(a_ticket(stored.ticket_id, text="new"), version=stored.version))
+        uow.progress.save(taken.completed(now=clock()), token=token_of(taken))
+        inside = await uow.progress.find_many([done.key, held.key, ended.key])
+        await uow.commit()
+
+    after = {key: await desk.processing(key) for key in inside}
+    assert [one.status for _, one in sorted(inside.items())] == [PENDING, PROCESSING, PENDING]
+    assert {key: (one.status, one.claim) for key, one in inside.items()} == {key: (one.status, one.claim) for key, one in after.items()}
 
 
 async def test_pages_streams_and_counts_do_not_see_what_the_unit_changed(desk: Desk) -> None:
