@@ -17,7 +17,7 @@ def driven(written: str, variable: str = "DATABASE_URL") -> URL:
     """The address as the driver takes it; raises ConfigurationError for one of something else."""
     try:
         url = make_url(written)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number is told in another way
         raise ConfigurationError(f"{variable} is no address: write it as postgresql://user:password@host/name") from error
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ConfigurationError(f"{variable} names {url.drivername}: write it as postgresql://user:password@host/name")

@@ -94,15 +94,6 @@ class Migrations:
             await connection.execute(text("SELECT 1"))  # begins the transaction that is never committed
             return [*found, *await self._store_faults(driver), *await self._drift(driver)]
 
-    def sql(self) -> str:
-        """All that `upgrade` does to an empty database, as a script for whoever may do it; the role's password is left to be set."""
-        written = io.StringIO()
-        command.upgrade(_config(self.schema, written), "head", sql=True)
-        made = f"CREATE SCHEMA {quoted(self.schema)};\n\n"
-        role = f"-- leave this out where the role exists\n{AppRole(name=self.role.name).creation()};\n\n"
-        granted = "".join(f"{statement};\n" for statement in privileges(self.schema, self.role.name))
-        return f"BEGIN;\n\n{made}{written.getvalue().strip()}\n\n{role}{granted}\nCOMMIT;\n"
-
     # -- steps -----------------------------------------------------------------------------------------------------------------------------
 
     async def _revision(self, driver: Driver) -> str | None:
@@ -135,14 +126,13 @@ class Migrations:
                 raise ConfigurationError(f"{fault}; or name another role with --app-role")
         if await driver.fetchval("SELECT count(*) FROM pg_catalog.pg_roles r WHERE r.rolname = $1", self.role.name):
             return False
-        try:
-            await driver.execute(self.role.creation())
-        except asyncpg.InsufficientPrivilegeError as error:
+        if not await driver.fetchval("SELECT r.rolsuper OR r.rolcreaterole FROM pg_catalog.pg_roles r WHERE r.rolname = current_user"):
             made = AppRole(name=self.role.name).creation()
             raise ConfigurationError(
                 f"there is no role {self.role.name!r}, and {self._url.username!r} may not make one: have somebody who may run "
                 f"`{made} PASSWORD '...'`, then run this again"
-            ) from error
+            )
+        await driver.execute(self.role.creation())
         return True
 
     async def _give_privileges(self, driver: Driver) -> bool:
@@ -197,6 +187,15 @@ class Migrations:
             raise ConfigurationError(str(error).replace("DATABASE_URL", self.variable)) from error
         except StorageUnavailable as error:
             raise type(error)(str(error).replace("DATABASE_URL", self.variable)) from error
+
+
+def script(schema: str, role: AppRole) -> str:
+    """All that `upgrade` does to an empty database, for whoever may do it; the role's password is left to be set."""
+    written = io.StringIO()
+    command.upgrade(_config(schema, written), "head", sql=True)
+    made = f"-- leave this out where the role exists\n{AppRole(name=role.name).creation()};\n\n"
+    granted = "".join(f"{statement};\n" for statement in privileges(schema, role.name))
+    return f"BEGIN;\n\nCREATE SCHEMA {quoted(schema)};\n\n{written.getvalue().strip()}\n\n{made}{granted}\nCOMMIT;\n"
 
 
 async def facts(driver: Driver, schema: str) -> dict[str, list[str]]:

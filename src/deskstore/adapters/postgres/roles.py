@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import unicodedata
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from typing import Final
 
 from attrs import field, frozen
 
+from deskstore.adapters.postgres.addresses import driven
 from deskstore.adapters.postgres.routines import quoted
 from deskstore.adapters.postgres.sealing import seals
+from deskstore.domain.errors import ConfigurationError
 
 DEFAULT_ROLE: Final = "app_user"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _ROUNDS: Final = 4096  #: what PostgreSQL itself uses
 
 
@@ -30,6 +34,15 @@ class AppRole:
         """What makes it. The password travels as its verifier, so that no log of the server holds it."""
         login = "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION"
         return f"CREATE ROLE {quoted(self.name)} {login}" + (f" PASSWORD '{_verifier(self.password)}'" if self.password else "")
+
+
+def app_role_of(name: str, url: str | None) -> AppRole:
+    """The role of that name, with the password that the application's own address gives it, where that is its address."""
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"--app-role is {name!r}: a role's name has 1 to 63 letters, digits and underscores")
+    known = driven(url) if url else None
+    password = known.password if known is not None and known.username == name else None
+    return AppRole(name=name, password=None if password is None else str(password))
 
 
 def privileges(schema: str, role: str) -> Iterator[str]:
