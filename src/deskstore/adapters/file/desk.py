@@ -231,7 +231,9 @@ class Desks:
     def of(self, company_id: str) -> Desk:
         """The desk of one company, always the same one."""
         with self._guard:
-            desk = self._desks.setdefault(company_id, Desk(self._place, company_id))
+            desk = self._desks.get(company_id)
+            if desk is None:  # setdefault() would make one at each call
+                desk = self._desks[company_id] = Desk(self._place, company_id)
             self._recent[company_id] = desk
             self._recent.move_to_end(company_id)
             return desk

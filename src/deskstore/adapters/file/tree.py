@@ -428,7 +428,10 @@ def _steps(directory: str) -> list[str]:
 
 def _shared(steps: list[str], others: list[str]) -> int:
     """How many steps two ways have in common before they part."""
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(steps, others, strict=False)))
+    depth = 0
+    while depth < len(steps) and depth < len(others) and steps[depth] == others[depth]:
+        depth += 1
+    return depth
 
 
 def _split(path: str) -> tuple[str, str]:
