@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.conftest import Deskstore, Ran
 from tests.cli.every_command import commands, required
+from tests.payloads import as_bytes, freshdesk
 
 ALL: Final = [*commands()]
 NO_SETTINGS: Final = {"completion", "demo"}  #: the demo has settings of its own
@@ -95,3 +96,19 @@ def test_a_data_path_that_is_a_file_is_said_to_be_one(
     assert f"DATA_PATH is '{data_path}', which is a file: name a directory" in ran.err
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert data_path.read_text() == "a letter"
+
+
+@pytest.mark.parametrize(
+    ("platform", "meant"), [("freshdeks", "freshdesk"), ("Zendesk", "zendesk"), ("freshdesk", None), ("helpcenter", None)]
+)
+def test_a_platform_that_is_nearly_a_known_one_is_questioned(
+    deskstore: Deskstore, tmp_path: Path, platform: str, meant: str | None
+) -> None:
+    (tmp_path / "t.json").write_bytes(as_bytes([freshdesk(1)]))
+
+    ran = deskstore("import", "t.json", "--company", "acme", "--platform", platform)
+
+    assert ran.code == 0
+    assert ("did you mean" in ran.err) is (meant is not None)
+    assert meant is None or f"{platform!r} is no platform whose fields deskstore knows" in ran.err
+    assert meant is None or f"did you mean {meant!r}?" in ran.err

@@ -102,7 +102,10 @@ def command(
                 restart=restart,
                 dry_run=dry_run,
             )
-        return closing(report, company_id, rejected, dry_run=dry_run)
+        code = closing(report, company_id, rejected, dry_run=dry_run)
+        if platform and (known := _nearly(platform)):
+            tell(f"{platform!r} is no platform whose fields deskstore knows, so they were read as anybody's: did you mean {known!r}?")
+        return code
 
     return shared().run(work)
 
@@ -150,6 +153,16 @@ def report_shown(report: ImportReport, company_id: str, rejects: Path, *, dry_ru
         "rejects_file": str(rejects) if report.rejected and not dry_run else None,
         "rejects": [{"file": one.place.file, "line": one.place.line, "reason": one.reason} for one in report.rejects],
     }
+
+
+def _nearly(platform: str) -> str | None:
+    """The platform that was probably meant, where a name is nearly one of those whose fields are known."""
+    import difflib  # who lists starts without it
+
+    from deskstore.formats.platforms import PLATFORMS
+
+    close = difflib.get_close_matches(platform.lower(), PLATFORMS, n=1, cutoff=0.8)
+    return close[0] if close and platform not in PLATFORMS else None
 
 
 def _source(name: str) -> Path | IO[bytes]:
