@@ -303,11 +303,20 @@ async def test_a_newer_layout_is_refused_by_its_number(desk: Desk, base: Path, n
     before = contents_of(base)
 
     desk = Desk(new_storage(), "acme")
-    for call in (desk.everything(), desk.keep(a_ticket("another")), desk.storage.companies()):
+    for call in (desk.everything(), desk.keep(a_ticket("another"))):
         with pytest.raises(ConfigurationError, match="99"):
             await call
 
     assert contents_of(base) == before
+
+
+@pytest.mark.parametrize("said", [{"layout": 99, "company": "acme"}, {"layout": 99, "name": "acme"}])
+async def test_companies_are_listed_beside_one_of_a_newer_layout(desk: Desk, base: Path, said: dict[str, object]) -> None:
+    await desk.keep(a_ticket())
+    await Desk(desk.storage, "other").keep(a_ticket())
+    (base / "acme" / layout.COMPANY_FILE).write_bytes(orjson.dumps(said))
+
+    assert await desk.storage.companies() == ["acme", "other"]
 
 
 async def test_a_database_of_a_newer_layout_is_refused_by_its_number(

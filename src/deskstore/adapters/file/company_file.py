@@ -42,6 +42,16 @@ def read_company_file(tree: Tree) -> CompanyFile | None:
         return None
 
 
+def company_named(tree: Tree) -> str | None:
+    """The company that a company.json names, whatever release wrote it; None when it names none."""
+    try:
+        value = orjson.loads(tree.read(layout.COMPANY_FILE) or b"null")
+    except (orjson.JSONDecodeError, StrangerInTree):
+        return None
+    company_id = cast(Parsed, value).get("company") if isinstance(value, dict) else None
+    return company_id if isinstance(company_id, str) else None
+
+
 def write_company_file(tree: Tree, said: CompanyFile) -> None:
     """Keep it durably; a lost database is rebuilt from it."""
     value = {"layout": layout.LAYOUT, "company": said.company_id, "store_id": said.store_id, "state": plain_state(said.state)}

@@ -11,11 +11,11 @@ from typing import Final
 
 from deskstore.adapters.file import database, erasing, layout, names, recovery
 from deskstore.adapters.file.company import OpenCompany, hold, release, share, try_alone
-from deskstore.adapters.file.company_file import CompanyFile, newer_layout, read_company_file, write_company_file
+from deskstore.adapters.file.company_file import CompanyFile, company_named, newer_layout, read_company_file, write_company_file
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
-from deskstore.domain.errors import StorageBusy, StorageUnavailable
+from deskstore.domain.errors import ConfigurationError, StorageBusy, StorageUnavailable
 from deskstore.domain.things import CompanyState
 
 logger: Final = logging.getLogger("deskstore")
@@ -48,12 +48,17 @@ def companies(place: Place) -> list[str]:
 
 def _company_at(place: Place, path: Path) -> str | None:
     with closing(Tree.open(path)) as tree:
-        said = read_company_file(tree)
-        if said is not None:
-            company_id = None if said.state.erased else said.company_id
+        try:
+            said = read_company_file(tree)
+        except ConfigurationError:  # a newer release wrote it: whoever opens it is told, and the others are companies all the same
+            company_id = company_named(tree) or names.decode(path.name)
         else:
-            company_id = company_in_database(place, path) or _company_in_files(tree)
+            company_id = _company_said(said) if said else company_in_database(place, path) or _company_in_files(tree)
     return company_id if company_id is not None and names.encode(company_id) == path.name else None
+
+
+def _company_said(said: CompanyFile) -> str | None:
+    return None if said.state.erased else said.company_id
 
 
 def _company_in_files(tree: Tree) -> str | None:
