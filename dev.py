@@ -37,7 +37,7 @@ COMMANDS = {
     "check": "style, types, layers and links between pages: all that must hold before a commit",
     "bench": "the measurements, or those named",
     "chaos": "the long tests: crashes, faults, races",
-    "samples": "import a folder of real exports and compare what comes out: samples DIR",
+    "samples": "import a folder of real exports and compare what comes out: samples [--postgresql] DIR",
     "lock": "make requirements.lock again; --upgrade takes the newest versions (needs uv)",
     "clean": "remove environments, caches and builds",
 }

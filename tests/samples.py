@@ -1,7 +1,8 @@
 """
 Imports a folder of real exports, and compares what is stored with what the files hold: `python3 dev.py samples DIR`.
 
-Each file goes into a storage of its own, under the platform that its path names (freshdesk, zendesk, intercom, jira) or else `generic`. Every
+With `--postgresql` they go into PostgreSQL and not into files: the server that TEST_DATABASE_URL names, or else one of its own. Each file goes
+into a storage of its own, under the platform that its path names (freshdesk, zendesk, intercom, jira) or else `generic`. Every
 payload that went in is read back, and compared byte for byte with its slice of the source. Ends with 1 when anything differs.
 """
 
@@ -9,12 +10,13 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from attrs import frozen
 
-from deskstore.bootstrap import Settings, open_storage
+from deskstore.bootstrap import Settings, StorageType, open_storage
 from deskstore.cli.output import cell, print_table
 from deskstore.domain.errors import InvalidRecord, StorageError
 from deskstore.domain.identifiers import ARTICLE, Key
@@ -26,8 +28,14 @@ from deskstore.services.arrivals import Reading
 from deskstore.services.articles import find_article
 from deskstore.services.importing import ImportReport, import_records
 from deskstore.services.tickets import find_ticket
+from tests.postgres.preparing import prepare
+from tests.servers.choosing import postgres
+from tests.servers.databases import databases_on
 
 COMPANY = "samples"
+POSTGRESQL = "--postgresql"
+Fresh = Callable[[], AbstractAsyncContextManager[Settings]]  #: settings of a storage that holds nothing yet
+Place = Callable[[], AbstractAsyncContextManager[Fresh]]
 IGNORED = {".md", ".txt"}
 
 
@@ -50,13 +58,43 @@ class Outcome:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print("name a folder of exports: python3 dev.py samples DIR", file=sys.stderr)  # noqa: T201 - this is a command
+    named = [word for word in arguments if word != POSTGRESQL]
+    if len(named) != 1 or not Path(named[0]).is_dir():
+        print(f"name a folder of exports: python3 dev.py samples [{POSTGRESQL}] DIR", file=sys.stderr)  # noqa: T201 - this is a command
         return 2
-    root = Path(arguments[0])
-    outcomes = [asyncio.run(examine(path, root)) for path in files(root)]
+    place = in_postgresql if POSTGRESQL in arguments else on_files
+    outcomes = asyncio.run(examine_all(Path(named[0]), place))
     show(outcomes)
     return 1 if any(one.differing for one in outcomes) or not outcomes else 0
+
+
+async def examine_all(root: Path, place: Place) -> list[Outcome]:
+    async with place() as fresh:
+        return [await examine(path, root, fresh) for path in files(root)]
+
+
+@asynccontextmanager
+async def on_files() -> AsyncGenerator[Fresh]:
+    @asynccontextmanager
+    async def fresh() -> AsyncGenerator[Settings]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Settings(data_path=Path(folder))
+
+    yield fresh
+
+
+@asynccontextmanager
+async def in_postgresql() -> AsyncGenerator[Fresh]:
+    with postgres() as server:
+        async with databases_on(server) as databases:
+            template = await databases.template(prepare)
+
+            @asynccontextmanager
+            async def fresh() -> AsyncGenerator[Settings]:
+                async with databases.fresh(template) as database:
+                    yield Settings(storage_type=StorageType.POSTGRESQL, database_url=database.app_url)
+
+            yield fresh
 
 
 def files(root: Path) -> Iterator[Path]:
@@ -90,20 +128,19 @@ def show(outcomes: list[Outcome]) -> None:
     )
 
 
-async def examine(path: Path, root: Path) -> Outcome:
+async def examine(path: Path, root: Path, fresh: Fresh) -> Outcome:
     """Import one file, read everything back, import it again."""
     began = time.monotonic()
     name, platform = str(path.relative_to(root)), platform_of(path, root)
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_storage(Settings(data_path=Path(folder))) as storage:
-            try:
-                report = await import_records(storage, COMPANY, platform, [path])
-                again = await import_records(storage, COMPANY, platform, [path])
-                return await compared(storage, path, name, platform, report, again, began)
-            except InvalidRecord as error:
-                return Outcome(file=name, platform=platform, remark=str(error).removeprefix(f"{path}: ").removeprefix(f"{path} "))
-            except StorageError as error:
-                return Outcome(file=name, platform=platform, differing=1, remark=f"{type(error).__name__}: {error}")
+    async with fresh() as settings, open_storage(settings) as storage:
+        try:
+            report = await import_records(storage, COMPANY, platform, [path])
+            again = await import_records(storage, COMPANY, platform, [path])
+            return await compared(storage, path, name, platform, report, again, began)
+        except InvalidRecord as error:
+            return Outcome(file=name, platform=platform, remark=str(error).removeprefix(f"{path}: ").removeprefix(f"{path} "))
+        except StorageError as error:
+            return Outcome(file=name, platform=platform, differing=1, remark=f"{type(error).__name__}: {error}")
 
 
 async def compared(

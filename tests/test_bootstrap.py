@@ -96,6 +96,7 @@ def test_the_first_layer_with_a_value_decides_and_is_named() -> None:
         "STORAGE_TYPE": "default",
         "DATA_PATH": "option",
         "DATABASE_URL": "default",
+        "DESKSTORE_OWNER_URL": "default",
         "REDIS_URL": "environment",
         "HYBRID_USE_POSTGRES": "default",
         "DESKSTORE_SCHEMA": "default",
