@@ -453,6 +453,19 @@ async def test_strangers_and_added_files_are_set_aside_without_a_loss(settled: D
     assert (outside / "42.json").exists()
 
 
+@pytest.mark.parametrize("folder", ["", f"{PLATFORM}/tickets/"])
+async def test_a_stray_file_whose_name_is_not_utf_8_is_set_aside(settled: Desk, company: Path, folder: str) -> None:
+    stray = folder + os.fsdecode(b"\xff.json")
+    (company / stray).touch(mode=0o600)
+    (company / stray).write_bytes(b"{}")
+
+    mended = await repaired(settled)
+
+    assert (mended[stray].remedy, mended[stray].said) == (Remedy.SET_ASIDE, f"what stood there is in {layout.EDITED}/{folder}\\udcff.json")
+    assert (company / layout.EDITED / stray).read_bytes() == b"{}"
+    assert not (company / stray).exists()
+
+
 async def test_what_is_set_aside_twice_stands_beside_the_first(settled: Desk, company: Path) -> None:
     for text in ("first", "second"):
         (company / "notes.txt").write_text(text)

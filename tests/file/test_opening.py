@@ -258,6 +258,19 @@ async def test_a_data_path_stays_where_it_was_when_the_process_goes_elsewhere(
     assert os.listdir(outside) == ["42.json"]
 
 
+async def test_a_data_path_may_have_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    base = tmp_path / os.fsdecode(b"d\xffta")
+    storage = FileStorage(base)
+
+    stored = await Desk(storage, "acme").kept(a_ticket())
+    await storage.aclose()
+    again = FileStorage(base)
+
+    assert await Desk(again, "acme").find(stored.key) == stored
+    assert await again.companies() == ["acme"]
+    await again.aclose()
+
+
 async def test_a_data_path_that_nobody_may_write_to_is_named() -> None:
     storage = FileStorage(Path("/proc/deskstore"))
 

@@ -484,7 +484,7 @@ async def test_a_summary_that_does_not_vouch_for_itself_is_not_passed_over(own: 
 
 @pytest.mark.usefixtures("kept")
 async def test_what_can_be_no_record_by_its_name_is_no_doubt_after_a_rebuild(own: Path, base: Path, reopened: Callable[[], Desk]) -> None:
-    for stray in (".DS_Store", "2.json~", "2.json.tmp"):
+    for stray in (".DS_Store", "2.json~", "2.json.tmp", os.fsdecode(b"\xff.json")):
         (base / "acme" / PLATFORM / "tickets" / stray).write_bytes(b"x")
     LOSSES["removed"](own)
 

@@ -91,7 +91,12 @@ def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Co
     """
     mode = "rw" if must_exist else "rwc"
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode={mode}", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"file:{quote(os.fsencode(path))}?mode={mode}",
+        uri=True,
+        timeout=busy_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
     with kept_only_if_sound(connection):
         (journal,) = connection.execute("pragma journal_mode=wal").fetchone()
@@ -105,7 +110,9 @@ def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Co
 
 def look_into(path: str, *, busy_s: float) -> sqlite3.Connection:
     """A connection to read whatever database is there, which changes nothing of it, as another program's may be."""
-    return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        f"file:{quote(os.fsencode(path))}?mode=ro", uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False
+    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 Mending what a look through a company found, one finding a commit.
 
 What has to be moved is written to its new place and removed from the old one by the journal, in the transaction that also changes the index:
-after a kill the old finding stands, or the mended state. Only what cannot be read, such as a link or a directory, is moved by itself before.
+after a kill the old finding stands, or the mended state. Only what cannot be read or named, such as a link or a directory, is moved by itself before.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
     body = on_disk(company, finding.place)
     if (reason := _untouchable(finding, body)) is not None:
         return Mended(finding=finding, remedy=Remedy.LEFT, said=reason)
+    if not _is_text(finding.place):
+        return _moved(company, finding)
     company.index.forget_doubt(finding.place)
     want = _want(finding)
     crc = want.crc(company.index) if want else None
@@ -101,6 +103,24 @@ def _untouchable(finding: Finding, body: OnDisk) -> str | None:
             return f"it cannot be read: {body.strerror}; see to the disk or the rights, or move it away"
         case _:
             return None
+
+
+def _is_text(path: str) -> bool:
+    """Whether the database can hold a path: a name that is not UTF-8 is no text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _moved(company: OpenCompany, finding: Finding) -> Mended:
+    """Move away what can belong to no record, whatever it is."""
+    try:
+        aside = company.tree.move(finding.place, f"{layout.EDITED}/{finding.place}")
+    except FileNotFoundError:
+        return Mended(finding=finding, remedy=Remedy.HEALED, said="it is gone meanwhile")
+    return Mended(finding=finding, remedy=Remedy.SET_ASIDE, said=_lies_at(aside))
 
 
 def _set_aside(company: OpenCompany, finding: Finding, body: OnDisk) -> Mended:
@@ -185,4 +205,4 @@ def _crc(body: OnDisk) -> int | None:
 
 
 def _lies_at(aside: str | None) -> str:
-    return f"what stood there is in {aside}" if aside else ""
+    return f"what stood there is in {aside.encode(errors='backslashreplace').decode()}" if aside else ""
