@@ -28,6 +28,8 @@ _OWN: Final = {own.NAME: own for own in (freshdesk, zendesk, intercom, jira)}
 PLATFORMS: Final = tuple(_OWN)  #: those with a table of their own
 #: in the order in which they are tried: what says its type first, what any platform may have last
 _SHAPES: Final[tuple[Shape, ...]] = (*intercom.SHAPES, *jira.SHAPES, *zendesk.SHAPES, *freshdesk.SHAPES, *generic.SHAPES)
+_KEYS: Final = frozenset(key for shape in _SHAPES for key in shape.needs | shape.one_of | shape.lacks)  #: that tell shapes apart
+_TYPES: Final = frozenset(type_ for shape in _SHAPES for type_ in shape.types)
 _AS_GIVEN: Final = Options()
 
 
@@ -101,7 +103,14 @@ def _unknown(value: Mapping[str, object]) -> str:
 
 
 def _shape_of(value: Mapping[str, object]) -> Shape | None:
-    return next((shape for shape in _SHAPES if shape.fits(value)), None)
+    said = value.get("type")
+    return _shape_with(_KEYS.intersection(value), said if isinstance(said, str) and said in _TYPES else None)
+
+
+@lru_cache(maxsize=128)
+def _shape_with(keys: frozenset[str], type_: str | None) -> Shape | None:
+    """The shape of objects that have these of the keys that tell: found once for the records of an export, which are alike."""
+    return next((shape for shape in _SHAPES if shape.fits(keys, type_)), None)
 
 
 @lru_cache(maxsize=64)

@@ -146,14 +146,16 @@ def read_locale(value: object, table: FieldMap) -> str:
 
 def read_fields(value: object, payload: bytes, table: FieldMap) -> Fields:
     """Everything the table names, except id and locale; what is missing or unusable is None."""
+    updated = next(_moments(value, table.updated_at), None)
+    version = updated if table.version == table.updated_at else next(_moments(value, table.version), None)
     return Fields(
         subject=_first_text(value, table.subject),
         status=_first_text(value, table.status) or _flag(value, table.status_flag),
         priority=_first_text(value, table.priority),
         requester=_first_text(value, table.requester),
         created_at=next((found for _, found in _moments(value, table.created_at)), None),
-        updated_at=next((found for _, found in _moments(value, table.updated_at)), None),
-        source_version=_source_version(value, table.version),
+        updated_at=updated[1] if updated else None,
+        source_version=SourceVersion(version[0].name, times.microseconds(version[1])) if version else None,
         text_digest=sha256(payload).digest() if table.all_is_text else text_digest(value, table),
     )
 
@@ -231,12 +233,6 @@ def _moments(value: object, places: Paths) -> Iterator[tuple[Path, datetime]]:
             read = moment(found)
             if read is not None:
                 yield path, read
-
-
-def _source_version(value: object, places: Paths) -> SourceVersion | None:
-    for path, found in _moments(value, places):
-        return SourceVersion(path.name, times.microseconds(found))
-    return None
 
 
 # -- what counts as text -----------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Set
 
 from attrs import field, frozen
 
@@ -26,12 +26,11 @@ class Shape:
     types: tuple[str, ...] = ()  #: what its key `type` may say
     advice: str = ""  #: what to do instead, where it cannot be imported
 
-    def fits(self, value: Mapping[str, object]) -> bool:
-        """Whether an object has this shape."""
-        keys = value.keys()  # asked as a set: each record of an import is held against some twenty shapes
+    def fits(self, keys: Set[str], type_: str | None) -> bool:
+        """Whether an object with these keys, and this text under `type`, has this shape."""
         return (
-            keys >= self.needs
-            and keys.isdisjoint(self.lacks)
-            and not (self.one_of and keys.isdisjoint(self.one_of))
-            and (not self.types or value.get("type") in self.types)
+            self.needs <= keys
+            and self.lacks.isdisjoint(keys)
+            and not (self.one_of and self.one_of.isdisjoint(keys))
+            and (not self.types or type_ in self.types)
         )
