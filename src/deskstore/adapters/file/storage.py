@@ -20,6 +20,7 @@ from deskstore.adapters.file.group import Job, Refused
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import Overtaken
 from deskstore.adapters.file.place import Place
+from deskstore.adapters.file.readers import Readers
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
 from deskstore.domain import identifiers, times
 from deskstore.domain.errors import StorageUnavailable
@@ -66,7 +67,7 @@ class FileStorage:
         self._process: Final = os.getpid()
         self._closed = False
         self._finishing: Final = threading.Lock()
-        self._readers: Final = ThreadPoolExecutor(READERS, "deskstore-read")
+        self._readers: Final = Readers(READERS, "deskstore-read")
         self._writers: Final = [ThreadPoolExecutor(1, f"deskstore-write-{number}") for number in range(WRITERS)]
         self._checkpointer: Final = ThreadPoolExecutor(1, "deskstore-checkpoint")
 
@@ -148,7 +149,7 @@ class FileStorage:
     async def call(self, look: Callable[[], V]) -> V:
         """What a call returns that a reading thread makes."""
         self._open()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, look)
+        return await self._readers.run(look)
 
     def _flush(self, desk: Desk) -> None:
         if desk.flush():
@@ -170,7 +171,8 @@ class FileStorage:
 
     def _finish(self) -> None:
         with self._finishing:
-            for executor in (self._readers, *self._writers, self._checkpointer):
+            self._readers.shutdown()
+            for executor in (*self._writers, self._checkpointer):
                 executor.shutdown()
             for desk in self._desks.all():
                 desk.finish()
