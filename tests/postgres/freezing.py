@@ -14,6 +14,7 @@ from deskstore.adapters.postgres.definition import statements
 from deskstore.adapters.postgres.migrations.running import SCHEMA
 
 FIRST: Final = Path(migrations.__path__[0]) / "versions" / "v0001_first.sql"
+UNFROZEN: Final = "the schema and its migrations differ: run `python -m tests.postgres.freezing`, or add a migration once it is released"
 HEAD: Final = "-- Made by `python -m tests.postgres.freezing`; once it is released, never changed again.\n\n"
 
 

@@ -9,14 +9,10 @@ import asyncpg
 import pytest
 
 from deskstore.adapters.postgres import checks, definition
-from deskstore.adapters.postgres.migrating import Migrations, facts
-from deskstore.adapters.postgres.roles import AppRole
-from tests.postgres.freezing import FIRST, frozen
+from deskstore.adapters.postgres.migrating import facts
+from tests.postgres.freezing import FIRST, UNFROZEN, frozen
+from tests.postgres.preparing import migrations
 from tests.servers.databases import Database, Databases
-
-
-def migrations(database: Database, schema: str = "deskstore") -> Migrations:
-    return Migrations(database.owner_url, variable="DESKSTORE_OWNER_URL", schema=schema, role=AppRole(name=database.app_role))
 
 
 @asynccontextmanager
@@ -35,7 +31,7 @@ async def database(request: pytest.FixtureRequest, databases: Databases, databas
 
 
 def test_the_first_migration_is_what_this_release_defines() -> None:
-    assert FIRST.read_text(encoding="utf-8") == frozen(), "run `python -m tests.postgres.freezing`, or add a migration once it is released"
+    assert FIRST.read_text(encoding="utf-8") == frozen(), UNFROZEN
 
 
 async def test_migrations_make_what_the_definition_makes(database: Database) -> None:

@@ -92,15 +92,17 @@ class Session:
 class Pool:
     """The connections of one storage."""
 
-    def __init__(self, url: URL, limits: Limits, *, has_pooler: bool = False) -> None:
+    def __init__(self, url: URL, limits: Limits, admit: Callable[[Driver], Awaitable[None]], *, has_pooler: bool = False) -> None:
         async def connect() -> Driver:
             with translated(self.place):
-                return await asyncpg.connect(
+                driver = await asyncpg.connect(
                     url.render_as_string(hide_password=False),
                     timeout=limits.connect_s,
                     command_timeout=limits.answer_s,
                     statement_cache_size=0 if has_pooler else _STATEMENTS,
                 )
+                await self._look_at(driver)
+                return driver
 
         self.limits: Final = limits
         self.place: Final = url.render_as_string(hide_password=True)
@@ -113,6 +115,8 @@ class Pool:
             pool_recycle=limits.recycle_s,
             pool_reset_on_return=None,  # see _clean
         )
+        self._admit: Final = admit
+        self._is_admitted = False
         self._process: Final = os.getpid()
         self._closed = False
         self._in_use = 0
@@ -161,6 +165,17 @@ class Pool:
             await self._all_back.wait()
         with translated(self.place):
             await self._engine.dispose()
+
+    async def _look_at(self, driver: Driver) -> None:
+        """Let nobody work with a database that is not fit for it; looks once, at the first connection that is let in."""
+        if self._is_admitted:
+            return
+        try:
+            await self._admit(driver)
+            self._is_admitted = True
+        finally:
+            if not self._is_admitted:
+                driver.terminate()
 
     def _check_open(self) -> None:
         if os.getpid() != self._process:

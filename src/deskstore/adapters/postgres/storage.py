@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from deskstore.adapters.postgres import claiming, erasing
+from deskstore.adapters.postgres.addresses import driven
 from deskstore.adapters.postgres.backend import PostgresBackend
 from deskstore.adapters.postgres.calls import Calls
+from deskstore.adapters.postgres.checks import Entrance
 from deskstore.adapters.postgres.committing import Transactions
 from deskstore.adapters.postgres.counting import Folding
 from deskstore.adapters.postgres.pool import Limits, Pool
@@ -24,8 +23,8 @@ from deskstore.domain.processing import Processing
 from deskstore.domain.unit import BufferedUnit
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL
-
+    from deskstore.adapters.postgres.inspecting import PostgresInspection
+    from deskstore.adapters.postgres.pool import Driver
     from deskstore.adapters.postgres.replica import PostgresReplica
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -41,6 +40,7 @@ class PostgresStorage:
         clock: Gives the present moment, aware and UTC.
         limits: How many connections there may be, and how long anything may take.
         has_pooler: Whether a pooler stands between that knows no prepared statements, such as PgBouncer before 1.21.
+        admit: Looks at the database through the first connection, and raises ConfigurationError where companies would not be kept apart.
     """
 
     def __init__(
@@ -51,11 +51,14 @@ class PostgresStorage:
         clock: Callable[[], datetime] = times.now,
         limits: Limits | None = None,
         has_pooler: bool = False,
+        admit: Callable[[Driver], Awaitable[None]] | None = None,
     ) -> None:
         if not _NAME.fullmatch(schema):
             raise ConfigurationError(f"DESKSTORE_SCHEMA is {schema!r}: a schema's name has 1 to 63 letters, digits and underscores")
         self.clock: Final = clock
-        self._pool: Final = Pool(_driven(url), limits or Limits(), has_pooler=has_pooler)
+        self._url: Final = driven(url)
+        self._schema: Final = schema
+        self._pool: Final = Pool(self._url, limits or Limits(), admit or Entrance(schema), has_pooler=has_pooler)
         self._transactions: Final = Transactions(self._pool, Calls(schema))
         self._folding: Final = Folding(self._pool, self._transactions.statements)
 
@@ -94,18 +97,13 @@ class PostgresStorage:
         """How the storage is doing."""
         return Health(adapter="postgresql", place=self._pool.place, companies=len(await self.companies()))
 
+    def inspection(self) -> PostgresInspection:
+        """A look at the database, also where companies would not be kept apart."""
+        from deskstore.adapters.postgres.inspecting import PostgresInspection  # for the doctor alone
+
+        return PostgresInspection(self._url, self._schema, self._pool.limits.connect_s)
+
     async def aclose(self) -> None:
         """Finish what is under way, and close every connection."""
         await self._folding.aclose()
         await self._pool.aclose()
-
-
-def _driven(text: str) -> URL:
-    """The address as the driver takes it."""
-    try:
-        url = make_url(text)
-    except ArgumentError as error:
-        raise ConfigurationError("DATABASE_URL is no address: write it as postgresql://user:password@host/name") from error
-    if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
-        raise ConfigurationError(f"DATABASE_URL names {url.drivername}: write it as postgresql://user:password@host/name")
-    return url.set(drivername="postgresql")
