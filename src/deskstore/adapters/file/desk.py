@@ -211,12 +211,13 @@ class Desk:
         except StorageError as error:
             # acknowledged all the same: the journal holds it, reads see it there, and the next writer or opener tries again
             logger.warning("%s: files not written yet: %s", company.path, error, extra={"company_id": self.company_id})
+        if not journal.is_due(company, self._place.checkpoint_rows):
+            return False
         if journal.is_due(company, self._place.checkpoint_rows, times=_OVERDUE):
             self.checkpoint()  # the disk is slower than the writers: let them feel it, before the journal outgrows the disk
-        if self._is_checkpoint_coming or not journal.is_due(company, self._place.checkpoint_rows):
             return False
-        self._is_checkpoint_coming = True
-        return True
+        is_first, self._is_checkpoint_coming = not self._is_checkpoint_coming, True
+        return is_first
 
 
 class Desks:
