@@ -15,7 +15,7 @@ from tests.payloads import as_bytes, freshdesk
 
 ALL: Final = [*commands()]
 NO_SETTINGS: Final = {"completion", "demo"}  #: the demo has settings of its own
-NO_STORAGE: Final = {*NO_SETTINGS, "config show"}
+NO_FILES: Final = {*NO_SETTINGS, "config show", *(name for name, _ in ALL if name.startswith("db "))}
 
 
 def with_options(*names: str) -> list[object]:
@@ -84,7 +84,7 @@ def test_a_wrong_setting_is_named_with_what_to_write_instead(
     assert "DESKSTORE_LOGLEVEL means nothing to deskstore; did you mean DESKSTORE_LOG_LEVEL?" in ran.err
 
 
-@pytest.mark.parametrize(("name", "one"), [pytest.param(*found, id=found[0]) for found in ALL if found[0] not in NO_STORAGE])
+@pytest.mark.parametrize(("name", "one"), [pytest.param(*found, id=found[0]) for found in ALL if found[0] not in NO_FILES])
 def test_a_data_path_that_is_a_file_is_said_to_be_one(
     deskstore: Deskstore, tmp_path: Path, data_path: Path, name: str, one: click.Command
 ) -> None:
