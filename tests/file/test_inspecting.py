@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -552,6 +553,88 @@ async def test_a_place_that_is_no_directory_is_told(storage: FileStorage, base: 
 
 
 # -- crashes -------------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_database", [False, True], ids=["an empty file", "a database without tables"])
+async def test_a_company_that_was_only_half_made_holds_nobody_up(
+    desk: Desk, base: Path, is_database: bool, new_storage: Callable[[], FileStorage]
+) -> None:
+    await desk.keep(a_ticket())
+    await desk.storage.aclose()
+    half = base / "half" / layout.DATABASE
+    half.parent.mkdir(parents=True)
+    half.touch()
+    if is_database:
+        with closing(sqlite3.connect(half)) as connection:
+            connection.execute("pragma journal_mode=wal")
+    before = half.read_bytes()
+
+    storage = new_storage()
+
+    assert await storage.companies() == await storage.inspection().companies() == ["acme"]
+    assert await findings(Desk(storage, "half")) == []
+    assert half.read_bytes() == before
+    await Desk(storage, "half").keep(a_ticket())
+    assert await storage.companies() == ["acme", "half"]
+
+
+async def test_a_half_made_database_beside_records_is_a_lost_one(desk: Desk, company: Path, new_storage: Callable[[], FileStorage]) -> None:
+    stored = await desk.kept(a_ticket())
+    await desk.storage.aclose()
+    shutil.rmtree(company / layout.OWN)
+    (company / layout.OWN).mkdir()
+    (company / layout.DATABASE).touch()
+
+    again = Desk(new_storage(), "acme")
+    (finding,) = await findings(again)
+
+    assert (finding.kind, finding.what) == (FindingKind.DATABASE, "it is lost")
+    assert (company / layout.DATABASE).read_bytes() == b""
+    assert await again.find(stored.key) == stored
+
+
+def first_commit(folder: Path, acknowledge: Callable[[int], None]) -> None:
+    """A company comes to be."""
+
+    async def keep() -> None:
+        storage = FileStorage(folder / "data", clock=ManualClock())
+        await Desk(storage, "acme").keep(KEPT)
+        acknowledge(1)
+        await storage.aclose()
+
+    asyncio.run(keep())
+
+
+def after_first_commit(folder: Path, acked: int, _: int) -> str | None:
+    """Whoever looks is not held up, finds what was acknowledged, and makes nothing; the next one to save can."""
+    return asyncio.run(_looked_at(folder / "data", acked))
+
+
+async def _looked_at(data: Path, acked: int) -> str | None:
+    storage = FileStorage(data, clock=ManualClock())
+    try:
+        path = data / "acme" / layout.DATABASE
+        was_empty = path.exists() and not path.stat().st_size
+        known = await storage.inspection().companies()
+        found = await findings(Desk(storage, "acme"))
+        if was_empty and path.stat().st_size:
+            return "who looked wrote into an empty database"
+        if acked and known != ["acme"]:
+            return f"the company was acknowledged, and there are {known}"
+        if wrong := [one for one in found if one.kind in (FindingKind.DAMAGED, FindingKind.MISSING)]:
+            return f"a commit that was killed left {wrong}"
+        await Desk(storage, "acme").keep(a_ticket("next"))
+        return None
+    finally:
+        await storage.aclose()
+
+
+def test_a_kill_while_a_company_comes_to_be_holds_up_nobody_who_looks() -> None:
+    report = kill_sweep(first_commit, after_first_commit, every=8, torn=False)
+
+    assert report.ok, report
+    assert report.states > 10
+
 
 SPOILT: Final = {"2": b'{"id": 2, "edited": "by hand"}', "3": b"garbage", "99": b'{"id": 99, "subject": "added"}'}
 KEPT: Final = a_ticket("1")

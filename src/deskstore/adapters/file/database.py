@@ -115,6 +115,12 @@ def look_into(path: str, *, busy_s: float) -> sqlite3.Connection:
     )
 
 
+def has_schema(connection: sqlite3.Connection) -> bool:
+    """Whether it is a database of ours; until the transaction that makes one has committed, there is a file without tables."""
+    (tables,) = connection.execute("select count(*) from sqlite_master where name = 'meta'").fetchone()
+    return bool(tables)
+
+
 @contextmanager
 def kept_only_if_sound(connection: sqlite3.Connection) -> Generator[None, None, None]:
     """Close the connection if anything goes wrong in the block."""
@@ -260,6 +266,11 @@ def is_damaged(error: BaseException | None) -> bool:
 def is_full(error: BaseException | None) -> bool:
     """Whether SQLite found no room to write."""
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def is_half_made(error: BaseException) -> bool:
+    """Whether a database cannot be looked into before it was put back: who made it was killed before it kept a log."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK
 
 
 def is_missing(error: BaseException | None) -> bool:

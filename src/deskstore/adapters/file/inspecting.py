@@ -48,7 +48,7 @@ def look(place: Place, company_id: str) -> Generator[Sequence[Finding], None, No
         yield first
         if any(finding.kind in FIRST and finding.kind != FindingKind.STATE for finding in first):
             return
-        if not os.path.lexists(path / layout.DATABASE):
+        if not outside.has_database(place, company_id):
             return
         with closing(onlooker(place, company_id)) as company:
             unnamed: set[str] = set()  # files of records with faults whose names do not tell the record: long ones, so there are few

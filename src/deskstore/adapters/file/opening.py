@@ -73,10 +73,10 @@ def company_in_database(place: Place, path: Path) -> str | None:
         return None
     try:
         with closing(database.look_into(str(path / layout.DATABASE), busy_s=place.busy_s)) as connection:
-            known = _has_schema(connection) and Index(connection).is_registered
+            known = database.has_schema(connection) and Index(connection).is_registered
             return str(Index(connection).meta("company")) if known else None
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        if database.is_damaged(error) or database.is_missing(error):
+        if database.is_damaged(error) or database.is_missing(error) or database.is_half_made(error):
             return None
         raise
 
@@ -204,7 +204,7 @@ def _connect(place: Place, tree: Tree, company_id: str, said: CompanyFile | None
     try:
         connection = database.connect(path, busy_s=place.busy_s, must_exist=True)
         with database.kept_only_if_sound(connection):
-            if _has_schema(connection):
+            if database.has_schema(connection):
                 return connection
         connection.close()
     except sqlite3.DatabaseError as error:
@@ -213,11 +213,6 @@ def _connect(place: Place, tree: Tree, company_id: str, said: CompanyFile | None
     if said is not None and not alone:
         raise StorageUnavailable(f"{path} is lost: close every process that uses it; the next one rebuilds it")
     return _new_database(place, tree, path, company_id, said)
-
-
-def _has_schema(connection: sqlite3.Connection) -> bool:
-    (tables,) = connection.execute("select count(*) from sqlite_master where name = 'meta'").fetchone()
-    return bool(tables)
 
 
 def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: CompanyFile | None) -> sqlite3.Connection:
@@ -232,7 +227,7 @@ def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: Co
         os.chmod(path, 0o600)
     connection = database.connect(path, busy_s=place.busy_s)
     with database.kept_only_if_sound(connection), database.transaction(connection, durable=True):
-        if _has_schema(connection):
+        if database.has_schema(connection):
             return connection
         for statement in _statements(database.SCHEMA):
             if not _follows_rows(statement):

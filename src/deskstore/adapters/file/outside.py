@@ -77,13 +77,25 @@ def _erasure(company_id: str) -> Finding:
     return Finding(company_id=company_id, kind=FindingKind.ERASURE, place=layout.COMPANY_FILE, what=what)
 
 
+def has_database(place: Place, company_id: str) -> bool:
+    """Whether there is a database; a file that was made and never filled is none, and stays as it is."""
+    path = place.of(company_id) / layout.DATABASE
+    if not os.path.lexists(path) or not path.stat().st_size:
+        return False
+    with closing(database.connect(str(path), busy_s=place.busy_s, must_exist=True)) as connection:
+        return database.has_schema(connection)
+
+
 def _of_database(place: Place, company_id: str, said: CompanyFile | None, *, has_records: bool) -> Iterator[Finding]:
     path = place.of(company_id) / layout.DATABASE
     try:
         if path.is_symlink() or path.parent.is_symlink():
             raise StrangerInTree(layout.DATABASE, "is a symbolic link, or its directory is one")
-        with closing(database.connect(str(path), busy_s=place.busy_s, must_exist=True)) as connection:
-            yield from _in_database(company_id, connection, said)
+        if has_database(place, company_id):
+            with closing(database.connect(str(path), busy_s=place.busy_s, must_exist=True)) as connection:
+                yield from _in_database(company_id, connection, said)
+        elif has_records:
+            yield _bad_database(company_id, "it is lost")
     except StrangerInTree as stranger:
         yield _bad_database(company_id, stranger.reason)
     except ConfigurationError as error:
