@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.company import OpenCompany, checksum, distrust
@@ -11,6 +11,12 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import OnDisk
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import Key
+
+W = TypeVar("W")
+V = TypeVar("V")
+MOST_BYTES: Final = 16 * 2**20  #: of files that are read for one batch, beside those of the last step
+_FIRST_STEP: Final = 4
+_LONGEST_STEP: Final = 64  #: files read at once without a look at their size
 
 
 class Overtaken(Exception):
@@ -44,6 +50,18 @@ def load(company: OpenCompany, index: Index, wants: Sequence[Want]) -> list[byte
         Overtaken: A writer replaced a file since the caller's snapshot began.
     """
     return load_told(company, index, [(want, want.crc(index)) for want in wants])
+
+
+def until_heavy(wanted: Sequence[W], read: Callable[[Sequence[W]], list[V]]) -> list[V]:
+    """What the first of these files hold: of all of them, or of so many that they are as large as may be in memory."""
+    found: list[V] = []
+    step, size = _FIRST_STEP, 0
+    while size < MOST_BYTES and len(found) < len(wanted):
+        some = read(wanted[len(found) : len(found) + step])
+        found += some
+        size += sum(len(body) for body in some if isinstance(body, bytes))
+        step = min(2 * step, _LONGEST_STEP)
+    return found
 
 
 def load_told(company: OpenCompany, index: Index, told: Sequence[tuple[Want, int | None]]) -> list[bytes | CorruptRecord | None]:

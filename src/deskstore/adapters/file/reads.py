@@ -9,7 +9,7 @@ from deskstore.adapters.file import doubts
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Want, load, load_told
+from deskstore.adapters.file.loading import Want, load, load_told, until_heavy
 from deskstore.domain import paging
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
@@ -65,12 +65,12 @@ class _FileRecords(Generic[R]):
     async def stream(self, where: Filter = EVERYTHING, *, after: Key | None = None) -> AsyncIterator[R]:
         """All records that pass the filter, ascending."""
         while True:
-            keys, found = await self._reader.read(self._batch(where, after)) or ([], [])
+            last, found = await self._reader.read(self._batch(where, after)) or (None, [])
             for record in _whole(found):
                 yield record
-            if len(keys) < BATCH:
+            if last is None:
                 return
-            after = keys[-1]
+            after = last
 
     async def _page(self, where: Filter, *, limit: int, below: Position | None = None, offset: int = 0) -> Page[R]:
         def look(company: OpenCompany, index: Index) -> tuple[list[R | CorruptRecord | None], Position | None]:
@@ -82,11 +82,16 @@ class _FileRecords(Generic[R]):
         found, last = await self._reader.read(look) or ([], None)
         return Page(items=tuple(_whole(found)), next=None if last is None else paging.cursor(self._kind, last))
 
-    def _batch(self, where: Filter, after: Key | None) -> Callable[[OpenCompany, Index], tuple[list[Key], list[R | CorruptRecord | None]]]:
-        def look(company: OpenCompany, index: Index) -> tuple[list[Key], list[R | CorruptRecord | None]]:
+    def _batch(self, where: Filter, after: Key | None) -> Callable[[OpenCompany, Index], tuple[Key | None, list[R | CorruptRecord | None]]]:
+        """Gives some records, and the key after which there may be more."""
+
+        def look(company: OpenCompany, index: Index) -> tuple[Key | None, list[R | CorruptRecord | None]]:
             told = doubts.told(index, self._kind, where, after=after, limit=BATCH)
-            end = [doubts.nameless(company, index, self._kind)] if len(told) < BATCH else []
-            return [key for key, _ in told], [*self._load(company, index, told), *end]
+            bodies = until_heavy(told, lambda some: load_told(company, index, [(Want(key), crc) for key, crc in some]))
+            found = [self._record(body) for body in bodies]
+            if len(found) == len(told) < BATCH:
+                return None, [*found, doubts.nameless(company, index, self._kind)]
+            return told[len(found) - 1][0], found
 
         return look
 

@@ -15,8 +15,9 @@ from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import read_record, read_summary, read_whole
 from deskstore.adapters.file.index import Index, RecordRow
+from deskstore.adapters.file.loading import until_heavy
 from deskstore.adapters.file.surveying import is_directory_of_records, is_file_of_record, is_of_summary, whose
-from deskstore.adapters.file.tree import StrangerInTree, Tree
+from deskstore.adapters.file.tree import OnDisk, StrangerInTree, Tree
 from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE, MOST_ATTEMPTS
@@ -91,7 +92,7 @@ def _sorted_out(tree: Tree) -> tuple[list[str], list[str], list[StrangerInTree]]
 def _take_records(tree: Tree, index: Index, company_id: str, files: Sequence[str]) -> int:
     """Keep what the files of records hold, one step for many of them at a time: so each finds its code and data in the processor's caches."""
     count = 0
-    for some in _batches(files):
+    for some in _batches(tree, files):
         found = _vouched(tree, index, company_id, some, lambda file, body: _record_in(company_id, file, body))
         index.put_records(found)
         count += len(found)
@@ -101,21 +102,25 @@ def _take_records(tree: Tree, index: Index, company_id: str, files: Sequence[str
 def _take_summaries(tree: Tree, index: Index, company_id: str, files: Sequence[str]) -> int:
     """Keep what the files of summaries hold, once the records are there."""
     count = 0
-    for some in _batches(files):
+    for some in _batches(tree, files):
         for summary, crc in _vouched(tree, index, company_id, some, lambda file, body: _summary_in(index, company_id, file, body)):
             index.put_summary(summary, crc)
             count += 1
     return count
 
 
-def _batches(files: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
+def _batches(tree: Tree, files: Sequence[str]) -> Iterator[Sequence[tuple[str, OnDisk]]]:
+    start = 0
+    while start < len(files):
+        bodies = until_heavy(files[start : start + _AT_ONCE], tree.read_many)
+        yield [*zip(files[start : start + len(bodies)], bodies, strict=True)]
+        start += len(bodies)
 
 
-def _vouched(tree: Tree, index: Index, company_id: str, files: Sequence[str], read: Callable[[str, bytes], V]) -> list[V]:
+def _vouched(tree: Tree, index: Index, company_id: str, files: Sequence[tuple[str, OnDisk]], read: Callable[[str, bytes], V]) -> list[V]:
     """What those files hold that vouch for themselves; the others are named, and remembered."""
     found: list[V] = []
-    for file, body in zip(files, tree.read_many(files), strict=True):
+    for file, body in files:
         try:
             if isinstance(body, (StrangerInTree, OSError)):
                 raise body

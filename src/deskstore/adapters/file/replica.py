@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from deskstore.adapters.file import doubts, writing
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.envelope import read_summary
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Want, load
+from deskstore.adapters.file.loading import Want, load, until_heavy
 from deskstore.adapters.file.reads import BATCH, Reader
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Kind
@@ -20,6 +20,7 @@ from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.things import check_epoch
 
 V = TypeVar("V")
+_IN_FILES: Final = ("ticket", "article", "summary")
 
 
 class Access(Reader, Protocol):
@@ -56,15 +57,15 @@ class FileReplica:
     async def copies(self, part: Part, *, after: Thing | None = None) -> AsyncIterator[Copy]:
         """All things of one part as they stand, ascending."""
         while True:
-            things, values = await self._access.read(_batch(part, after)) or ([], [])
+            last, values = await self._access.read(_batch(part, after)) or (None, [])
             for value in values:
                 if isinstance(value, CorruptRecord):
                     raise value
                 if value is not None:
                     yield copy_of(value)
-            if len(things) < BATCH:
+            if last is None:
                 return
-            after = things[-1]
+            after = last
 
     async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
         """These things as they stand, ascending."""
@@ -107,13 +108,24 @@ class FileReplica:
         return await self._access.write(run)
 
 
-def _batch(part: Part, after: Thing | None) -> Callable[[OpenCompany, Index], tuple[list[Thing], Sequence[Value | CorruptRecord | None]]]:
-    def look(company: OpenCompany, index: Index) -> tuple[list[Thing], Sequence[Value | CorruptRecord | None]]:
+def _batch(part: Part, after: Thing | None) -> Callable[[OpenCompany, Index], tuple[Thing | None, list[Value | CorruptRecord | None]]]:
+    """Gives some things, and the one after which there may be more."""
+
+    def look(company: OpenCompany, index: Index) -> tuple[Thing | None, list[Value | CorruptRecord | None]]:
         things = _things(index, part, after)
-        end = [doubts.nameless(company, index, part)] if part in ("ticket", "article") and len(things) < BATCH else []
-        return things, [*_values(company, index, things), *end]
+        values = _light_values(company, index, things) if part in _IN_FILES else _values(company, index, things)
+        if len(values) == len(things) < BATCH:
+            return None, [*values, *([doubts.nameless(company, index, part)] if part in ("ticket", "article") else [])]
+        return things[len(values) - 1], values
 
     return look
+
+
+def _light_values(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
+    """What the first of these things hold, of which each has a file."""
+    wants = [Want(thing.key, thing.number) for thing in things]
+    bodies = until_heavy(wants, lambda some: load(company, index, some))
+    return [_value(index, thing, body) for thing, body in zip(things[: len(bodies)], bodies, strict=True)]
 
 
 def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
@@ -130,7 +142,7 @@ def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
 
 def _values(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
     """What the things hold; those with a file are read together."""
-    in_files = [thing for thing in things if thing.part in ("ticket", "article", "summary")]
+    in_files = [thing for thing in things if thing.part in _IN_FILES]
     bodies = dict(zip(in_files, load(company, index, [Want(thing.key, thing.number) for thing in in_files]), strict=True))
     return [_value(index, thing, bodies.get(thing)) for thing in things]
 
