@@ -130,7 +130,8 @@ def test_a_doctor_that_only_looks_may_be_interrupted_at_any_moment(acme: dict[st
         ended[code] = said
         pause_s *= 1.5
 
-    assert ended.keys() - {-signal.SIGINT} == {0, 130}, "an interpreter that has not come to our code yet ends by the signal itself"
+    ended.pop(-signal.SIGINT, None)  # an interpreter that has not come to our code yet ends by the signal itself
+    assert ended.keys() == {0, 130}, ended
     assert ended[130] == "deskstore: interrupted: nothing was changed; run the same command again\n"
     assert is_sound(acme)
 
