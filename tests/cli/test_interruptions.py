@@ -127,10 +127,10 @@ def test_a_doctor_that_only_looks_may_be_interrupted_at_any_moment(acme: dict[st
             code, said = interrupted(acme, ["doctor"], when=partial(is_past, moment))
         except AssertionError:
             code, said = 0, ""
-        ended[code] = said
+        if code == 0 or "deskstore" in said:  # else the interpreter had not come to our code yet
+            ended[code] = said
         pause_s *= 1.5
 
-    ended.pop(-signal.SIGINT, None)  # an interpreter that has not come to our code yet ends by the signal itself
     assert ended.keys() == {0, 130}, ended
     assert ended[130] == "deskstore: interrupted: nothing was changed; run the same command again\n"
     assert is_sound(acme)
