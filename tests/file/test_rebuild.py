@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
@@ -395,6 +396,26 @@ async def test_a_file_with_a_version_that_was_never_given_is_left_out_and_stops_
 
     assert await desk.find(two.key) == two
     assert (await desk.kept(a_ticket("3"))).version > two.version
+
+
+async def test_a_summary_number_that_nobody_counts_up_to_makes_no_deletion_slow(
+    desk: Desk, own: Path, base: Path, reopened: Callable[[], Desk]
+) -> None:
+    key = (await desk.kept(a_ticket())).key
+    await desk.summarise(a_summary(key))
+    await desk.storage.aclose()
+    file, far = base / "acme" / summary_path(key, 1), 300_000
+    file.with_name(f"{far}.json").write_bytes(file.read_bytes().replace(b'"number":1,', b'"number":%d,' % far))
+    LOSSES["removed"](own)
+    desk = reopened()
+    stored = await desk.find(key)
+    assert stored is not None
+    numbers = [summary.number for summary in await desk.history(key)]
+
+    await asyncio.wait_for(desk.delete(stored), 5)
+
+    assert numbers == [1, far]
+    assert await desk.history(key) == []
 
 
 async def _streamed(desk: Desk) -> tuple[list[str], list[CorruptRecord]]:

@@ -54,6 +54,7 @@ class _Company:
             text_digest=record.fields.text_digest,
             processing=self.processing(key),
             last_summary=kept[-1].number if kept else 0,
+            summaries=tuple(one.number for one in kept),
             summary_version=max((one.version for one in kept), default=0),
         )
 

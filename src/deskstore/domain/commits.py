@@ -29,6 +29,7 @@ class Standing:
     text_digest: bytes = b""
     processing: Processing | None = None
     last_summary: int = 0  #: the highest number
+    summaries: tuple[int, ...] | None = None  #: the numbers there are, for a record that goes; None: all up to the last
     summary_version: int = 0  #: the highest version of them
 
     @property
@@ -175,7 +176,7 @@ def things_under(key: Key, stood: Standing) -> Iterable[Thing]:
     yield Thing(key.kind, *key)
     if stood.processing is not None:
         yield Thing("processing", *key)
-    for number in range(1, stood.last_summary + 1):
+    for number in range(1, stood.last_summary + 1) if stood.summaries is None else stood.summaries:
         yield Thing("summary", *key, number)
 
 

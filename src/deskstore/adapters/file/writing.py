@@ -34,6 +34,8 @@ def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
     index = company.index
     rows = {key: index.row(key) for key in changes.keys}
     standing = {key: _standing(index, key, row) for key, row in rows.items()}
+    for key in (change.key for change in changes.deletes):
+        standing[key] = evolve(standing[key], summaries=tuple(index.summary_numbers(key)))
     named = ((change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints)
     known = {name: found.version for name in named if (found := index.checkpoint(*name))}
     decision = decide(changes, standing, checkpoints=known, floor=index.number("floor"), now=now)
