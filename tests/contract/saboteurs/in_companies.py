@@ -23,6 +23,7 @@ from deskstore.testing.contract import concurrency as of_concurrency
 from deskstore.testing.contract import identifiers as of_identifiers
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import pages as of_pages
+from deskstore.testing.contract import replica as of_replica
 from tests.contract.saboteurs.base import R, SabotagedChanges, Saboteur, with_processing, with_records
 
 
@@ -311,6 +312,7 @@ class ErasesTicketsOnly(Saboteur):
     breaks = (
         of_companies.test_erasing_leaves_nothing_of_a_company,
         of_companies.test_whoever_has_an_erased_company_open_can_neither_read_nor_write_it,
+        of_replica.test_copies_that_come_after_an_erasure_bring_nothing_back,
     )
 
 
@@ -339,7 +341,11 @@ class ErasesForEver(Saboteur):
             raise CompanyErased(backend.company_id)
         return await super().apply(backend, changes, before_commit)
 
-    breaks = (of_companies.test_an_erased_company_may_begin_anew,)
+    breaks = (
+        of_companies.test_an_erased_company_may_begin_anew,
+        of_replica.test_copies_meant_for_an_erased_company_are_not_kept_in_the_next_of_its_name,
+        of_replica.test_the_epoch_grows_over_every_erasure,
+    )
 
 
 class ErasingMakesCompanies(Saboteur):

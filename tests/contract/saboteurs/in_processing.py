@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from deskstore.domain.ports import Backend, BeforeCommit, ProgressReads, Summary
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, Processing, Progress, Stats, fresh
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.domain.unit import BufferedProgress
+from deskstore.testing.contract import before_commit as of_before_commit
 from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import concurrency as of_concurrency
 from deskstore.testing.contract import isolation as of_isolation
@@ -111,6 +113,15 @@ class HandsOutWhatSomebodyWorksOn(TamperedProcessing):
         return value if value.status != PROCESSING or value.claim else evolve(value, claimable_at=self.clock())
 
     breaks = (of_claims.test_a_ticket_that_is_processing_without_a_claim_is_handed_out_after_the_longest_lease,)
+
+
+class KeepsWhatNobodyWaitsFor(Saboteur):
+    async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
+        taken = await super().claim(company_id, platform, n, worker=worker, lease=lease)
+        await asyncio.sleep(0)
+        return taken
+
+    breaks = (of_claims.test_a_claim_that_is_cancelled_leaves_its_tickets_to_others,)
 
 
 class TakesAnyStep(SabotagedChanges):
@@ -320,6 +331,7 @@ class TakesAnyToken(SabotagedChanges):
         return SaveProcessing(change.processing, stood.claim.token)
 
     breaks = (
+        of_before_commit.test_before_commit_is_not_called_for_a_unit_whose_guards_fail,
         of_claims.test_a_lost_claim_names_every_ticket_that_was_lost,
         of_claims.test_after_a_take_over_the_late_worker_has_lost_its_claim,
         of_isolation.test_a_token_of_one_company_opens_nothing_in_another,
@@ -702,6 +714,8 @@ class KeepsCheckpointsOfFailedUnits(Saboteur):
         return await super().apply(backend, changes, before_commit)
 
     breaks = (
+        of_before_commit.test_nothing_of_a_unit_is_visible_before_its_before_commit_has_returned,
+        of_before_commit.test_what_before_commit_raises_comes_out_and_keeps_nothing,
         of_processing.test_a_lost_claim_keeps_nothing_of_its_unit,
         of_progress.test_a_checkpoint_is_kept_with_its_batch_or_not_at_all,
         of_units.test_one_conflict_among_many_changes_keeps_none_of_them,
@@ -798,6 +812,7 @@ class LeavesOutSummariesOfNothing(SabotagedChanges):
         return evolve(changes, summaries=tuple(one for one in changes.summaries if one.key in saved or self.record_of(company_id, one.key)))
 
     breaks = (
+        of_before_commit.test_before_commit_is_not_called_for_a_unit_whose_guards_fail,
         of_isolation.test_errors_of_one_company_never_name_anothers_ids,
         of_summaries.test_a_summary_of_a_missing_record_is_an_error,
     )
@@ -809,6 +824,8 @@ class NeedsTheRecordBefore(SabotagedChanges):
         return evolve(changes, summaries=known)
 
     breaks = (
+        of_before_commit.test_before_commit_is_called_once_with_the_changes,
+        of_before_commit.test_what_before_commit_raises_comes_out_and_keeps_nothing,
         of_concurrency.test_a_cancelled_commit_is_whole_or_absent_and_says_which,
         of_summaries.test_a_record_and_its_summary_may_come_in_one_unit,
     )

@@ -16,6 +16,7 @@ from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.testing.contract import articles as of_articles
+from deskstore.testing.contract import before_commit as of_before_commit
 from deskstore.testing.contract import concurrency as of_concurrency
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import progress as of_progress
@@ -36,6 +37,7 @@ class IgnoresVersionsOfTickets(SabotagedChanges):
         return evolve(record, version=stored.version) if stored else record
 
     breaks = (
+        of_before_commit.test_before_commit_is_not_called_for_a_unit_whose_guards_fail,
         of_concurrency.test_of_fifty_concurrent_updates_each_is_kept_or_is_a_conflict,
         of_isolation.test_errors_of_one_company_never_name_anothers_ids,
         of_isolation.test_versions_of_one_company_are_no_guard_in_another,
@@ -169,6 +171,7 @@ class VersionsFollowTheClockAlone(SabotagedChanges):
         of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,
         of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
         of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,
+        of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
         of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
         of_tickets.test_a_re_created_ticket_is_newer_than_the_deleted_one,
         of_tickets.test_a_reader_of_the_deleted_ticket_cannot_overwrite_the_re_created_one,
@@ -188,6 +191,8 @@ class VersionsRestartAfterADelete(SabotagedChanges):
         return committed
 
     breaks = (
+        of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
+        of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
         of_tickets.test_a_re_created_ticket_is_newer_than_the_deleted_one,
         of_tickets.test_a_reader_of_the_deleted_ticket_cannot_overwrite_the_re_created_one,
     )
@@ -205,6 +210,7 @@ class KeepsSummariesOfTheDeleted(SabotagedChanges):
     breaks = (
         of_articles.test_deleting_one_locale_leaves_the_others_with_their_summaries,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
         of_tickets.test_a_re_created_ticket_begins_anew,
         of_tickets.test_deleting_a_ticket_takes_its_processing_claim_and_summaries_along,
     )
@@ -219,6 +225,7 @@ class KeepsProcessingOfTheDeleted(SabotagedChanges):
     breaks = (
         of_progress.test_progress_equals_a_recount_after_any_steps,
         of_progress.test_progress_falls_when_a_ticket_is_deleted,
+        of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
     )
 

@@ -20,6 +20,7 @@ from deskstore.domain.processing import Checkpoint, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.domain.unit import BufferedArticles, BufferedProgress, BufferedSummaries, BufferedTickets, BufferedUnit
+from deskstore.testing.contract import before_commit as of_before_commit
 from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import concurrency as of_concurrency
@@ -99,7 +100,12 @@ class AppliesHalfAUnit(Saboteur):
         return evolve(rest, versions={**first.versions, **rest.versions}, processing={**first.processing, **rest.processing})
 
     breaks = (
+        of_before_commit.test_before_commit_is_called_once_with_the_changes,
+        of_before_commit.test_before_commit_is_not_called_for_a_unit_whose_guards_fail,
+        of_before_commit.test_nothing_of_a_unit_is_visible_before_its_before_commit_has_returned,
         of_replica.test_a_unit_that_fails_owes_nothing,
+        of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
+        of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
         of_units.test_a_conflict_names_every_record_that_must_be_read_again,
         of_units.test_one_conflict_among_many_changes_keeps_none_of_them,
     )
@@ -197,7 +203,10 @@ class OneUnitATask(Saboteur):
             raise UnitOfWorkMisuse("another unit was committed meanwhile")
         return await super().apply(backend, changes, before_commit)
 
-    breaks = (of_units.test_several_units_may_be_open_in_one_task,)
+    breaks = (
+        of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
+        of_units.test_several_units_may_be_open_in_one_task,
+    )
 
 
 class ForgetsWhatBecameOfIt(SabotagedUnits):
