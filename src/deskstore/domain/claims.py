@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from deskstore.domain import identifiers
 from deskstore.domain.commits import next_version
-from deskstore.domain.errors import InvalidRecord
+from deskstore.domain.errors import InvalidRecord, StorageError
 from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import UnitOfWork
 
 logger: Final = logging.getLogger("deskstore")
 MOST_AT_ONCE: Final = 1_000  #: tickets in one claim
@@ -70,3 +75,27 @@ def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, floor: i
         version = next_version(processing.version, floor, now)
         taken.append(evolve(processing.claimed(claim, now=now), version=version))
     return taken
+
+
+async def delivered(
+    unit: Callable[[], UnitOfWork], taking: Awaitable[Sequence[Processing]], clock: Callable[[], datetime]
+) -> Sequence[Processing]:
+    """The tickets that were taken; when whoever asked is cancelled, they are given back first, as if nobody had taken them."""
+    task = asyncio.ensure_future(taking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
+        if task.exception() is None:
+            await _give_back(unit(), task.result(), clock())
+        raise
+
+
+async def _give_back(uow: UnitOfWork, taken: Sequence[Processing], now: datetime) -> None:
+    with suppress(StorageError):  # where that fails, they are handed out again once the lease has run out
+        async with uow:
+            for one in taken:
+                uow.progress.save(evolve(one.released(now=now), attempts=one.attempts - 1), token=one.claim.token if one.claim else None)
+            await uow.commit()

@@ -101,7 +101,8 @@ class FileStorage:
         claims.log(backend.company_id, wanted)
         if not await self.call(lambda: opening.exists(self._place, backend.company_id)):
             return []
-        return await backend.write(lambda company, now: writing.claim(company, wanted, now))
+        taking = backend.write(lambda company, now: writing.claim(company, wanted, now))
+        return await claims.delivered(lambda: self.unit_of_work(company_id), taking, self.clock)
 
     async def companies(self) -> Sequence[str]:
         """Every registered company, ascending."""

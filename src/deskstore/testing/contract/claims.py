@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -346,6 +348,21 @@ async def test_a_lost_claim_names_every_ticket_that_was_lost(desk: Desk, clock: 
             await uow.commit()
 
     assert lost.value.keys == (a_ticket("1").key, a_ticket("3").key)
+
+
+async def test_a_claim_that_is_cancelled_leaves_its_tickets_to_others(desk: Desk) -> None:
+    await desk.keep(*(a_ticket(str(number)) for number in range(20)))
+
+    for turns in range(20):
+        claiming = asyncio.create_task(desk.claim(20, worker="1"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        claiming.cancel()
+        with suppress(asyncio.CancelledError):
+            for taken in await claiming:
+                await desk.settle(evolve(taken.released(now=desk.storage.clock()), attempts=0), token_of(taken))
+
+    assert [one.attempts for one in await desk.claim(20, worker="2")] == [1] * 20
 
 
 async def test_a_claim_on_nothing_takes_nothing(desk: Desk) -> None:
