@@ -11,7 +11,7 @@ from deskstore.adapters.postgres.counting import Folding
 from deskstore.adapters.postgres.reads import PostgresArticles, PostgresProgress, PostgresSummaries, PostgresTickets
 from deskstore.adapters.postgres.rows import Found
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.commits import NOTHING, decide
+from deskstore.domain.commits import decide
 from deskstore.domain.mirror import Thing
 from deskstore.domain.ports import BeforeCommit
 
@@ -54,7 +54,7 @@ class PostgresBackend:
             locked = await transaction.lock(changes.keys, streams)
             self._transactions.check_store(self.company_id, locked)
             decision = decide(changes, locked.standing, checkpoints=locked.checkpoints, floor=locked.floor, now=now)
-            epoch = await transaction.write(locked, decision.copies, lambda thing: _stands(locked, thing))
+            epoch = await transaction.write(locked, decision.copies, _existing(locked))
             if before_commit is not None:
                 await before_commit(changes)
             await transaction.commit()
@@ -62,11 +62,8 @@ class PostgresBackend:
         return decision.committed
 
 
-def _stands(locked: Locked, thing: Thing) -> bool:
-    """Whether a commit found something of that name; a summary is always new."""
-    if thing.part == "checkpoint":
-        return (thing.platform, thing.id) in locked.checkpoints
-    stood = locked.standing.get(thing.key, NOTHING)
-    if thing.part == "processing":
-        return stood.processing is not None
-    return thing.part != "summary" and stood.version > 0
+def _existing(locked: Locked) -> set[Thing]:
+    """The names of what a commit found; a summary is always new."""
+    found = {Thing(key.kind, *key) for key in locked.standing}
+    found |= {Thing("processing", *key) for key, stood in locked.standing.items() if stood.processing is not None}
+    return found | {Thing("checkpoint", "", *name) for name in locked.checkpoints}

@@ -16,6 +16,7 @@ class Call:
 
     function: str
     values: tuple[object, ...]
+    size_bytes: int = 0  #: of the payloads among them
 
 
 class Calls:

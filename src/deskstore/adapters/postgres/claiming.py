@@ -25,7 +25,7 @@ async def claim(transactions: Transactions, company_id: str, wanted: claims.Requ
         taken = claims.take(standing, wanted, floor=floor, now=now)
         copies = [copy_of(processing) for processing in taken]
         told = audience(company_of(state), store_id)
-        for together in slices(calls(copies, stands=lambda thing: True, floor=floor, audience=told)):
+        for together in slices(calls(copies, existing={copy.thing for copy in copies}, floor=floor, audience=told)):
             await transaction.call(together)
         await transaction.commit()
         return taken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Container, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -74,9 +74,9 @@ class Transaction:
             checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
         )
 
-    async def write(self, locked: Locked, copies: Sequence[Copy], stands: Callable[[Thing], bool]) -> int:
+    async def write(self, locked: Locked, copies: Sequence[Copy], existing: Container[Thing]) -> int:
         """Write copies down, the company's first place before anything else, and say in which epoch that was."""
-        made = calls(copies, stands=stands, floor=locked.floor, audience=locked.audience)
+        made = calls(copies, existing=existing, floor=locked.floor, audience=locked.audience)
         registers = [Call("register", ())] if locked.state is None else []
         epoch = locked.state.epoch if locked.state else 0
         for together in slices([*registers, *made]):

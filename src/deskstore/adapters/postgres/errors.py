@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
@@ -46,7 +47,7 @@ _MISSING: Final = "the database has no deskstore schema, or an older one: run `d
 _REFUSED: Final = "the database refuses this role what deskstore needs: run `deskstore doctor`, which prints the SQL that mends it"
 _LOGIN: Final = "PostgreSQL refuses the login: check the user, the password and the database's name in DATABASE_URL"
 
-_OF_COMPANY: Final = ("DS001", "DS002", "DS003", "DS005")  #: what the functions in sql/entering.sql raise
+_OF_COMPANY: Final = ("DS001", "DS002", "DS005")  #: what the functions in sql/entering.sql raise
 #: by SQLSTATE, or its class of two characters
 _BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
     "DS004": (Overtaken, "somebody else saved records of this unit at the same moment: try again"),
@@ -121,14 +122,12 @@ def _of_state(error: asyncpg.PostgresError, place: str, company_id: str | None) 
 
 
 def _of_company(error: asyncpg.PostgresError, company_id: str, place: str) -> StorageError:
-    epoch = int(error.hint) if error.hint else None
     match error.sqlstate:
         case "DS001":
             return CompanyErased(company_id)
         case "DS002":
-            return CompanyMoved(company_id, primary=error.detail, epoch=epoch)
-        case "DS003":
-            return CompanyMoved(company_id, swapping_to=error.detail, epoch=epoch)
+            state = json.loads(error.detail or "{}")
+            return CompanyMoved(company_id, primary=state.get("primary"), epoch=state.get("epoch"), swapping_to=state.get("swapping_to"))
         case _:
             return StoreReplaced(company_id, place)
 

@@ -144,7 +144,7 @@ class PostgresReplica:
             there = arriving | locked.standing.keys()
             kept = [copy for copy in fresh if not _is_part(copy) or copy.thing.key in there]
             if kept:
-                await transaction.write(locked, kept, lambda thing: standing[thing] > 0)
+                await transaction.write(locked, kept, {thing for thing, version in standing.items() if version})
                 await transaction.commit()
             return len(kept)
 

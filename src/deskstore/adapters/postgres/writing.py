@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, cast
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Final
 
 from attrs import frozen
 
@@ -20,6 +20,7 @@ from deskstore.domain.things import CompanyState
 MOST_ROWS: Final = 1_000  #: in one call
 MOST_BYTES: Final = 1 << 20  #: of payloads in one call
 _TABLES: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint")  #: in the order they are written, and so locked
+_LARGE: Final = {"ticket": -1, "article": -1, "summary": 5}  #: the columns of payloads and of content
 
 
 @frozen(kw_only=True)
@@ -35,19 +36,19 @@ def audience(state: CompanyState | None, store_id: str) -> Audience:
     return Audience() if state is None else Audience(consumers=state.owed_by(store_id), is_there=bool(state.consumers))
 
 
-def calls(copies: Sequence[Copy], *, stands: Callable[[Thing], bool], floor: int, audience: Audience) -> Iterator[Call]:
+def calls(copies: Sequence[Copy], *, existing: Container[Thing], floor: int, audience: Audience) -> Iterator[Call]:
     """
     What keeps these copies.
 
     Args:
-        stands: Whether there is something of that name, as read under the lock.
+        existing: The names of what is there, as read under the lock.
         floor: The highest deleted version that was known to the decision.
         audience: Who has to be told.
     """
     gone = [copy for copy in copies if copy.value is None]
     kept = [copy for copy in copies if copy.value is not None]
     yield from _removals(gone)
-    yield from _rows(kept, stands, floor)
+    yield from _rows(kept, existing, floor)
     if audience.consumers:
         yield from _sliced("owe", [(*copy.thing, copy.version) for copy in copies], list(audience.consumers))
     if audience.is_there:
@@ -62,12 +63,11 @@ def slices(calls_to_make: Iterable[Call]) -> Iterator[list[Call]]:
     together: list[Call] = []
     size = 0
     for call in calls_to_make:
-        weight = _weight(call)
-        if together and size + weight > MOST_BYTES:
+        if together and size + call.size_bytes > MOST_BYTES:
             yield together
             together, size = [], 0
         together.append(call)
-        size += weight
+        size += call.size_bytes
     yield together
 
 
@@ -78,53 +78,49 @@ def _removals(gone: Sequence[Copy]) -> Iterator[Call]:
     yield from _sliced("remove_parts", [(*thing,) for thing in sorted(parts)])
 
 
-def _rows(kept: Sequence[Copy], stands: Callable[[Thing], bool], floor: int) -> Iterator[Call]:
+def _rows(kept: Sequence[Copy], existing: Container[Thing], floor: int) -> Iterator[Call]:
     added: dict[str, list[Row]] = {table: [] for table in _TABLES}
     changed: dict[str, list[Row]] = {table: [] for table in _TABLES}
     created = {copy.value.key: times.microseconds(copy.value.fields.created_at) for copy in kept if isinstance(copy.value, Ticket)}
     for copy in kept:
         if copy.value is not None:
             table, row = _row(copy.value, created)
-            (changed if stands(copy.thing) else added)[table].append(row)
+            (changed if copy.thing in existing else added)[table].append(row)
     for table in _TABLES:
-        yield from _sliced(f"add_{table}", added[table], floor)
-        yield from _sliced(f"change_{table}", changed[table])
+        yield from _sliced(f"add_{table}", added[table], floor, large=_LARGE.get(table))
+        yield from _sliced(f"change_{table}", changed[table], large=_LARGE.get(table))
 
 
 def _row(value: Value, created: dict[Key, int]) -> tuple[str, Row]:
     match value:
         case Ticket():
             return "ticket", record_row(value)
-        case Article():
-            return "article", record_row(value)
         case Processing():
             return "ticket_state", state_row(value, created.get(value.key))
+        case Article():
+            return "article", record_row(value)
         case Summary():
             return "summary", summary_row(value)
         case Checkpoint():
             return "checkpoint", checkpoint_row(value)
 
 
-def _sliced(function: str, rows: Sequence[Row], *first: object) -> Iterator[Call]:
-    begin, size = 0, 0
+def _sliced(function: str, rows: Sequence[Row], *first: object, large: int | None = None) -> Iterator[Call]:
+    """The rows as calls of a good size; `large` is the column whose length is their weight."""
+    begin = size = 0
     for end, row in enumerate(rows):
-        weight = _bytes(row)
+        weight = 0 if large is None else _length(row[large])
         if end > begin and (end - begin >= MOST_ROWS or size + weight > MOST_BYTES):
-            yield _call(function, rows[begin:end], first)
+            yield _call(function, rows[begin:end], first, size)
             begin, size = end, 0
         size += weight
     if rows:
-        yield _call(function, rows[begin:], first)
+        yield _call(function, rows[begin:], first, size)
 
 
-def _call(function: str, rows: Sequence[Row], first: tuple[object, ...]) -> Call:
-    return Call(function, (*first, *(list(column) for column in zip(*rows, strict=True))))
+def _call(function: str, rows: Sequence[Row], first: tuple[object, ...], size_bytes: int) -> Call:
+    return Call(function, (*first, *(list(column) for column in zip(*rows, strict=True))), size_bytes)
 
 
-def _bytes(row: Row) -> int:
-    return sum(len(cell) for cell in row if isinstance(cell, bytes))
-
-
-def _weight(call: Call) -> int:
-    columns = (cast(list[object], column) for column in call.values if isinstance(column, list))
-    return sum(len(cell) for column in columns for cell in column if isinstance(cell, bytes))
+def _length(cell: object) -> int:
+    return len(cell) if isinstance(cell, bytes) else 0

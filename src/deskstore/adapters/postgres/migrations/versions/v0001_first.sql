@@ -191,7 +191,7 @@ BEGIN
 END $$;
 
 -- Who may go in: a company is named for one transaction, and what its state forbids is refused.
--- DS001: erased; DS002: lives in another store; DS003: about to move; DS004: somebody else was faster; DS005: not known any more
+-- DS001: erased; DS002: lives in another store, or is on its way there; DS004: somebody else was faster; DS005: not known any more
 
 CREATE FUNCTION "{schema}".company_lock(company text) RETURNS bigint
 LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT hashtextextended('deskstore ' || company, 0) $$;
@@ -244,12 +244,10 @@ BEGIN
     IF purpose = 'copy' THEN
         RETURN;
     END IF;
-    SELECT s.primary_store, s.epoch, s.swapping_to, o.id AS store INTO stands
+    SELECT s.state, s.primary_store, s.swapping_to, o.id AS store INTO stands
     FROM "{schema}".store o LEFT JOIN "{schema}".company_state s ON s.company_id = company;
-    IF stands.primary_store <> stands.store THEN
-        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = stands.primary_store, hint = stands.epoch::text;
-    ELSIF stands.swapping_to IS NOT NULL THEN
-        RAISE EXCEPTION USING errcode = 'DS003', message = 'swapping', detail = stands.swapping_to, hint = stands.epoch::text;
+    IF stands.primary_store <> stands.store OR stands.swapping_to IS NOT NULL THEN
+        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = stands.state::text;
     END IF;
 END $$;
 
