@@ -132,7 +132,7 @@ def test_a_doctor_that_only_looks_may_be_interrupted_at_any_moment(acme: dict[st
             code, said = interrupted(acme, ["doctor"], when=partial(is_past, moment))
         except AssertionError:
             code, said = 0, ""
-        if not is_before_our_code(said):
+        if not is_before_our_code(said) and "nothing is wrong" not in said:  # who has said that only ends
             ended[code] = said
         pause_s *= 1.5
 
