@@ -23,7 +23,9 @@ from attrs import evolve
 
 from deskstore.adapters.file import FileStorage, database, layout
 from deskstore.adapters.file.desk import MOST_IDLE
+from deskstore.adapters.file.desk import Desk as CompanyDesk
 from deskstore.domain.errors import (
+    CompanyErased,
     ConfigurationError,
     StorageBusy,
     StorageError,
@@ -418,6 +420,33 @@ async def test_an_open_that_fails_leaves_no_descriptor(desk: Desk, base: Path, n
         counted.append(_descriptors())
 
     assert counted == [counted[0]] * 4
+
+
+async def test_companies_that_were_only_named_or_not_found_leave_nothing_behind(storage: FileStorage) -> None:
+    def desks() -> int:
+        gc.collect()
+        return sum(isinstance(one, CompanyDesk) for one in gc.get_objects())
+
+    before = desks()
+
+    for number in range(3 * MOST_IDLE):
+        storage.unit_of_work(f"named-{number}")
+        assert await Desk(storage, f"asked-for-{number}").find(a_ticket().key) is None
+
+    assert desks() - before <= MOST_IDLE + 1
+
+
+async def test_a_unit_refuses_what_was_erased_however_many_companies_came_since(storage: FileStorage) -> None:
+    desk = Desk(storage, "acme")
+    await desk.keep(a_ticket())
+    late = desk.unit()
+    await storage.erase("acme")
+    for number in range(2 * MOST_IDLE):
+        await Desk(storage, f"other-{number}").find(a_ticket().key)
+    gc.collect()
+
+    with pytest.raises(CompanyErased):
+        await late.tickets.find_many([a_ticket().key])
 
 
 async def test_closing_lets_go_of_every_thread_and_descriptor(base: Path, clock: ManualClock) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from deskstore.adapters.file import database, erasing, group, journal, layout, opening
 from deskstore.adapters.file.company import OpenCompany
@@ -41,6 +42,11 @@ class Desk:
     def path(self) -> Path:
         """Where the company lies."""
         return self._place.of(self.company_id)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it has to refuse, also once it is closed, what was begun before the company was erased or replaced."""
+        return self.erasures > 0 or self._refusal is not None
 
     @contextmanager
     def using(self, *, make: bool) -> Generator[OpenCompany | None, None, None]:
@@ -226,8 +232,9 @@ class Desks:
     def __init__(self, place: Place) -> None:
         self._place: Final = place
         self._guard: Final = threading.Lock()
-        self._desks: dict[str, Desk] = {}
+        self._desks: WeakValueDictionary[str, Desk] = WeakValueDictionary()  # who only named a company leaves nothing behind
         self._recent: OrderedDict[str, Desk] = OrderedDict()
+        self._remembering: Final[set[Desk]] = set()  # closed, and still of use to whoever comes late
 
     def of(self, company_id: str) -> Desk:
         """The desk of one company, always the same one."""
@@ -239,6 +246,12 @@ class Desks:
             self._recent.move_to_end(company_id)
             return desk
 
+    def erasures(self, company_id: str) -> int:
+        """How often this storage erased a company."""
+        with self._guard:
+            desk = self._desks.get(company_id)
+            return desk.erasures if desk is not None else 0
+
     def all(self) -> list[Desk]:
         """Every desk there is."""
         with self._guard:
@@ -248,9 +261,12 @@ class Desks:
         """Close companies that nobody uses, the longest unused first, until few enough are open."""
         for desk in self._surplus():
             desk.checkpoint()
-            if not desk.close_if_idle():
-                with self._guard:
+            is_closed = desk.close_if_idle()
+            with self._guard:
+                if not is_closed:
                     self._recent.setdefault(desk.company_id, desk)
+                elif desk.remembers:
+                    self._remembering.add(desk)
 
     def _surplus(self) -> list[Desk]:
         with self._guard:

@@ -125,7 +125,8 @@ class FileStorage:
 
     def erasures(self, company_id: str) -> int:
         """How often this storage erased a company."""
-        return self._desk(company_id).erasures
+        self._open()
+        return self._desks.erasures(company_id)
 
     async def read(self, company_id: str, erasures: int, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at a company returns; None when it does not exist."""
