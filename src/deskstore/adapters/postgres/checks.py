@@ -45,7 +45,8 @@ class Fault:
 async def faults(driver: Driver, schema: str, role: str | None = None) -> list[Fault]:
     """Whatever the catalog says that it should not; of whoever is connected, unless another role is named."""
     found = await driver.fetch(text_of("sql", "checking.sql"), schema, role, *_expected(schema))
-    return [Fault(kind=kind, what=what, mend=mend) for kind, what, mend in found]
+    made = [Fault(kind=kind, what=what, mend=mend) for kind, what, mend in found]
+    return sorted(made, key=lambda fault: fault.kind, reverse=True)  # what is dropped, last
 
 
 async def revision(driver: Driver, schema: str) -> str | None:

@@ -90,9 +90,8 @@ class Migrations:
             stands = await checks.revision(driver, self.schema)
             if late := checks.behind(stands, self.schema):
                 return [late]
-            found = await self._faults(driver)
             await connection.execute(text("SELECT 1"))  # begins the transaction that is never committed
-            return [*found, *await self._store_faults(driver), *await self._drift(driver)]
+            return await differences(driver, self.schema, self.role.name)
 
     # -- steps -----------------------------------------------------------------------------------------------------------------------------
 
@@ -146,19 +145,6 @@ class Migrations:
     async def _faults(self, driver: Driver) -> list[Fault]:
         return await checks.faults(driver, self.schema, self.role.name)
 
-    async def _store_faults(self, driver: Driver) -> list[Fault]:
-        known = await driver.fetchval(f"SELECT count(*) FROM {quoted(self.schema)}.store")  # noqa: S608 - a name of ours
-        return [] if known == 1 else [Fault(kind="schema", what=f"the table store holds {known} ids, and must hold one")]
-
-    async def _drift(self, driver: Driver) -> list[Fault]:
-        """Where the schema differs from what this release makes."""
-        beside = f"deskstore_{secrets.token_hex(8)}"
-        await driver.execute(f"CREATE SCHEMA {quoted(beside)}")
-        for statement in definition.statements(beside):
-            await driver.execute(statement)
-        stands, wanted = [await facts(driver, schema) for schema in (self.schema, beside)]
-        return [Fault(kind="drift", what=line) for line in _differences(stands, wanted)]
-
     # -- connections -----------------------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -198,12 +184,28 @@ def script(schema: str, role: AppRole) -> str:
     return f"BEGIN;\n\nCREATE SCHEMA {quoted(schema)};\n\n{written.getvalue().strip()}\n\n{made}{granted}\nCOMMIT;\n"
 
 
+async def differences(driver: Driver, schema: str, role: str) -> list[Fault]:
+    """Whatever is not as this release makes it; makes a second schema, so that the transaction must be rolled back."""
+    known = await driver.fetchval(f"SELECT count(*) FROM {quoted(schema)}.store")  # noqa: S608 - a name of ours
+    several = [] if known == 1 else [Fault(kind="schema", what=f"the table store holds {known} ids, and must hold one")]
+    return [*await checks.faults(driver, schema, role), *several, *await _drift(driver, schema)]
+
+
 async def facts(driver: Driver, schema: str) -> dict[str, list[str]]:
     """What a schema consists of: each thing with what there is to say of it, whatever the schema is called."""
     found: dict[str, list[str]] = {}
     for what, fact in await driver.fetch(text_of("sql", "facts.sql"), schema):
         found.setdefault(what, []).append(fact)
     return found
+
+
+async def _drift(driver: Driver, schema: str) -> list[Fault]:
+    """Where a schema differs from what this release makes."""
+    beside = f"deskstore_{secrets.token_hex(8)}"
+    await driver.execute(f"CREATE SCHEMA {quoted(beside)}")
+    await driver.execute(";".join(definition.statements(beside)))
+    stands, wanted = [await facts(driver, one) for one in (schema, beside)]
+    return [Fault(kind="drift", what=line) for line in _differences(stands, wanted)]
 
 
 def _differences(stands: Mapping[str, list[str]], wanted: Mapping[str, list[str]]) -> Iterator[str]:
