@@ -1,10 +1,13 @@
 """What the buffered unit refuses before any storage is asked."""
 
+import gc
+import weakref
+
 import pytest
 from attrs import evolve
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import InvalidIdentifier, InvalidRecord
+from deskstore.domain.errors import InvalidIdentifier, InvalidRecord, UncommittedChanges
 from deskstore.domain.unit import BufferedUnit
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article
 
@@ -51,3 +54,18 @@ def test_a_record_with_a_negative_version_is_refused(unit: BufferedUnit) -> None
 def test_a_summary_that_was_saved_before_is_refused(unit: BufferedUnit) -> None:
     with pytest.raises(InvalidRecord, match="immutable"):
         unit.summaries.add(evolve(a_summary(a_ticket().key), number=3))
+
+
+async def test_a_unit_lets_go_of_its_changes_when_it_ends() -> None:
+    ticket = a_ticket()
+    held = weakref.ref(ticket)
+    gc.disable()  # each batch of an import would wait for the collector
+    try:
+        with pytest.raises(UncommittedChanges):
+            async with MemoryStorage().unit_of_work("acme") as uow:
+                uow.tickets.save(ticket)
+                del ticket
+
+        assert held() is None
+    finally:
+        gc.enable()

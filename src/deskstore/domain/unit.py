@@ -105,10 +105,12 @@ class BufferedUnit:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+        # unit and repositories hold one another, so that only the garbage collector would let go of the payloads
+        count, self._pending = self._pending.count, _Pending()
         if self._outcome is not UnitOutcome.OPEN:
             return
         self._outcome = UnitOutcome.DISCARDED
-        if kind is None and (count := self._pending.count):
+        if kind is None and count:
             raise UncommittedChanges(f"{count} changes were never committed and are discarded: await commit() before the block ends")
 
 
