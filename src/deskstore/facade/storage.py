@@ -88,7 +88,7 @@ class DictStorage:
         if limit < 0:
             raise InvalidRecord(f"limit is {limit}: it counts the tickets to give, from 0")
         async with await self._unit(company_id) as uow:
-            skipped = min(checked_offset(offset), sys.maxsize)
+            skipped = checked_offset(min(offset, sys.maxsize))
             return await _page(uow, where, offset=skipped, limit=limit) if limit else []
 
     async def update_processing_status(self, company_id: str, platform: str, ticket_id: str | int, status: str) -> bool:
