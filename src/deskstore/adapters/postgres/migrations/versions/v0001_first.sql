@@ -987,7 +987,8 @@ END $$;
 
 CREATE FUNCTION "{schema}".count_states() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
-    moment bigint := current_setting('app.now_us')::bigint;
+    -- without a company there are no rows to count, on a connection that never had one and on one that had
+    moment bigint := nullif(current_setting('app.now_us', true), '')::bigint;
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
