@@ -365,13 +365,22 @@ async def test_what_a_unit_deletes_it_cannot_save(desk: Desk) -> None:
     assert await desk.find(stored.key) is None
 
 
-async def test_a_unit_holds_ten_thousand_changes(desk: Desk) -> None:
-    with pytest.raises(UncommittedChanges):
-        async with desk.unit() as uow:
-            for number in range(MOST_CHANGES):
-                uow.progress.save_checkpoint(a_checkpoint(stream=str(number)))
-            with pytest.raises(UnitOfWorkMisuse, match="10,000"):
-                uow.progress.save_checkpoint(a_checkpoint())
+async def test_a_unit_of_ten_thousand_changes_is_kept_whole(desk: Desk) -> None:
+    tickets = [a_ticket(str(number)) for number in range(MOST_CHANGES)]
+
+    committed = await desk.keep(*tickets)
+
+    assert committed.versions.keys() == {ticket.key for ticket in tickets}
+    assert (await desk.progress()).total == MOST_CHANGES
+
+
+async def test_a_unit_refuses_more_than_ten_thousand_changes(desk: Desk) -> None:
+    uow = desk.unit()
+    for number in range(MOST_CHANGES):
+        uow.progress.save_checkpoint(a_checkpoint(stream=str(number)))
+
+    with pytest.raises(UnitOfWorkMisuse, match="10,000"):
+        uow.progress.save_checkpoint(a_checkpoint())
 
 
 async def test_a_unit_holds_sixty_four_megabytes(desk: Desk) -> None:
