@@ -95,10 +95,11 @@ CASES: Final = [
         found_by_kills,
         Edit(
             "journal",
-            "    crc = None if body is None else checksum(body)\n",
-            """    crc = None if body is None else checksum(body)
-    company.tree.replace_many({file: body})
-    company.tree.make_durable([file])
+            "    company.gathered_rows += len(rows)\n",
+            """    company.gathered_rows += len(rows)
+    for row in rows:
+        company.tree.replace_many({row.file: row.body})
+        company.tree.make_durable([row.file])
 """,
         ),
     ),
