@@ -17,6 +17,8 @@ import pytest
 from hypothesis import settings
 
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.testing import contract
+from deskstore.testing.contract import replica
 from tests.contract import saboteurs
 from tests.contract.running import Promise, promises
 from tests.contract.saboteurs.base import Saboteur
@@ -79,3 +81,9 @@ def test_no_two_promises_have_one_name() -> None:
     names = Counter(promise.name for promise in promises())
 
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_the_kit_exports_every_promise_but_those_of_replicas() -> None:
+    promised = {promise.name for promise in PROMISES.values() if promise.function.__module__ != replica.__name__}
+
+    assert {name for name in contract.__all__ if name.startswith("test_")} == promised
