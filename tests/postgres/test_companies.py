@@ -1,0 +1,131 @@
+"""What becomes of a company: erased in steps that can be resumed, refused when another database stands in its place, counted in few rows."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from deskstore.adapters.postgres import PostgresStorage, counting
+from deskstore.domain.errors import CompanyErased, CompanyMoved, StoreReplaced
+from deskstore.testing.contract.fixtures import a_new_company
+from deskstore.testing.desk import Desk
+from deskstore.testing.makers import PLATFORM, a_ticket
+from tests.postgres.conftest import QUICK
+from tests.postgres.preparing import prepare
+from tests.servers.databases import Database, Databases
+
+KEPT = "SELECT count(*) FROM deskstore.{} WHERE company_id = $1"
+DELTAS = "SELECT count(*) FROM deskstore.count_delta WHERE company_id = $1"
+
+
+@pytest.fixture
+async def own_database(databases: Databases, prepared_postgres: str) -> AsyncIterator[Database]:
+    """A database that a test may spoil."""
+    async with databases.fresh(prepared_postgres) as database:
+        yield database
+
+
+async def test_an_erasure_that_was_interrupted_lets_nobody_in_and_goes_on_when_it_is_asked_for_again(
+    storage: PostgresStorage, desk: Desk, admin: asyncpg.Connection, database: Database
+) -> None:
+    await desk.fill("text")
+    state = await desk.replica().state()
+    assert state is not None
+    moments = [storage.clock()]
+    interrupted = PostgresStorage(database.app_url, clock=moments.pop, limits=QUICK)
+    with pytest.raises(IndexError):  # its second transaction finds no time
+        await interrupted.erase(desk.company_id)
+    await interrupted.aclose()
+
+    with pytest.raises(CompanyErased):
+        await desk.find(a_ticket("1").key)
+    with pytest.raises(CompanyErased):
+        await desk.keep(a_ticket("2"))
+    assert desk.company_id in await storage.companies()
+    await storage.erase(desk.company_id)
+
+    assert desk.company_id not in await storage.companies()
+    for table in (
+        "ticket",
+        "ticket_state",
+        "article",
+        "summary",
+        "checkpoint",
+        "outbox",
+        "tombstone",
+        "count_delta",
+        "company_state",
+        "company",
+    ):
+        assert await admin.fetchval(KEPT.format(table), desk.company_id) == 0
+    await desk.keep(a_ticket("1"))
+    began_anew = await desk.replica().state()
+    assert began_anew is not None
+    assert began_anew.epoch == state.epoch + 2
+
+
+async def test_what_stays_of_an_erased_company_names_nobody(storage: PostgresStorage, desk: Desk, admin: asyncpg.Connection) -> None:
+    await desk.fill("text")
+
+    await storage.erase(desk.company_id)
+
+    digest = hashlib.sha256(desk.company_id.encode()).digest()
+    ((epoch, counts),) = await admin.fetch("SELECT epoch, counts FROM deskstore.erasure WHERE company_hash = $1", digest)
+    assert epoch == 2
+    assert json.loads(counts) == {"tickets": 3, "articles": 3, "summaries": 4}
+
+
+async def test_who_met_another_database_before_is_refused_and_writes_nothing(own_database: Database) -> None:
+    storage = PostgresStorage(own_database.app_url, limits=QUICK)
+    desk = Desk(storage, a_new_company())
+    await desk.keep(a_ticket("1"))
+    reader, writer = desk.unit(), desk.unit()
+    await reader.tickets.find(PLATFORM, "1")
+    owner = await asyncpg.connect(own_database.owner_url)
+    await owner.execute("DROP SCHEMA deskstore CASCADE")
+    await prepare(own_database)
+    await owner.close()
+
+    with pytest.raises(StoreReplaced):
+        await reader.tickets.find(PLATFORM, "1")
+    writer.tickets.save(a_ticket("2"))
+    with pytest.raises(StoreReplaced):
+        await writer.commit()
+
+    assert await storage.companies() == []
+    await storage.aclose()
+
+
+async def test_who_waited_for_a_swap_sees_that_the_company_has_moved(desk: Desk, admin: asyncpg.Connection) -> None:
+    await desk.keep(a_ticket("1"))
+    async with admin.transaction():
+        await admin.execute("SELECT pg_advisory_xact_lock(deskstore.company_lock($1))", desk.company_id)
+        uow = desk.unit()
+        uow.tickets.save(a_ticket("2"))
+        committing = asyncio.ensure_future(uow.commit())
+        await asyncio.sleep(0.1)
+        await admin.execute(
+            "UPDATE deskstore.company_state SET primary_store = 'another', epoch = 2 WHERE company_id = $1", desk.company_id
+        )
+
+    with pytest.raises(CompanyMoved):
+        await committing
+
+
+async def test_counts_are_folded_into_few_rows_and_stay_the_same(database: Database, desk: Desk, admin: asyncpg.Connection) -> None:
+    for number in range(counting.COMMITS):
+        await desk.keep(a_ticket(str(number)))
+    progress = await desk.progress()
+
+    await desk.storage.aclose()  # waits for the folding, which nobody else does
+
+    assert await admin.fetchval(DELTAS, desk.company_id) < 10
+    later = PostgresStorage(database.app_url, limits=QUICK)
+    assert progress.total == progress.pending == counting.COMMITS
+    assert await Desk(later, desk.company_id).progress() == progress
+    await later.aclose()
