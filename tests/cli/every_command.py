@@ -22,7 +22,9 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 def required(one: click.Command) -> Iterator[list[str]]:
     """The words that a command cannot do without, a parameter each."""
     for parameter in one.params:
-        if isinstance(parameter, click.Argument):
-            yield ["bash"]  # a shell, a file, a folder, an id
+        if isinstance(parameter.type, click.Choice) and parameter.required:
+            yield [str(parameter.type.choices[0])]
+        elif isinstance(parameter, click.Argument):
+            yield ["x"]  # a file, a folder, an id
         elif parameter.required:
             yield [parameter.opts[-1], "x"]

@@ -269,7 +269,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         (["import", "table.csv", "--company", " acme", "--platform", "freshdesk"], 2, "begins or ends with white space"),
         (["import", "table.csv", "--company", "acme", "--platform", ""], 2, "platform is empty"),
         (["import", ".", "--company", "acme", "--platform", "freshdesk"], 2, ". is a directory: name a file"),
-        (["export", "--company", "nobody", "-o", "x.ndjson"], 1, "nothing of company 'nobody' is there: see which are with"),
+        (["export", "--company", "nobody", "-o", "x.ndjson"], 1, "company 'nobody' does not exist: see which do with"),
         (["export", "--company", "acme", "-o", "."], 2, ". is a directory: name a file in it"),
         (["ticket", "get", "1", "--company", "acme", "--platform", "freshdesk"], 1, "ticket '1' on 'freshdesk' does not exist"),
         (
@@ -328,8 +328,8 @@ def test_files_are_not_looked_for_in_a_file(deskstore: Deskstore, data_path: Pat
     ("words", "says"),
     [
         (["status"], ""),
-        (["status", "--company", "nobody"], "nothing of company 'nobody' is there: see which are with `deskstore company list`"),
-        (["ticket", "list", "--company", "nobody"], "nothing of company 'nobody' is there: see which are with `deskstore company list`"),
+        (["status", "--company", "nobody"], "company 'nobody' does not exist: see which do with `deskstore company list`"),
+        (["ticket", "list", "--company", "nobody"], "company 'nobody' does not exist: see which do with `deskstore company list`"),
         (
             ["kb", "list", "--company", "acme", "--platform", "zendesk"],
             "nothing of company 'acme' came from 'zendesk': choose one of: freshdesk",

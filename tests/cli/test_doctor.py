@@ -203,8 +203,8 @@ def test_wrong_usage_is_one_line(acme: Deskstore, words: tuple[str, ...]) -> Non
 def test_a_company_that_is_not_there_is_said(acme: Deskstore) -> None:
     ran = acme("doctor", "--company", "nobody")
 
-    assert ran.code == 1
-    assert "nothing of company 'nobody' is there: see which are with `deskstore company list`" in ran.err
+    assert ran.code == 2
+    assert "company 'nobody' does not exist: see which do with `deskstore company list`" in ran.err
 
 
 def test_tickets_are_handed_out_again_when_asked(acme: Deskstore, data_path: Path) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from attrs import evolve
 
 from deskstore.bootstrap import Settings, open_storage
+from deskstore.services.articles import get_article
 from deskstore.services.processing import claim_tickets
+from deskstore.services.summaries import SummaryDraft, save_summary
 from tests.cli.conftest import Deskstore
 from tests.cli.every_command import commands
 from tests.pages import ROOT
@@ -19,7 +22,7 @@ from tests.payloads import as_bytes
 from tests.services.first_version import FirstVersion
 
 PAGE: Final = ROOT / "docs" / "reference" / "json.md"
-SECTION: Final = re.compile(r"^## deskstore (?P<name>[a-z ]+)\n.*?^```json\n(?P<shape>.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTION: Final = re.compile(r"^## deskstore (?P<name>[a-z -]+)\n.*?^```json\n(?P<shape>.*?)^```$", re.MULTILINE | re.DOTALL)
 WITHOUT: Final = {"completion"}  #: what they print is meant for a shell
 IN_A_DATABASE: Final = {"db check", "db current", "db sql", "db upgrade"}  #: what they print, tests/postgres/test_db_command.py compares
 OF_ACME: Final = ("--company", "acme", "--platform", "freshdesk")
@@ -36,8 +39,10 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "kb list": (["kb", "list", "--company", "acme"], 0),
     "progress": (["progress", *OF_ACME], 0),
     "status": (["status"], 0),
+    "summaries stale": (["summaries", "stale", "--company", "acme"], 0),
     "ticket get": (["ticket", "get", "1", *OF_ACME], 0),
     "ticket list": (["ticket", "list", *OF_ACME, "--limit", "1"], 0),
+    "ticket set-status": (["ticket", "set-status", "2", "failed", *OF_ACME], 0),
 }
 #: what differs from run to run, as the page shows it
 SHOWN: Final[Mapping[str, object]] = {
@@ -47,6 +52,7 @@ SHOWN: Final[Mapping[str, object]] = {
     "next": "WzE3NjM0NjAwMDAwMDAwMDAsImZyZXNoZGVzayIsIjIiXQ",
     "saved_at": "2026-11-20T09:14:00Z",
     "version": 1795166040000000,
+    "written_at": "2026-11-20T09:14:00Z",
 }
 TICKETS: Final = [
     {"id": 1, "subject": "Where is my order?", "description_text": "...", "status": 2, "created_at": "2026-11-18T10:00:00Z"},
@@ -78,7 +84,7 @@ def shortened(name: str, said: Any) -> Any:  # Any: JSON
 
 @pytest.fixture
 def busy(deskstore: Deskstore, tmp_path: Path, data_path: Path) -> Deskstore:
-    """A company with two tickets, one of them claimed, and an article; files to import; and a tree to adopt."""
+    """A company with two tickets, one of them claimed, and an article whose summary is stale; files to import; and a tree to adopt."""
     (tmp_path / "tickets.json").write_bytes(as_bytes(TICKETS))
     (tmp_path / "kb.json").write_bytes(b'[{"id": 7, "title": "How", "body": "so", "created_at": "2026-11-16T10:00:00Z"}]')
     (tmp_path / "more.ndjson").write_bytes(as_bytes(TICKETS[0]) + b"\n{]\n")
@@ -89,13 +95,18 @@ def busy(deskstore: Deskstore, tmp_path: Path, data_path: Path) -> Deskstore:
     old.save_ticket("globex", "freshdesk", {"subject": "no id"})
     (old.base_path / "globex/freshdesk/tickets/torn.json").write_bytes(b"{")
     old.put_progress("globex", "freshdesk", {"total_tickets": 9})
-    asyncio.run(claim(data_path))
+    asyncio.run(work(data_path))
     return deskstore
 
 
-async def claim(data_path: Path) -> None:
+async def work(data_path: Path) -> None:
+    """Claim a ticket, and summarise an article as it never was."""
     async with open_storage(Settings(data_path=data_path)) as storage:
         await claim_tickets(storage, "acme", "freshdesk", 1, worker="worker-1", lease=timedelta(minutes=5))
+        article = await get_article(storage, "acme", "docs", "7", "ko")
+        another = evolve(article, fields=evolve(article.fields, text_digest=bytes(32)))
+        draft = SummaryDraft(content={"text": "how"}, model="a-model", prompt_id="short-1")
+        await save_summary(storage, "acme", another, draft)
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -13,7 +13,7 @@ async def why_nothing(storage: Storage, company_id: str, platform: str | None = 
     from deskstore.services.companies import platform_stats
 
     if company_id not in await storage.companies():
-        return f"nothing of company {company_id!r} is there: see which are with `deskstore company list`"
+        return f"company {company_id!r} does not exist: see which do with `deskstore company list`"
     known = [one.platform for one in await platform_stats(storage, company_id)]
     if platform is None or platform in known:
         return None

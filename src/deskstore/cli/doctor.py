@@ -97,12 +97,10 @@ async def _examine(visit: Visit) -> None:
 
 
 async def _companies(visit: Visit, inspection: Inspection) -> Sequence[str]:
-    from deskstore.domain.errors import InvalidRecord
-
     if visit.company_id is None:
         return await inspection.companies()
     if visit.company_id not in await inspection.companies():
-        raise InvalidRecord(f"nothing of company {visit.company_id!r} is there: see which are with `deskstore company list`")
+        raise click.UsageError(f"company {visit.company_id!r} does not exist: see which do with `deskstore company list`")
     return [visit.company_id]
 
 

@@ -11,8 +11,9 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
+from textwrap import indent
 from typing import Final
 
 import click
@@ -20,12 +21,22 @@ import click
 LONGEST_CELL: Final = 60  #: columns of text out of payloads, where the reader is no terminal
 LEAST_TEXT: Final = 12  #: columns of it; where a screen has no room for more, lines go on below
 GAP: Final = "  "  #: between columns
+PART: Final = 1_000  #: rows of a long table that are aligned together
 STYLES: Final = {"pending": "yellow", "processing": "cyan", "completed": "green", "failed": "red"}
 
 
 def print_json(value: object) -> None:
     """One JSON document, indented, in UTF-8."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+async def print_long_json(name: str, values: AsyncIterator[object]) -> None:
+    """One JSON document with one array in it, whose values are printed as they come: they need not fit into memory."""
+    opening, closing = f'{{\n  "{name}": [', "]\n}"
+    async for value in values:
+        click.echo(f"{opening}\n{indent(json.dumps(value, ensure_ascii=False, indent=2), ' ' * 4)}", nl=False)
+        opening, closing = ",", "\n  ]\n}"
+    click.echo(closing if opening == "," else opening + closing)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, ends_in_text: bool = False) -> None:
@@ -42,10 +53,23 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, en
         room = _room_for_text([names, *cells])
         cells = [[*row[:-1], _cut(row[-1], room)] for row in cells]
     widths = _widths([names, *cells])
-    is_number = [heading.startswith("#") for heading in headings]
-    for row in [names, *cells]:
-        aligned = map(_aligned, row, widths, is_number)
-        click.echo(GAP.join(_styled(text, is_heading=row is names) for text in aligned).rstrip())
+    _print_rows(headings, [names], widths, is_heading=True)
+    _print_rows(headings, cells, widths)
+
+
+async def print_long_table(headings: Sequence[str], rows: AsyncIterator[Sequence[object]]) -> int:
+    """Rows under their headings, printed as they come, as they need not fit into memory; gives their number."""
+    names = [heading.lstrip("#") for heading in headings]
+    widths = _widths([names])
+    printed = 0
+    async for part in _parts(rows):
+        widths = [*map(max, widths, _widths(part))]
+        _print_rows(headings, [] if printed else [names], widths, is_heading=True)
+        _print_rows(headings, part, widths)
+        printed += len(part)
+    if not printed:
+        _print_rows(headings, [names], widths, is_heading=True)
+    return printed
 
 
 def cell(value: object) -> str:
@@ -78,6 +102,24 @@ def on_terminal(stream: object) -> bool:
 def width(text: str) -> int:
     """How many columns a text takes on a screen."""
     return sum(0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+async def _parts(rows: AsyncIterator[Sequence[object]]) -> AsyncIterator[list[list[str]]]:
+    part: list[list[str]] = []
+    async for row in rows:
+        part.append([cell(value) for value in row])
+        if len(part) == PART:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], *, is_heading: bool = False) -> None:
+    is_number = [heading.startswith("#") for heading in headings]
+    for row in rows:
+        aligned = map(_aligned, row, widths, is_number)
+        click.echo(GAP.join(_styled(text, is_heading=is_heading) for text in aligned).rstrip())
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:

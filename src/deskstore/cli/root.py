@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "kb": ("articles", "Knowledge-base articles."),
     "progress": ("progress", "How far the processing of a platform's tickets has come."),
     "status": ("status", "What is kept, and how far its processing has come."),
+    "summaries": ("summaries", "What was written of tickets and articles."),
     "ticket": ("tickets", "Tickets."),
 }
 

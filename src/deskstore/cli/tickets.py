@@ -1,4 +1,4 @@
-"""`deskstore ticket`: list tickets, and get one."""
+"""`deskstore ticket`: list tickets, get one, and say how far it has come."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 import click
 
-from deskstore.cli.failures import OK
+from deskstore.cli.failures import FAILED, OK, tell
 from deskstore.cli.listing import Asked, list_options, print_page
-from deskstore.cli.output import on_terminal, print_json
-from deskstore.cli.records import ticket_shown
+from deskstore.cli.output import cell, on_terminal, print_json, print_table
+from deskstore.cli.records import processing_shown, ticket_shown
 from deskstore.cli.shared import Group, company_option, platform_option, shared
 from deskstore.domain.identifiers import TICKET
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
+    from deskstore.domain.processing import Processing
 
 STATUSES: Final = ("pending", "processing", "completed", "failed")
 LIST_EXAMPLES: Final = """\b
@@ -27,6 +28,11 @@ GET_EXAMPLES: Final = """\b
 Examples:
   deskstore ticket get 42 --company acme --platform freshdesk
   deskstore ticket get 42 --company acme --platform freshdesk --envelope
+"""
+SET_EXAMPLES: Final = """\b
+Examples:
+  deskstore ticket set-status 42 completed --company acme --platform freshdesk
+  deskstore ticket set-status 42 pending --company acme --platform freshdesk --json
 """
 
 
@@ -80,6 +86,46 @@ def get_command(ticket_id: str, company_id: str, platform: str, envelope: bool) 
         return OK
 
     return shared().run(work)
+
+
+@command.command("set-status", epilog=SET_EXAMPLES)
+@click.argument("ticket_id", metavar="ID")
+@click.argument("status", type=click.Choice(STATUSES))
+@company_option
+@platform_option(required=True)
+def set_status_command(ticket_id: str, status: str, company_id: str, platform: str) -> int:
+    """Set how far the processing of a ticket has come that no worker holds; the status it has already changes nothing."""
+    shared().if_interrupted = "interrupted: the status may be set or not; run the same command again"
+
+    async def work(storage: Storage) -> int:
+        from deskstore.domain.errors import ClaimLost
+        from deskstore.services.processing import get_processing, update_processing_status
+
+        try:
+            processing = await update_processing_status(storage, company_id, platform, ticket_id, status)
+        except ClaimLost:
+            tell(_held(await get_processing(storage, company_id, platform, ticket_id)))
+            return FAILED
+        _print_processing(processing)
+        return OK
+
+    return shared().run(work)
+
+
+def _held(processing: Processing) -> str:
+    claim = processing.claim
+    if claim is None:
+        return f"{processing.key} was held by a worker a moment ago: run the same command again"
+    by = f"{processing.key} is held by worker {claim.worker!r} until {cell(claim.lease_until)} UTC"
+    return f"{by}, and nobody else may set its status: wait until the worker is done, or the lease over"
+
+
+def _print_processing(processing: Processing) -> None:
+    key = processing.key
+    if shared().as_json:
+        print_json({"platform": key.platform, "id": key.id, "processing": processing_shown(processing)})
+    else:
+        print_table(["PLATFORM", "ID", "PROCESSING", "CHANGED"], [(key.platform, key.id, processing.status, processing.changed_at)])
 
 
 def print_payload(payload: bytes) -> None:

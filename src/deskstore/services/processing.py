@@ -24,6 +24,15 @@ async def get_processing_progress(storage: Storage, company_id: str, platform: s
         return await uow.progress.progress(platform)
 
 
+async def get_processing(storage: Storage, company_id: str, platform: str, ticket_id: str) -> Processing:
+    """How far a ticket has come; raises TicketNotFound when there is none."""
+    async with storage.unit_of_work(company_id) as uow:
+        found = await uow.progress.find(platform, ticket_id)
+    if found is None:
+        raise TicketNotFound(ticket_key(platform, ticket_id))
+    return found
+
+
 async def find_processing(storage: Storage, company_id: str, keys: Collection[Key]) -> Mapping[Key, Processing]:
     """How far those tickets have come that exist among these keys."""
     async with storage.unit_of_work(company_id) as uow:
