@@ -22,13 +22,13 @@ from deskstore.domain.processing import (
     PENDING,
     PROCESSING,
     Checkpoint,
-    Claim,
     Processing,
     ProcessingStatus,
     Progress,
     Stats,
 )
 from deskstore.domain.records import Article, SourceVersion, Ticket
+from deskstore.domain.rows import Cell, processing_of, processing_row
 from deskstore.domain.things import CompanyState, Debt, Thing, plain_state, state_from
 
 if TYPE_CHECKING:
@@ -48,30 +48,54 @@ class Row(NamedTuple):
 
 
 class RecordRow(NamedTuple):
-    """What the index is to know of one record."""
+    """The row of a record as it is written, column by column."""
 
-    record: Ticket | Article
-    processing: Processing | None
-    settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
+    kind: Kind
+    platform: str
+    id: str
+    locale: str
+    version: int
+    sha256: bytes
+    text_digest: bytes
+    source_version: str | None
+    status: str | None
+    created_us: int
+    saved_us: int
     crc: int  #: CRC-32 of the whole file
+    settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
+    processing: str | None = None
+    attempts: int | None = None
+    error: str | None = None
+    worker: str | None = None
+    token: str | None = None
+    lease_us: int | None = None
+    claimed_digest: bytes | None = None
+    claimable_us: int | None = None
+    changed_us: int | None = None
+    processing_version: int | None = None
 
-    @property
-    def columns(self) -> tuple[_Column, ...]:
-        """The columns of its row."""
-        record, fields, source = self.record, self.record.fields, self.record.fields.source_version
-        return (
-            *record.key,
-            record.version,
-            record.sha256,
-            fields.text_digest,
-            f"{source.field}={source.value}" if source else None,
-            fields.status,
-            times.microseconds(fields.created_at),
-            times.microseconds(record.saved_at),
-            self.crc,
-            self.settled,
-            *_columns(self.processing),
-        )
+
+def row_of(record: Ticket | Article, processing: Processing | None, settled: bytes | None, crc: int) -> RecordRow:
+    """The row of a record."""
+    fields, source = record.fields, record.fields.source_version
+    return RecordRow(
+        *record.key,
+        record.version,
+        record.sha256,
+        fields.text_digest,
+        None if source is None else source_text(source),
+        fields.status,
+        times.microseconds(fields.created_at),
+        times.microseconds(record.saved_at),
+        crc,
+        settled,
+        *_columns(processing),
+    )
+
+
+def source_text(source: SourceVersion) -> str:
+    """A source version as its column has it."""
+    return f"{source.field}={source.value}"
 
 
 class Index:
@@ -182,11 +206,11 @@ class Index:
 
     def put_records(self, rows: Iterable[RecordRow]) -> None:
         """Keep what the index needs of records, one statement for each: every one that touches a row touches its indexes."""
-        self._many(statements.PUT_RECORD, [row.columns for row in rows])
+        self._many(statements.PUT_RECORD, rows)
 
     def put_processing(self, processing: Processing, *, settled: bytes | None = None, crc: int | None = None) -> None:
         """Keep how far a ticket that is there has come; given them, also what its file says of it now, and the file's CRC-32."""
-        self._sql(statements.PUT_PROCESSING, (settled, crc, *_columns(processing), *processing.key))
+        self._sql(statements.PUT_PROCESSING, (settled, crc, *processing_row(processing), *processing.key))
 
     def delete_record(self, key: Key) -> None:
         """Forget a record and its processing."""
@@ -467,46 +491,7 @@ def _source(text: str | None) -> SourceVersion | None:
         return SourceVersion(field, int(value))
 
 
-_Column = str | int | bytes | None
-
-
-def _columns(processing: Processing | None) -> tuple[_Column, ...]:
-    if processing is None:
-        return (None,) * 10
-    return (
-        processing.status.value,
-        processing.attempts,
-        processing.error,
-        *_claim_columns(processing.claim),
-        None if processing.claimable_at is None else times.microseconds(processing.claimable_at),
-        times.microseconds(processing.changed_at),
-        processing.version,
-    )
-
-
-def _claim_columns(claim: Claim | None) -> tuple[_Column, ...]:
-    return (None,) * 4 if claim is None else (claim.worker, claim.token, times.microseconds(claim.lease_until), claim.text_digest)
-
-
 def _processing(key: Key, row: tuple[Any, ...]) -> Processing | None:
     # Any: SQLite tells no types
-    if row[0] is None:
-        return None
     with _as_written():
-        return _known_processing(key, row)
-
-
-def _known_processing(key: Key, row: tuple[Any, ...]) -> Processing:
-    # Any: SQLite tells no types
-    status, attempts, error, worker, token, lease_us, digest, claimable_us, changed_us, version = row
-    claim = Claim(worker=worker, token=token, lease_until=times.moment(lease_us), text_digest=digest) if token else None
-    return Processing(
-        key=key,
-        status=ProcessingStatus(status),
-        attempts=attempts,
-        error=error,
-        claim=claim,
-        claimable_at=None if claimable_us is None else times.moment(claimable_us),
-        changed_at=times.moment(changed_us),
-        version=version,
-    )
+        return processing_of(key, row)
