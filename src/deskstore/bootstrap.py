@@ -153,6 +153,7 @@ class Settings:
     pooler: Pooler = field(default=Pooler.NONE, metadata=_setting("DESKSTORE_POOLER", _one_of(Pooler)))
     pool_size: int = field(default=10, metadata=_setting("DESKSTORE_POOL_SIZE", _number_of(int, 1, 1_000)))  #: connections to PostgreSQL
     timeout_s: float = field(default=10.0, metadata=_setting("DESKSTORE_TIMEOUT_S", _number_of(float, 0.1, 3_600)))  #: for PostgreSQL
+    may_lose_commits: bool = field(default=False, metadata=_setting("DESKSTORE_MAY_LOSE_COMMITS", _yes_or_no))  #: a server that may forget
     log_level: LogLevel = field(default=LogLevel.WARNING, metadata=_setting("DESKSTORE_LOG_LEVEL", _one_of(LogLevel)))
     log_format: LogFormat = field(default=LogFormat.TEXT, metadata=_setting("DESKSTORE_LOG_FORMAT", _one_of(LogFormat)))
     origins: Mapping[str, str] = field(factory=dict[str, str], repr=False, eq=False)  #: variable -> its layer; not there: the default
@@ -257,12 +258,14 @@ def _postgres_storage(settings: Settings) -> Storage:
         )
 
     from deskstore.adapters.postgres import Limits, PostgresStorage
+    from deskstore.adapters.postgres.checks import Entrance
 
     return PostgresStorage(
         settings.database_url,
         schema=settings.schema,
         limits=Limits.within(settings.timeout_s, connections=settings.pool_size),
         has_pooler=settings.pooler is Pooler.TRANSACTION,
+        admit=Entrance(settings.schema, may_lose_commits=settings.may_lose_commits),
     )
 
 

@@ -239,6 +239,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         "DESKSTORE_POOLER": "default",
         "DESKSTORE_POOL_SIZE": "default",
         "DESKSTORE_TIMEOUT_S": "default",
+        "DESKSTORE_MAY_LOSE_COMMITS": "default",
         "DESKSTORE_LOG_LEVEL": "default",
         "DESKSTORE_LOG_FORMAT": "default",
     }
@@ -278,7 +279,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
             "missing.json: No such file or directory: check the name",
         ),
         (["import", "table.csv", "--company", "acme", "--platform", "freshdesk"], 1, "looks like CSV"),
-        (["import", "t.rejects.ndjson", "--company", "acme", "--rejects", "t.rejects.ndjson"], 2, "name another file with --rejects"),
+        (["import", "table.csv", "--company", "acme", "--rejects", "table.csv"], 2, "name another file with --rejects"),
         (["import", "table.csv", "--company", "acme", "--kind", "people"], 2, "'people' is neither tickets nor articles"),
         (
             ["export", "--company", "acme", "-o", "no/such/folder.ndjson"],
