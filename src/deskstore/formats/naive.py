@@ -50,7 +50,7 @@ _DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str)  # only the b
 
 _NO_ID: Final = "every {what} without an id was written to this one file, each over the one before: import them again from the platform"
 _OVERWRITTEN: Final = "the payload had {names} of its own, whose value was overwritten and is lost: import it again from the platform"
-_OTHER_ID: Final = (
+OTHER_ID: Final = (
     "its payload has another id than its ticket_id, under which it is kept: an import from the platform will keep it under its own"
 )
 _IN_TREE_ALONE: Final = "the file's exact bytes are in the tree alone: its metadata stands between other keys, or cannot be kept as it is"
@@ -177,6 +177,14 @@ def _without(text: str, members: Sequence[_Member], names: Collection[str]) -> s
     if first is not None:  # it takes the place, and so the separator, of the first of all
         kept[0] = text[members[0].begin : members[0].key] + text[first.key : first.end]
     return text[: members[0].begin] + "".join(kept) + text[members[-1].end :]
+
+
+def cut_out(source: bytes, names: Collection[str]) -> tuple[bytes, Mapping[str, tuple[int, bytes]]]:
+    """An object without some of its members, every other byte as it was; and the values that were cut out, each with its place."""
+    text = source.decode()
+    members = [*_members(text)]
+    taken = {one.name: (place, text[one.value : one.end].encode()) for place, one in enumerate(members) if one.name in names}
+    return _without(text, members, names).encode(), taken
 
 
 @frozen(kw_only=True)
@@ -326,7 +334,7 @@ def _identified(split: _Split, of_platform: str) -> tuple[Incoming, Sequence[str
         incoming = platforms.ticket(of_platform, split.payload, split.value)
     except InvalidRecord:  # the id it has beside its ticket_id is none
         incoming = platforms.ticket(of_platform, split.payload, split.value, Options(id_field="ticket_id"))
-    return (incoming, []) if incoming.key == key else (evolve(incoming, key=key), [_OTHER_ID])
+    return (incoming, []) if incoming.key == key else (evolve(incoming, key=key), [OTHER_ID])
 
 
 def _by_own_id(split: _Split, of_platform: str, kind: Kind) -> Incoming:
@@ -339,9 +347,11 @@ def _by_own_id(split: _Split, of_platform: str, kind: Kind) -> Incoming:
 
 
 def _status(value: Parsed) -> tuple[ProcessingStatus | None, Sequence[str]]:
-    if "processing_status" not in value:
-        return None, []
-    said: object = value["processing_status"]
+    return status_of(value["processing_status"]) if "processing_status" in value else (None, [])
+
+
+def status_of(said: object) -> tuple[ProcessingStatus, Sequence[str]]:
+    """The status that the first version's text stands for, and what is to be said of it."""
     if not isinstance(said, str) or said not in _STATUSES:
         return PENDING, [f"its processing_status {ascii(said)[:40]} is none of {', '.join(_STATUSES)}: it is pending"]
     return _STATUSES[said], ["it was being processed: it is pending again"] if said == "processing" else []

@@ -12,7 +12,7 @@ It takes memory for the name of each file and the key of each record, as listing
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
@@ -21,24 +21,19 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from deskstore.domain import identifiers
-from deskstore.domain.errors import ConfigurationError, CorruptRecord, InvalidRecord
+from deskstore.domain.errors import ConfigurationError, InvalidRecord
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.ports import Storage
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, ProcessingStatus
-from deskstore.domain.receiving import Outcome
 from deskstore.formats import naive
-from deskstore.formats.naive import Found, FoundSummary, FoundTicket
-from deskstore.services.adopting.records import FoundRecord, keep_records
+from deskstore.formats.naive import Found, FoundSummary
+from deskstore.services.adopting.placing import ARTICLES, SUMMARIES, TICKETS, Done, Placing
+from deskstore.services.adopting.records import FoundRecord
 from deskstore.services.adopting.report import AdoptReport, Difference, Ledger, NotPlaced, Remark, Row
-from deskstore.services.adopting.summaries import Known, keep_summaries
 from deskstore.services.adopting.tree import Entry, Tree
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 
 __all__ = ["AdoptReport", "Difference", "NotPlaced", "Remark", "Row", "adopt"]
 
-TICKETS: Final = "tickets"
-ARTICLES: Final = "articles"
-SUMMARIES: Final = "summaries"
 OTHER: Final = "other"
 _KINDS: Final = {naive.TICKETS: TICKETS, naive.ARTICLES: ARTICLES, naive.SUMMARIES: SUMMARIES}
 
@@ -69,9 +64,10 @@ async def adopt(
     await _refuse_where_kept(storage, directory)
     entries = await asyncio.to_thread(tree.companies)
     ledger = Ledger()
-    done = _Done(on_progress)
+    done = Done(on_progress)
     for entry in _chosen(entries, companies, directory):
-        await _Company(storage=storage, company_id=entry.path, tree=tree, ledger=ledger, is_dry=dry_run, done=done).adopt(entry)
+        placing = Placing(storage=storage, company_id=entry.path, ledger=ledger, is_dry=dry_run, where=_where)
+        await _Company(company_id=entry.path, tree=tree, placing=placing, done=done).adopt(entry)
     return ledger.report()
 
 
@@ -90,18 +86,10 @@ def _chosen(entries: Sequence[Entry], companies: Collection[str], directory: Pat
     return [entry for entry in entries if entry.path in companies] if companies else entries
 
 
-@define
-class _Done:
-    """How many files a run has done."""
-
-    tell: Callable[[int], None] | None
-    files: int = 0
-
-    def add(self, files: int) -> None:
-        """So many more."""
-        self.files += files
-        if self.tell is not None:
-            self.tell(self.files)
+def _where(path: str) -> tuple[str, str]:
+    """The platform of a file, and the kind of what stands in its folder."""
+    _, *steps = path.split("/")
+    return steps[0] if len(steps) > 1 else "", _KINDS.get("".join(steps[1:2]), OTHER)
 
 
 class _Turn(IntEnum):
@@ -126,16 +114,12 @@ class _Read:
 class _Company:
     """One company on its way."""
 
-    storage: Storage
     company_id: str
     tree: Tree
-    ledger: Ledger
-    is_dry: bool
-    done: _Done
+    placing: Placing
+    done: Done
     waiting: Mapping[_Turn, deque[str]] = Factory(lambda: {turn: deque[str]() for turn in _Turn})
     files: dict[Key, str] = Factory(dict[Key, str])  #: of the records that were placed
-    known: Known = Factory(Known)
-    recount: Counter[tuple[str, ProcessingStatus]] = Factory(Counter[tuple[str, ProcessingStatus]])
 
     async def adopt(self, entry: Entry) -> None:
         """Keep all that can be placed, and name the rest."""
@@ -201,8 +185,8 @@ class _Company:
                 summaries[one.path] = one.found
             elif self._is_first(one.path, one.found):
                 records[one.path] = one.found
-        await self._keep_records(records)
-        await self._keep_summaries(summaries)
+        await self.placing.keep_records(records)
+        await self.placing.keep_summaries(summaries)
         self.done.add(len(batch) - later)
 
     def _turn(self, path: str, found: Found) -> _Turn:
@@ -220,52 +204,6 @@ class _Company:
         self.files[key] = path
         return True
 
-    async def _keep_records(self, batch: dict[str, FoundRecord]) -> None:
-        while batch:
-            try:
-                kept = await keep_records(self.storage, self.company_id, [*batch.values()], dry_run=self.is_dry)
-            except CorruptRecord as error:
-                self._leave_damaged(batch, [path for path, found in batch.items() if found.incoming.key == error.key], error)
-                continue
-            for (path, found), one in zip(batch.items(), kept, strict=True):
-                self._placed(path, found, one.outcome)
-                if one.summary is not None:
-                    self.ledger.count(self.company_id, found.incoming.key.platform, SUMMARIES, one.summary)
-            return
-
-    def _placed(self, path: str, found: FoundRecord, outcome: Outcome) -> None:
-        key = found.incoming.key
-        self.known.add(found)
-        self.ledger.count(self.company_id, key.platform, TICKETS if key.kind == TICKET else ARTICLES, outcome)
-        if isinstance(found, FoundTicket):
-            self.recount[key.platform, found.status or PENDING] += 1
-        self._remark(path, found)
-
-    async def _keep_summaries(self, batch: dict[str, FoundSummary]) -> None:
-        while batch:
-            try:
-                kept = await keep_summaries(self.storage, self.company_id, [*batch.values()], self.known, dry_run=self.is_dry)
-            except CorruptRecord as error:
-                named = error.key[1:3] if error.key else None
-                self._leave_damaged(batch, [path for path, one in batch.items() if (one.platform, one.record_id) == named], error)
-                continue
-            for (path, found), became in zip(batch.items(), kept, strict=True):
-                if isinstance(became, Outcome):
-                    self.ledger.count(self.company_id, found.platform, SUMMARIES, became)
-                    self._remark(path, found)
-                else:
-                    self._leave(path, became)
-            return
-
-    def _leave_damaged(self, batch: dict[str, FoundRecord] | dict[str, FoundSummary], paths: Sequence[str], error: CorruptRecord) -> None:
-        """Take out of a batch what cannot be kept, because the stored record it concerns is damaged."""
-        if not paths:
-            raise error
-        for path in paths:
-            del batch[path]
-            self._leave(path, str(error))
-            self.ledger.damaged += 1
-
     async def _compare(self, path: str) -> None:
         """Name what a progress file says otherwise than a recount of the tree."""
         try:
@@ -273,25 +211,11 @@ class _Company:
         except InvalidRecord as error:
             self._leave(path, str(error))
             return
-        counted = self._counted(path.split("/")[1])
-        for name, number in said.items():
-            if number != counted[name]:
-                self.ledger.differences.append(Difference(file=path, name=name, said=number, counted=counted[name]))
+        self.placing.compare(path, path.split("/")[1], said)
         self.done.add(1)
 
-    def _counted(self, platform: str) -> Mapping[str, int]:
-        total = sum(number for (of, _), number in self.recount.items() if of == platform)
-        completed, failed = self.recount[platform, COMPLETED], self.recount[platform, FAILED]
-        return dict(zip(naive.COUNTS, (total, completed, failed), strict=True))
-
-    def _remark(self, path: str, found: Found) -> None:
-        for text in found.remarks:
-            self.ledger.remark(self.company_id, path, text)
-
     def _leave(self, path: str, reason: str) -> None:
-        _, *steps = path.split("/")
-        platform = steps[0] if len(steps) > 1 else ""
-        self.ledger.leave(self.company_id, platform, _KINDS.get("".join(steps[1:2]), OTHER), path, reason)
+        self.placing.leave(path, reason)
 
     def _below(self, path: str) -> str:
         """A file's path from the company's directory on."""

@@ -49,7 +49,7 @@ class Difference:
 
     file: str
     name: str
-    said: int | str
+    recorded: int | str
     counted: int
 
 
