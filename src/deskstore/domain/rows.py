@@ -9,11 +9,11 @@ from deskstore.domain import times
 from deskstore.domain.identifiers import Key
 from deskstore.domain.processing import Claim, Processing, ProcessingStatus
 
-Cell = str | int | bytes | None
+Row = tuple[Any, ...]  # Any: columns of every type
 WIDTH: Final = 10  #: columns: status, attempts, error, worker, token, lease, the claim's digest, claimable_at, changed_at, version
 
 
-def processing_row(processing: Processing | None) -> tuple[Cell, ...]:
+def processing_row(processing: Processing | None) -> Row:
     """The row of a processing, times as microseconds; empty columns for none."""
     if processing is None:
         return (None,) * WIDTH
@@ -47,5 +47,5 @@ def processing_of(key: Key, row: Sequence[Any]) -> Processing | None:
     )
 
 
-def _claim_columns(claim: Claim | None) -> tuple[Cell, ...]:
+def _claim_columns(claim: Claim | None) -> Row:
     return (None,) * 4 if claim is None else (claim.worker, claim.token, times.microseconds(claim.lease_until), claim.text_digest)

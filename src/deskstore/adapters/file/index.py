@@ -28,7 +28,7 @@ from deskstore.domain.processing import (
     Stats,
 )
 from deskstore.domain.records import Article, SourceVersion, Ticket
-from deskstore.domain.rows import Cell, processing_of, processing_row
+from deskstore.domain.rows import processing_of, processing_row
 from deskstore.domain.things import CompanyState, Debt, Thing, plain_state, state_from
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def row_of(record: Ticket | Article, processing: Processing | None, settled: byt
         times.microseconds(record.saved_at),
         crc,
         settled,
-        *_columns(processing),
+        *processing_row(processing),
     )
 
 
