@@ -27,7 +27,7 @@ Examples:
 @click.group("db", cls=Group, epilog=EXAMPLES)
 def command() -> None:
     """
-    The schema in PostgreSQL: make it, bring it up to date, check it.
+    Make, upgrade and check the schema in PostgreSQL.
 
     These commands work as the owner of the tables, whose login is DESKSTORE_OWNER_URL, or DATABASE_URL where that is not set. The
     application itself logs in as another role, which owns nothing.

@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "company": ("companies", "The companies whose records are kept."),
     "completion": ("completion", "Let a shell complete commands and options."),
     "config": ("config", "The settings, and where each came from."),
-    "db": ("db", "The schema in PostgreSQL: make it, bring it up to date, check it."),
+    "db": ("db", "Make, upgrade and check the schema in PostgreSQL."),
     "demo": ("demo", "Show the main job on made-up data."),
     "doctor": ("doctor", "Say what is not as deskstore left it, and mend it."),
     "export": ("exporting", "Write a company's records to a file."),
