@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from deskstore.cli.demo import MARK, Claims
+from deskstore.cli.demo import MARK, Checks
 from deskstore.cli.shared import Shared
 from tests.cli.conftest import Deskstore
 
@@ -20,8 +20,8 @@ def test_the_demo_holds_what_it_says_and_can_be_repeated(deskstore: Deskstore, t
     assert first.lines[-1][:2] == ["initech", "orders"]
     assert re.search(r"next: \S*deskstore ticket list --company acme --platform freshdesk --data-path deskstore-demo/data", first.err)
     assert (tmp_path / "deskstore-demo" / "data" / "acme" / "freshdesk" / "tickets" / "42.json").is_file()
-    assert {claim["holds"] for claim in again.json["claims"]} == {True}
-    assert len(again.json["claims"]) == len(first.out.split("ok  ")) - 1 == 9
+    assert {check["passed"] for check in again.json["checks"]} == {True}
+    assert len(again.json["checks"]) == len(first.out.split("ok  ")) - 1 == 9
     assert [(row["company"], row["platform"], row["tickets"], row["articles"]) for row in again.json["platforms"]][:4] == [
         ("acme", "freshdesk", 120, 0),
         ("acme", "zendesk", 60, 20),
@@ -42,11 +42,11 @@ def test_a_folder_that_no_demo_made_is_left_alone(deskstore: Deskstore, tmp_path
     assert not (tmp_path / "mine" / MARK).exists()
 
 
-def test_a_claim_that_does_not_hold_is_shown_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    claims = Claims()
+def test_a_check_that_failed_is_shown_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = Checks()
 
     with click.Context(click.Command("demo"), obj=Shared()):
-        claims.check("water runs uphill", is_true=False)
+        checks.add("water runs uphill", is_true=False)
 
-    assert claims.said == {"water runs uphill": False}
+    assert checks.passed == {"water runs uphill": False}
     assert "FAIL  water runs uphill" in click.unstyle(capsys.readouterr().out)

@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from deskstore.adapters.file import layout
 from tests.cli.conftest import Deskstore
 from tests.payloads import as_bytes, freshdesk
+from tests.privileges import without_privileges
 
 PROGRAM: Final = [sys.executable, "-m", "deskstore.cli"]
 STATUS: Final = b'"status": 2'
@@ -87,7 +89,7 @@ def test_the_report_has_a_stable_shape(acme: Deskstore, files: Path, data_path: 
 
     shown = ran.json
     assert [check.pop("name") for check in shown["checks"]] == ["directory", "writable", "free space", "free inodes", "erasures"]
-    assert [set(check) for check in shown.pop("checks")] == [{"ok", "said"}] * 5
+    assert [set(check) for check in shown.pop("checks")] == [{"ok", "detail"}] * 5
     assert shown["settings"][1] == {"variable": "DATA_PATH", "value": str(data_path), "origin": "option"}
     del shown["settings"]
     assert shown == {
@@ -117,11 +119,11 @@ def test_what_was_mended_has_a_stable_shape(acme: Deskstore, files: Path) -> Non
 
     (mended,) = ran.json["mended"]
     assert (ran.code, ran.json["findings"]) == (0, [])
-    assert {key: mended[key] for key in ("kind", "file", "remedy", "said", "summaries")} == {
+    assert {key: mended[key] for key in ("kind", "file", "remedy", "detail", "summaries")} == {
         "kind": "edited",
         "file": "freshdesk/tickets/1.json",
         "remedy": "taken in",
-        "said": "",
+        "detail": "",
         "summaries": 0,
     }
     assert acme("doctor").code == 0
@@ -218,6 +220,33 @@ def test_tickets_are_handed_out_again_when_asked(acme: Deskstore, data_path: Pat
     assert (waiting.code, waiting.lines[-1][:2]) == (0, ["acme", "claims"])
     assert (released.code, "acme: tickets are handed out again" in released.err) == (0, True)
     assert "claims" not in acme("doctor").out
+
+
+def test_it_is_said_when_no_claims_were_held_back(acme: Deskstore) -> None:
+    ran = acme("doctor", "--release-claims")
+
+    assert (ran.code, "no claims were being held back" in ran.err) == (0, True)
+
+
+@pytest.mark.parametrize("closed", ["acme", "acme/.deskstore"])
+def test_a_company_that_cannot_be_opened_hides_nothing_else(deskstore: Deskstore, closed: str) -> None:
+    with without_privileges(), TemporaryDirectory() as folder:
+        data_path, export = Path(folder, "data"), Path(folder, "tickets.json")
+        export.write_bytes(as_bytes([freshdesk(1)]))
+        for company_id in ("acme", "globex"):
+            deskstore("--data-path", str(data_path), "import", str(export), "--company", company_id, "--platform", "freshdesk")
+        (data_path / "globex/freshdesk/tickets/1.json").unlink()
+        (data_path / closed).chmod(0)
+
+        ran = deskstore("--data-path", str(data_path), "doctor")
+        (data_path / closed).chmod(0o700)
+
+    assert ran.code == 4
+    assert ["free", "space", "ok"] in [line[:3] for line in ran.lines]
+    assert ["company", "acme", "failed"] in [line[:3] for line in ran.lines]
+    assert ["globex", "missing", "freshdesk/tickets/1.json"] in [line[:3] for line in ran.lines]
+    assert f"company acme: {data_path}" in ran.err
+    assert "Permission denied: check DATA_PATH, its owner and its permissions" in ran.err
 
 
 def test_no_text_about_a_company_names_another_one(acme: Deskstore, tickets: str, data_path: Path, files: Path) -> None:

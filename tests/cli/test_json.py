@@ -76,7 +76,7 @@ def steady(printed: str, folder: str) -> Any:  # Any: JSON
 def shortened(name: str, said: Any) -> Any:  # Any: JSON
     """The first of many, where the page shows no more; what the machine says of itself, as the page does."""
     if name == "demo":
-        return {"claims": said["claims"][:1], "platforms": said["platforms"][:1]}
+        return {"checks": said["checks"][:1], "platforms": said["platforms"][:1]}
     if name == "doctor":
         return {**said, "settings": said["settings"][:1], "checks": said["checks"][:2]}
     return said

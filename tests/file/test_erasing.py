@@ -20,19 +20,7 @@ from deskstore.domain.errors import StorageUnavailable
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket
 from tests.file.trees import tree_of
-
-NOBODY = 65534
-
-
-@contextmanager
-def without_privileges() -> Generator[None, None, None]:
-    """Do what is in the block as somebody to whom rights apply."""
-    before = os.geteuid()
-    os.seteuid(before or NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
+from tests.privileges import without_privileges
 
 
 @contextmanager

@@ -223,7 +223,7 @@ async def test_a_database_is_not_rebuilt_while_another_process_has_the_company_o
     mended = await repaired(settled)
 
     assert mended[layout.DATABASE].remedy is Remedy.LEFT
-    assert "close every process" in mended[layout.DATABASE].said
+    assert "close every process" in mended[layout.DATABASE].detail
 
 
 async def test_the_database_of_another_company_is_named_without_its_name(
@@ -462,7 +462,7 @@ async def test_a_stray_file_whose_name_is_not_utf_8_is_set_aside(settled: Desk, 
 
     mended = await repaired(settled)
 
-    assert (mended[stray].remedy, mended[stray].said) == (Remedy.SET_ASIDE, f"what stood there is in {layout.EDITED}/{folder}\\udcff.json")
+    assert (mended[stray].remedy, mended[stray].detail) == (Remedy.SET_ASIDE, f"what stood there is in {layout.EDITED}/{folder}\\udcff.json")
     assert (company / layout.EDITED / stray).read_bytes() == b"{}"
     assert not (company / stray).exists()
 
@@ -541,7 +541,7 @@ async def test_erased_companies_that_are_not_deleted_yet_are_told_without_a_name
     checks = {check.name: check for check in await storage.inspection().checks()}
 
     assert not checks["erasures"].is_fine
-    assert checks["erasures"].said.startswith("1 erased companies")
+    assert checks["erasures"].detail.startswith("1 erased companies")
 
 
 async def test_a_place_that_is_no_directory_is_told(storage: FileStorage, base: Path) -> None:

@@ -795,7 +795,7 @@ async def test_progress_is_compared_with_a_recount(storage: MemoryStorage, old: 
 
     progress = await get_processing_progress(storage, ACME, "freshdesk")
     assert (progress.total, progress.completed, progress.failed) == (30, 5, 5)
-    assert [(one.name, one.said, one.counted) for one in report.differences] == [("total_tickets", 31, 30), ("failed_tickets", "'5'", 5)]
+    assert [(one.name, one.recorded, one.counted) for one in report.differences] == [("total_tickets", 31, 30), ("failed_tickets", "'5'", 5)]
     assert "acme/freshdesk/progress/progress.json" not in reasons(report)
 
 

@@ -165,7 +165,7 @@ async def test_what_cannot_be_a_record_is_left_with_the_reason(files: FileStorag
     mended = {one.finding.place: one for one in await accepted(files)}
 
     assert {one.remedy for one in mended.values()} == {Remedy.LEFT}
-    assert "another id than its name" in mended[record_path(KEY)].said
+    assert "another id than its name" in mended[record_path(KEY)].detail
     assert await faults(files) == [FindingKind.EDITED, FindingKind.ADDED]
 
 

@@ -29,29 +29,42 @@ Examples:
 
 
 @click.command("adopt", cls=Command, epilog=EXAMPLES)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path), required=False)
+@click.option("--from-postgres", "url", metavar="URL", help="A database of the first version's, instead of files.")
 @some_companies_option
 @click.option("--dry-run", is_flag=True, help="Only say what would become of the files.")
-def command(directory: Path, companies: tuple[str, ...], dry_run: bool) -> int:
+def command(directory: Path | None, url: str | None, companies: tuple[str, ...], dry_run: bool) -> int:
     """
-    Take over the files of the first version of this code.
+    Take over the files of the first version of this code, or its database.
 
     DIR has a directory for each company, in it one for each platform, in it tickets, knowledge_base, summaries and progress. Nothing in it
-    is changed, and what cannot be placed is named. Adopting a tree twice changes nothing.
+    is changed, and what cannot be placed is named. Adopting a tree twice changes nothing. A database is read as the owner of its tables.
     """
+    if (directory is None) == (url is None):
+        raise click.UsageError("Name the directory of the files, or the database with --from-postgres")
     shared().if_interrupted = "interrupted: what was adopted stays; run the same command again, and the rest follows"
 
     async def work(storage: Storage) -> int:
-        from deskstore.services.adopting import adopt
-
-        with progress_bar("adopting", None, unit="files") as advance:
-            report = await adopt(storage, directory, companies=companies, dry_run=dry_run, on_progress=advance)
-        return closing(report, dry_run=dry_run)
+        report = await _adopted(storage, directory, url, companies, dry_run=dry_run)
+        return closing(report, dry_run=dry_run, source="old database" if url else "tree")
 
     return shared().run(work)
 
 
-def closing(report: AdoptReport, *, dry_run: bool) -> int:
+async def _adopted(storage: Storage, directory: Path | None, url: str | None, companies: tuple[str, ...], *, dry_run: bool) -> AdoptReport:
+    from deskstore.services.adopting import adopt, adopt_database
+
+    with progress_bar("adopting", None, unit="files" if url is None else "rows") as advance:
+        if url is None:
+            return await adopt(storage, directory or Path(), companies=companies, dry_run=dry_run, on_progress=advance)
+
+        from deskstore.bootstrap import open_naive_database
+
+        async with open_naive_database(url) as old:
+            return await adopt_database(storage, old, companies=companies, dry_run=dry_run, on_progress=advance)
+
+
+def closing(report: AdoptReport, *, dry_run: bool, source: str = "tree") -> int:
     """Print what became of the files, and give the exit code."""
     if shared().as_json:
         print_json(report_shown(report, dry_run=dry_run))
@@ -71,7 +84,7 @@ def remarks(report: AdoptReport, *, dry_run: bool) -> Iterator[str]:
     for remark in report.remarks:
         yield f"{_files(remark)}: {remark.text}"
     for one in report.differences:
-        yield f"{one.file}: says {one.name} {one.said}, and the tree has {one.counted:,}"
+        yield f"{one.file}: says {one.name} {one.recorded}, and the tree has {one.counted:,}"
     for left in report.not_placed:
         yield f"not placed: {left.file}: {left.reason}"
     if report.not_placed:
@@ -98,7 +111,7 @@ def report_shown(report: AdoptReport, *, dry_run: bool) -> Shown:
         ],
         "not_placed": [{"file": one.file, "reason": one.reason} for one in report.not_placed],
         "remarks": [{"company": one.company_id, "remark": one.text, "files": [*one.files]} for one in report.remarks],
-        "differences": [{"file": one.file, "name": one.name, "said": one.said, "counted": one.counted} for one in report.differences],
+        "differences": [{"file": one.file, "name": one.name, "recorded": one.recorded, "counted": one.counted} for one in report.differences],
         "damaged": report.damaged,
     }
 

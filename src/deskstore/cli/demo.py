@@ -1,4 +1,4 @@
-"""`deskstore demo`: the main job on made-up data, every claim checked as it is made."""
+"""`deskstore demo`: the main job on made-up data, each thing it says checked at once."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ Examples:
 
 
 @define
-class Claims:
+class Checks:
     """What the demo says, and whether it is true."""
 
-    said: dict[str, bool] = Factory(dict[str, bool])
+    passed: dict[str, bool] = Factory(dict[str, bool])
 
-    def check(self, claim: str, is_true: bool) -> None:
+    def add(self, what: str, is_true: bool) -> None:
         """Say it, with what a look at the storage gave."""
-        self.said[claim] = is_true
+        self.passed[what] = is_true
         if not shared().as_json:
-            click.echo(f"{click.style('ok  ', fg='green') if is_true else click.style('FAIL', fg='red')}  {claim}")
+            click.echo(f"{click.style('ok  ', fg='green') if is_true else click.style('FAIL', fg='red')}  {what}")
 
 
 @click.command("demo", cls=Command, epilog=EXAMPLES)
@@ -61,22 +61,22 @@ def command(folder: str) -> int:
     shared().output = folder
     shared().if_interrupted = f"interrupted: {folder} is left as it is; run the same command again, and it is made anew"
     _make_room(path)
-    claims = Claims()
+    checks = Checks()
 
     async def opened() -> list[dict[str, object]]:
         async with open_storage(Settings(data_path=path / "data")) as storage:
-            await show(storage, path, claims)
+            await show(storage, path, checks)
             return await platform_rows(storage, await storage.companies())
 
     began = time.monotonic()
     rows = asyncio.run(opened())
     if shared().as_json:
-        print_json({"claims": [{"claim": claim, "holds": holds} for claim, holds in claims.said.items()], "platforms": rows})
+        print_json({"checks": [{"check": what, "passed": is_true} for what, is_true in checks.passed.items()], "platforms": rows})
     else:
         click.echo()
         print_status(rows)
         _say_what_next(path, time.monotonic() - began)
-    return OK if all(claims.said.values()) else FAILED
+    return OK if all(checks.passed.values()) else FAILED
 
 
 def _make_room(path: Path) -> None:
@@ -102,31 +102,31 @@ def _program() -> str:
     return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
-async def show(storage: Storage, path: Path, claims: Claims) -> None:
-    """The whole story, one claim after another."""
+async def show(storage: Storage, path: Path, checks: Checks) -> None:
+    """The whole story, one check after another."""
     from deskstore.cli.demo_data import make_exports
 
     make_exports(path / "exports")
-    await show_import(storage, path / "exports", claims)
-    await show_processing(storage, claims)
-    await show_isolation(storage, claims)
-    await show_recovery(storage, path / "data", claims)
+    await show_import(storage, path / "exports", checks)
+    await show_processing(storage, checks)
+    await show_isolation(storage, checks)
+    await show_recovery(storage, path / "data", checks)
 
 
 # -- import --------------------------------------------------------------------------------------------------------------------------------
 
 
-async def show_import(storage: Storage, exports: Path, claims: Claims) -> None:
+async def show_import(storage: Storage, exports: Path, checks: Checks) -> None:
     """Everything comes in once, byte for byte."""
     from deskstore.cli.demo_data import EXPORTS
 
     first, again = await _import_all(storage, exports), await _import_all(storage, exports)
     total = sum(export.records for export in EXPORTS)
     made = f"{total} records of {len({export.company_id for export in EXPORTS})} companies came in from {len(EXPORTS)} exports"
-    claims.check(made, sum(report.created for report in first) == total)
-    claims.check("importing all of it again changed nothing", sum(report.unchanged for report in again) == total)
+    checks.add(made, sum(report.created for report in first) == total)
+    checks.add("importing all of it again changed nothing", sum(report.unchanged for report in again) == total)
     differing = [place async for place in _differing(storage, exports)]
-    claims.check(f"each of the {total} payloads is kept byte for byte as its export has it", not differing)
+    checks.add(f"each of the {total} payloads is kept byte for byte as its export has it", not differing)
 
 
 async def _import_all(storage: Storage, exports: Path) -> list[ImportReport]:
@@ -164,15 +164,15 @@ async def _kept(storage: Storage, company_id: str, platform: str, value: dict[st
 # -- processing ----------------------------------------------------------------------------------------------------------------------------
 
 
-async def show_processing(storage: Storage, claims: Claims) -> None:
+async def show_processing(storage: Storage, checks: Checks) -> None:
     """Workers take tickets, each once, and leave summaries."""
     from deskstore.services.processing import get_processing_progress
 
     done = [ticket for taken in await asyncio.gather(*(_work(storage, f"worker-{number}") for number in range(3))) for ticket in taken]
     progress = await get_processing_progress(storage, "acme", "freshdesk")
     told = f"3 workers took {len(done)} tickets, none twice: {progress.completed} completed with a summary, {progress.failed} failed"
-    claims.check(told, len({*done}) == len(done) == progress.completed + progress.failed == progress.total)
-    await show_new_text(storage, claims)
+    checks.add(told, len({*done}) == len(done) == progress.completed + progress.failed == progress.total)
+    await show_new_text(storage, checks)
 
 
 async def _work(storage: Storage, worker: str) -> list[str]:
@@ -198,7 +198,7 @@ async def _finish(storage: Storage, claimed: Processing) -> None:
     await complete(storage, "acme", claimed, summary=SummaryDraft(content=content, model="demo", prompt_id="demo-1", tokens=12))
 
 
-async def show_new_text(storage: Storage, claims: Claims) -> None:
+async def show_new_text(storage: Storage, checks: Checks) -> None:
     """A ticket whose text changes waits for a worker again."""
     from deskstore.cli.demo_data import freshdesk, when
     from deskstore.services.processing import get_processing_progress
@@ -209,21 +209,21 @@ async def show_new_text(storage: Storage, claims: Claims) -> None:
     await save_ticket(storage, "acme", "freshdesk", changed)
     stale = [one.key.id async for one in stale_summaries(storage, "acme")]
     pending = (await get_processing_progress(storage, "acme", "freshdesk")).pending
-    claims.check("ticket 7 got a new text: it is pending again, and its summary is marked stale", (stale, pending) == (["7"], 1))
+    checks.add("ticket 7 got a new text: it is pending again, and its summary is marked stale", (stale, pending) == (["7"], 1))
 
 
 # -- isolation -----------------------------------------------------------------------------------------------------------------------------
 
 
-async def show_isolation(storage: Storage, claims: Claims) -> None:
+async def show_isolation(storage: Storage, checks: Checks) -> None:
     """One company's ids mean nothing to another."""
     from deskstore.services.tickets import find_ticket, get_ticket
 
     ours, theirs = [await get_ticket(storage, company_id, "freshdesk", "1") for company_id in ("acme", "globex")]
     apart = "(acme 1)" in str(ours.fields.subject) and "(globex 1)" in str(theirs.fields.subject)
-    claims.check("acme and globex both have a Freshdesk ticket 1, and each sees its own", apart)
+    checks.add("acme and globex both have a Freshdesk ticket 1, and each sees its own", apart)
     missing = await find_ticket(storage, "globex", "zendesk", "9000")
-    claims.check(
+    checks.add(
         "globex cannot find acme's Zendesk tickets", missing is None and await find_ticket(storage, "acme", "zendesk", "9000") is not None
     )
 
@@ -231,7 +231,7 @@ async def show_isolation(storage: Storage, claims: Claims) -> None:
 # -- recovery ------------------------------------------------------------------------------------------------------------------------------
 
 
-async def show_recovery(storage: Storage, data_path: Path, claims: Claims) -> None:
+async def show_recovery(storage: Storage, data_path: Path, checks: Checks) -> None:
     """A process is killed while it writes: what it was told is safe is there, and nothing is there by halves."""
     from deskstore.cli.demo_writer import COMPANY, PLATFORM, UNIT
 
@@ -242,8 +242,8 @@ async def show_recovery(storage: Storage, data_path: Path, claims: Claims) -> No
     told = (
         f"a writer was killed (kill -9) behind unit {acknowledged}: all {acknowledged + 1} acknowledged units of {UNIT} tickets are there"
     )
-    claims.check(told, {str(unit) for unit in range(acknowledged + 1)} <= units.keys())
-    claims.check("no unit is there by halves, and the counts agree", {*units.values()} == {UNIT} and total == sum(units.values()))
+    checks.add(told, {str(unit) for unit in range(acknowledged + 1)} <= units.keys())
+    checks.add("no unit is there by halves, and the counts agree", {*units.values()} == {UNIT} and total == sum(units.values()))
 
 
 def _write_and_kill(data_path: Path) -> int:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 import click
 from attrs import Factory, define
 
-from deskstore.cli.failures import FAILED, OK, tell
+from deskstore.cli.failures import FAILED, OK, code_of, tell
 from deskstore.cli.output import counted, on_terminal, print_json, print_table
 from deskstore.cli.shared import Command, one_company_option, shared
 
 if TYPE_CHECKING:
     from deskstore.cli.records import Shown
+    from deskstore.domain.errors import StorageUnavailable
     from deskstore.domain.findings import Check, Finding, Mended
     from deskstore.domain.identifiers import Key
     from deskstore.domain.ports import Inspection, Storage
@@ -40,11 +41,12 @@ class Visit:
     release: bool
     dry_run: bool
     is_agreed: bool  #: to giving up records that nothing holds any more
-    checks: Sequence[Check] = ()
+    checks: list[Check] = Factory(list["Check"])
     layouts: dict[str, int | None] = Factory(dict[str, "int | None"])
     findings: list[Finding] = Factory(list["Finding"])
     mended: list[Mended] = Factory(list["Mended"])
     released: list[str] = Factory(list[str])
+    errors: list[StorageUnavailable] = Factory(list["StorageUnavailable"])  #: of companies that could not be looked at
 
     @property
     def mends(self) -> bool:
@@ -84,16 +86,26 @@ def command(company_id: str | None, repair: bool, accept: bool, release: bool, d
 
 
 async def _examine(visit: Visit) -> None:
+    from deskstore.domain.errors import StorageUnavailable
+    from deskstore.domain.findings import Check
     from deskstore.services.doctoring import inspection_of
 
     inspection = inspection_of(visit.storage)
-    visit.checks = await inspection.checks()
+    visit.checks += await inspection.checks()
     for company_id in await _companies(visit, inspection):
-        visit.layouts[company_id] = await inspection.layout(company_id)
-        if visit.mends:
-            await _mend(visit, company_id)
-        else:
-            visit.findings += [finding async for finding in inspection.findings(company_id)]
+        try:
+            await _examine_company(visit, inspection, company_id)
+        except StorageUnavailable as error:  # the others, and what was found so far, are worth knowing all the same
+            visit.checks.append(Check(name=f"company {company_id}", is_fine=False, detail=str(error)))
+            visit.errors.append(error)
+
+
+async def _examine_company(visit: Visit, inspection: Inspection, company_id: str) -> None:
+    visit.layouts[company_id] = await inspection.layout(company_id)
+    if visit.mends:
+        await _mend(visit, company_id)
+    else:
+        visit.findings += [finding async for finding in inspection.findings(company_id)]
 
 
 async def _companies(visit: Visit, inspection: Inspection) -> Sequence[str]:
@@ -142,6 +154,8 @@ def _closing(visit: Visit) -> int:
         _print_tables(visit)
     for line in _remarks(visit):
         tell(line)
+    if visit.errors:
+        return code_of(visit.errors[0])
     return FAILED if _is_at_fault(visit) else OK
 
 
@@ -155,11 +169,11 @@ def _is_at_fault(visit: Visit) -> bool:
 def _remarks(visit: Visit) -> Sequence[str]:
     from deskstore.domain.findings import Remedy
 
-    said = [f"{check.name}: {check.said}" for check in visit.checks if not check.is_fine]
+    said = [f"{check.name}: {check.detail}" for check in visit.checks if not check.is_fine]
     advice = {finding.kind.value: finding.advice for finding in visit.findings}
     said += [f"{kind}: {what}" for kind, what in sorted(advice.items())]
-    said += [_receipt(one) for one in visit.mended if one.said or (one.remedy is Remedy.LOST and not visit.dry_run)]
-    said += [f"{company_id}: tickets are handed out again" for company_id in visit.released]
+    said += [_receipt(one) for one in visit.mended if one.detail or (one.remedy is Remedy.LOST and not visit.dry_run)]
+    said += _claims_released(visit)
     said += _counted(visit)
     if visit.dry_run:
         said.append("nothing was changed: this was a dry run")
@@ -169,6 +183,12 @@ def _remarks(visit: Visit) -> Sequence[str]:
     if not visit.mends:
         said.append(_summed_up(visit))
     return said
+
+
+def _claims_released(visit: Visit) -> Sequence[str]:
+    if visit.release and not visit.dry_run and not visit.released:
+        return ["no claims were being held back"]
+    return [f"{company_id}: tickets are handed out again" for company_id in visit.released]
 
 
 def _summed_up(visit: Visit) -> str:
@@ -195,7 +215,7 @@ def _lost(visit: Visit) -> int:
 
 def _receipt(one: Mended) -> str:
     summaries = f"with {counted(one.summaries, 'summary', 'summaries')}" if one.summaries else ""
-    parts = (f"{one.remedy}: {one.finding.company_id}/{one.finding.place}{_named(one.finding)}", summaries, one.said)
+    parts = (f"{one.remedy}: {one.finding.company_id}/{one.finding.place}{_named(one.finding)}", summaries, one.detail)
     return ": ".join(part for part in parts if part)
 
 
@@ -210,7 +230,7 @@ def _print_tables(visit: Visit) -> None:
         settings = shared().settings().shown()
         print_table(["SETTING", "VALUE", "FROM"], [(variable, value or None, origin) for variable, value, origin in settings])
         click.echo()
-    checks = [(check.name, "ok" if check.is_fine else "failed", check.said) for check in visit.checks]
+    checks = [(check.name, "ok" if check.is_fine else "failed", check.detail) for check in visit.checks]
     checks += [
         (f"layout of {company_id}", "ok" if layout else "failed", str(layout or "unknown")) for company_id, layout in visit.layouts.items()
     ]
@@ -228,7 +248,7 @@ def _print_tables(visit: Visit) -> None:
 def _shown(visit: Visit) -> Shown:
     return {
         "settings": [{"variable": variable, "value": value, "origin": origin} for variable, value, origin in shared().settings().shown()],
-        "checks": [{"name": check.name, "ok": check.is_fine, "said": check.said} for check in visit.checks],
+        "checks": [{"name": check.name, "ok": check.is_fine, "detail": check.detail} for check in visit.checks],
         "companies": [{"company": company_id, "layout": layout} for company_id, layout in visit.layouts.items()],
         "findings": [_finding_shown(finding) for finding in visit.findings],
         "mended": [_mended_shown(one) for one in visit.mended],
@@ -251,7 +271,7 @@ def _finding_shown(finding: Finding) -> Shown:
 
 
 def _mended_shown(one: Mended) -> Shown:
-    return {**_finding_shown(one.finding), "remedy": one.remedy.value, "said": one.said, "summaries": one.summaries}
+    return {**_finding_shown(one.finding), "remedy": one.remedy.value, "detail": one.detail, "summaries": one.summaries}
 
 
 def _key_shown(key: Key, number: int) -> Shown:

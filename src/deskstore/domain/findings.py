@@ -98,7 +98,7 @@ class Mended:
 
     finding: Finding
     remedy: Remedy
-    said: str = ""  #: where it lies now, or why nothing was changed
+    detail: str = ""  #: where it lies now, or why nothing was changed
     summaries: int = 0  #: how many summaries went with a record that is lost
 
 
@@ -116,4 +116,4 @@ class Check:
 
     name: str
     is_fine: bool
-    said: str
+    detail: str

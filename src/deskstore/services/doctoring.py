@@ -85,7 +85,7 @@ def _foreseen(finding: Finding) -> Mended:
     if finding.kind in (FindingKind.ADDED, FindingKind.STRANGER):
         return Mended(finding=finding, remedy=Remedy.SET_ASIDE)
     if finding.kind is FindingKind.LAYOUT:
-        return Mended(finding=finding, remedy=Remedy.LEFT, said=finding.advice)
+        return Mended(finding=finding, remedy=Remedy.LEFT, detail=finding.advice)
     return Mended(finding=finding, remedy=Remedy.LOST if finding.is_loss else Remedy.HEALED)
 
 
@@ -93,7 +93,7 @@ async def _taken_in(storage: Storage, inspection: Inspection, finding: Finding, 
     try:
         incoming = _incoming(finding, await inspection.offer(finding))
     except InvalidRecord as error:
-        return Mended(finding=finding, remedy=Remedy.LEFT, said=str(error))
+        return Mended(finding=finding, remedy=Remedy.LEFT, detail=str(error))
     if not dry_run:
         await _saved(storage, finding.company_id, incoming)
     return Mended(finding=finding, remedy=Remedy.TAKEN_IN)

@@ -19,6 +19,15 @@ from deskstore.adapters.file.tree import StrangerInTree
 from deskstore.domain.errors import StorageBusy, StorageUnavailable
 
 _READ_ONLY_CODES: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+#: what to do about an error of the operating system
+_ADVICE: Final = {
+    errno.EACCES: "check DATA_PATH, its owner and its permissions",
+    errno.EPERM: "check DATA_PATH, its owner and its permissions",
+    errno.EROFS: "mount it so that it can be written, or set DATA_PATH to another place",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), or keep fewer companies in use at a time",
+    errno.ENFILE: "close other programs: the machine has no open file left to give",
+    errno.EIO: "check DATA_PATH and the disk it is on",
+}
 CLAIMS_FROM: Final = "claims_from_us"  #: among the facts in meta: until then no ticket is handed out, since claims may live that were lost
 LOG_FRAMES: Final = 4_000  #: changed pages in the write-ahead log after which it begins anew
 _RESTART_MS: Final = 100  #: how long writers may be held up by readers of an earlier state
@@ -283,7 +292,7 @@ def from_os(error: OSError, place: str) -> StorageUnavailable:
     if error.errno == errno.ENOSPC:
         return StorageUnavailable(f"{place}: no space left (or no inodes: df -h, df -i): make room and try again; nothing was kept")
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return StorageUnavailable(f"{error.filename or place}: {reason}; nothing was kept")
+    return StorageUnavailable(f"{error.filename or place}: {reason}: {_ADVICE.get(error.errno or 0, _ADVICE[errno.EIO])}")
 
 
 def _from_sqlite(error: sqlite3.Error | UnicodeDecodeError, place: str) -> StorageUnavailable:
@@ -295,5 +304,5 @@ def _from_sqlite(error: sqlite3.Error | UnicodeDecodeError, place: str) -> Stora
     if code == sqlite3.SQLITE_FULL:
         return StorageUnavailable(f"{place}: no space left: make room and try again; nothing was kept")
     if code in _READ_ONLY_CODES:
-        return StorageUnavailable(f"{place}: this process may not write there: check the owner and the permissions")
-    return StorageUnavailable(f"{place}: {error}; nothing was kept")
+        return StorageUnavailable(f"{place}: this process may not write there: {_ADVICE[errno.EACCES]}")
+    return StorageUnavailable(f"{place}: {error}: {_ADVICE[errno.EIO]}")

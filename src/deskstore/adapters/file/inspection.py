@@ -83,7 +83,7 @@ class FileInspection:
         """Heal what was found, or set it aside."""
         match finding.kind:
             case FindingKind.LEFTOVER | FindingKind.LAYOUT | FindingKind.WAITING | FindingKind.CLAIMS:
-                return Mended(finding=finding, remedy=Remedy.LEFT, said=finding.advice)
+                return Mended(finding=finding, remedy=Remedy.LEFT, detail=finding.advice)
             case FindingKind.PERMISSIONS:
                 return await self._close_to_others(finding)
             case FindingKind.STATE | FindingKind.DATABASE | FindingKind.ERASURE:
@@ -108,7 +108,7 @@ class FileInspection:
         try:
             await self._access.call(close)
         except StorageUnavailable as error:
-            return Mended(finding=finding, remedy=Remedy.LEFT, said=str(error))
+            return Mended(finding=finding, remedy=Remedy.LEFT, detail=str(error))
         return Mended(finding=finding, remedy=Remedy.HEALED)
 
     async def _settle(self, finding: Finding) -> Mended:
@@ -123,7 +123,7 @@ class FileInspection:
                 except StorageUnavailable:
                     continue
         if [left for left in await self._outside(finding.company_id) if left.kind in FIRST]:
-            return Mended(finding=finding, remedy=Remedy.LEFT, said=f"it is as it was: {finding.advice}")
+            return Mended(finding=finding, remedy=Remedy.LEFT, detail=f"it is as it was: {finding.advice}")
         return Mended(finding=finding, remedy=Remedy.HEALED)
 
     async def _outside(self, company_id: str) -> Sequence[Finding]:
@@ -159,22 +159,22 @@ class _Steps:
 def _checks(base: Path) -> list[Check]:
     if not base.exists():
         above = next(path for path in base.absolute().parents if path.exists())
-        return [Check(name="directory", is_fine=True, said=f"{base} is not there yet: the first commit makes it"), *_room(above)]
+        return [Check(name="directory", is_fine=True, detail=f"{base} is not there yet: the first commit makes it"), *_room(above)]
     if not base.is_dir():
-        return [Check(name="directory", is_fine=False, said=f"{base} is no directory: name another one with DATA_PATH")]
-    return [Check(name="directory", is_fine=True, said=str(base.absolute())), _lockable(base), *_room(base), _erasures(base)]
+        return [Check(name="directory", is_fine=False, detail=f"{base} is no directory: name another one with DATA_PATH")]
+    return [Check(name="directory", is_fine=True, detail=str(base.absolute())), _lockable(base), *_room(base), _erasures(base)]
 
 
 def _lockable(base: Path) -> Check:
     try:
         folder = tempfile.mkdtemp(dir=base, prefix=".probe-")
     except OSError as error:
-        return Check(name="writable", is_fine=False, said=f"{base}: {error.strerror}: see who owns it, and whether the disk is full")
+        return Check(name="writable", is_fine=False, detail=f"{base}: {error.strerror}: see who owns it, and whether the disk is full")
     try:
         _probe(folder)
-        return Check(name="writable", is_fine=True, said="files can be written, and the file system can lock")
+        return Check(name="writable", is_fine=True, detail="files can be written, and the file system can lock")
     except StorageUnavailable as error:
-        return Check(name="writable", is_fine=False, said=str(error))
+        return Check(name="writable", is_fine=False, detail=str(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -183,9 +183,9 @@ def _erasures(base: Path) -> Check:
     doomed = base / erasing.DOOMED
     count = sum(1 for _ in doomed.iterdir()) if doomed.is_dir() else 0
     if not count:
-        return Check(name="erasures", is_fine=True, said="none is unfinished")
+        return Check(name="erasures", is_fine=True, detail="none is unfinished")
     said = f"{count:,} erased companies are not yet deleted from the disk: the next process that opens any company does that"
-    return Check(name="erasures", is_fine=False, said=said)
+    return Check(name="erasures", is_fine=False, detail=said)
 
 
 def _probe(folder: str) -> None:
@@ -200,7 +200,7 @@ def _probe(folder: str) -> None:
 def _room(path: Path) -> list[Check]:
     free = os.statvfs(path)
     free_bytes, inodes = free.f_bavail * free.f_frsize, free.f_favail
-    space = Check(name="free space", is_fine=free_bytes >= LEAST_BYTES, said=f"{free_bytes / 2**30:,.1f} GiB")
+    space = Check(name="free space", is_fine=free_bytes >= LEAST_BYTES, detail=f"{free_bytes / 2**30:,.1f} GiB")
     if not free.f_files:  # some file systems make inodes as they are needed
         return [space]
-    return [space, Check(name="free inodes", is_fine=inodes >= LEAST_INODES, said=f"{inodes:,}, of which a record takes one")]
+    return [space, Check(name="free inodes", is_fine=inodes >= LEAST_INODES, detail=f"{inodes:,}, of which a record takes one")]

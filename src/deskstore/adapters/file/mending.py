@@ -33,7 +33,7 @@ def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
     """Heal a file, or set it aside; inside the caller's transaction."""
     body = on_disk(company, finding.place)
     if (reason := _untouchable(finding, body)) is not None:
-        return Mended(finding=finding, remedy=Remedy.LEFT, said=reason)
+        return Mended(finding=finding, remedy=Remedy.LEFT, detail=reason)
     if not _is_text(finding.place):
         return _moved(company, finding)
     company.index.forget_doubt(finding.place)
@@ -42,13 +42,13 @@ def mend_file(company: OpenCompany, finding: Finding, now: datetime) -> Mended:
     if want is None or crc is None:
         return _set_aside(company, finding, body)
     if company.index.pending_bodies([want.file]) or (isinstance(body, bytes) and checksum(body) == crc):
-        return Mended(finding=finding, remedy=Remedy.HEALED, said="it was healed from the journal meanwhile")
+        return Mended(finding=finding, remedy=Remedy.HEALED, detail="it was healed from the journal meanwhile")
     right = company.index.journalled(want.file, crc)
     if right is None:
         return _give_up(company, finding, want, body, now)
     aside = _keep(company, want.file, body)
     journal.append(company, want.file, right, _crc(body))
-    return Mended(finding=finding, remedy=Remedy.HEALED, said=_lies_at(aside))
+    return Mended(finding=finding, remedy=Remedy.HEALED, detail=_lies_at(aside))
 
 
 def reopen(company: OpenCompany, _: datetime) -> None:
@@ -119,29 +119,29 @@ def _moved(company: OpenCompany, finding: Finding) -> Mended:
     try:
         aside = company.tree.move(finding.place, f"{layout.EDITED}/{finding.place}")
     except FileNotFoundError:
-        return Mended(finding=finding, remedy=Remedy.HEALED, said="it is gone meanwhile")
-    return Mended(finding=finding, remedy=Remedy.SET_ASIDE, said=_lies_at(aside))
+        return Mended(finding=finding, remedy=Remedy.HEALED, detail="it is gone meanwhile")
+    return Mended(finding=finding, remedy=Remedy.SET_ASIDE, detail=_lies_at(aside))
 
 
 def _set_aside(company: OpenCompany, finding: Finding, body: OnDisk) -> Mended:
     """Move away what belongs to no record that the index knows."""
     if body is None:
-        return Mended(finding=finding, remedy=Remedy.HEALED, said="it is gone meanwhile")
+        return Mended(finding=finding, remedy=Remedy.HEALED, detail="it is gone meanwhile")
     aside = _keep(company, finding.place, body)
     _remove(company, finding.place, body)
     remedy = Remedy.LOST if finding.kind in LOSSES else Remedy.SET_ASIDE
-    return Mended(finding=finding, remedy=remedy, said=_lies_at(aside))
+    return Mended(finding=finding, remedy=remedy, detail=_lies_at(aside))
 
 
 def _give_up(company: OpenCompany, finding: Finding, want: Want, body: OnDisk, now: datetime) -> Mended:
     """Let a record or a summary leave the index, since nothing holds it any more; what is left of it is set aside."""
     if company.index.state().mirror is not None:
         reason = "another store follows this one and would lose it too: repair it from there"
-        return Mended(finding=finding, remedy=Remedy.LEFT, said=reason)
+        return Mended(finding=finding, remedy=Remedy.LEFT, detail=reason)
     wants = [want] if want.number else [*_all_of(company, want.key)]
     asides = [_part_aside(company, each, body if each == want else on_disk(company, each.file)) for each in wants]
     _forget(company, want, now)
-    return Mended(finding=finding, remedy=Remedy.LOST, said=_lies_at(asides[0]), summaries=len(wants) - 1)
+    return Mended(finding=finding, remedy=Remedy.LOST, detail=_lies_at(asides[0]), summaries=len(wants) - 1)
 
 
 def _all_of(company: OpenCompany, key: Key) -> Iterator[Want]:

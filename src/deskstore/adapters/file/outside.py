@@ -43,9 +43,14 @@ def layout_of(place: Place, company_id: str) -> int | None:
 
 
 def _company_at(place: Place, path: Path) -> str | None:
-    with closing(Tree.open(path)) as tree:
-        said = _said(tree).get("company")
-        return said if isinstance(said, str) else company_in_database(place, path) or rebuilding.company_of(tree)
+    try:
+        with closing(Tree.open(path)) as tree:
+            said = _said(tree).get("company")
+            return said if isinstance(said, str) else company_in_database(place, path) or rebuilding.company_of(tree)
+    except PermissionError:
+        if (company_id := names.decode(path.name)) is not None:  # a look at it will fail, and say why
+            return company_id
+        raise
 
 
 def _said(tree: Tree) -> Parsed:

@@ -47,8 +47,8 @@ class PostgresInspection:
             stands = await self._stands(driver)
             found = await checks.faults(driver, self._schema)
         late = checks.behind(stands, self._schema)
-        schema = Check(name="schema", is_fine=late is None, said=str(late) if late else f"{self._schema}, at {stands}")
-        return [Check(name="server", is_fine=True, said=f"PostgreSQL {server}"), schema, *_lines(found, has_schema=stands is not None)]
+        schema = Check(name="schema", is_fine=late is None, detail=str(late) if late else f"{self._schema}, at {stands}")
+        return [Check(name="server", is_fine=True, detail=f"PostgreSQL {server}"), schema, *_lines(found, has_schema=stands is not None)]
 
     async def companies(self) -> Sequence[str]:
         """Every registered company; none where there is no list of them."""
@@ -106,9 +106,9 @@ class PostgresInspection:
 
 def _lines(found: Sequence[checks.Fault], *, has_schema: bool) -> Sequence[Check]:
     said = [
-        Check(name=name, is_fine=True, said="nothing is wrong")
+        Check(name=name, is_fine=True, detail="nothing is wrong")
         for kind, name in _CHECKS.items()
         if not any(one.kind == kind for one in found)
     ]
     wrong = [fault for fault in found if has_schema or fault.kind != "schema"]
-    return [*said, *(Check(name=fault.kind, is_fine=fault.is_warning, said=str(fault)) for fault in wrong)]
+    return [*said, *(Check(name=fault.kind, is_fine=fault.is_warning, detail=str(fault)) for fault in wrong)]
