@@ -7,23 +7,20 @@ envelope also tells how many bytes follow and their sha256, so that a file vouch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import cattrs
 import orjson
-from attrs import fields as attributes
 from attrs import frozen
 from cattrs.errors import CattrsError
 from cattrs.fns import identity
 
-from deskstore.adapters.file.body import CONTENT, PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, record_of, source_version_of
+from deskstore.adapters.file.body import CONTENT, PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, source_version_of
 from deskstore.adapters.file.layout import LAYOUT
 from deskstore.domain import payloads
-from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
-from deskstore.domain.payloads import Parsed
+from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.processing import Processing, ProcessingStatus
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
@@ -115,15 +112,6 @@ class RecordEnvelope:
         )
 
 
-class Whole(NamedTuple):
-    """All that the file of a record says."""
-
-    company: str
-    record: Ticket | Article
-    processing: Processing | None  #: without the claim; None for an article
-    settled: bytes | None  #: the same as the file tells it
-
-
 @frozen(kw_only=True)
 class SummaryEnvelope:
     """What stands before the content in a summary's file."""
@@ -151,12 +139,6 @@ class SummaryEnvelope:
     def key(self) -> Key:
         """The key of the record it is a summary of."""
         return Key(self.kind, self.platform, self.id, self.locale)
-
-
-_KEYS: Final = tuple(attribute.name for attribute in attributes(RecordEnvelope))
-_SETTLED_KEYS: Final = tuple(attribute.name for attribute in attributes(Settled))
-_SHARED_TYPES: Final = (int, str, str, str, str, str, int, str, str, int, dict)
-_TYPES: Final = ((*_SHARED_TYPES, dict), (*_SHARED_TYPES, type(None)))  # of a ticket's envelope, and of an article's
 
 
 def record_file(company_id: str, record: Ticket | Article, settled: bytes | None) -> bytes:
@@ -212,56 +194,6 @@ def read_record(body: bytes) -> tuple[RecordEnvelope, Ticket | Article]:
     if envelope.payload_bytes != len(payload):
         raise NotOurs(f"the payload has {len(payload)} bytes and should have {envelope.payload_bytes}")
     return envelope, envelope.record(payload)
-
-
-def read_whole(body: bytes) -> Whole:
-    """
-    All that a record's file says, for whoever has nothing but the file.
-
-    The same as by read_record(), in a quarter of the time where the envelope has the very form in which it is written.
-
-    Raises:
-        NotOurs: It is no such file.
-    """
-    head, payload = parted(body, PAYLOAD)
-    try:
-        value = orjson.loads(head)
-        if tuple(value) == _KEYS and tuple(map(type, value.values())) in _TYPES and value["payload_bytes"] == len(payload):
-            return _whole(value, payload, body[body.index(PROCESSING) + len(PROCESSING) : len(head) - 1])
-    except (ValueError, KeyError, TypeError, AttributeError, NotOurs):
-        pass  # read_record() says what is wrong, if anything is
-    envelope, record = read_record(body)
-    if envelope.processing is None:
-        return Whole(envelope.company, record, None, None)
-    return Whole(envelope.company, record, envelope.processing.processing(record.key), settled_json(envelope.processing))
-
-
-def _whole(value: Parsed, payload: bytes, settled: bytes) -> Whole:
-    if value["deskstore"] != LAYOUT or value["kind"] not in (TICKET, ARTICLE):
-        raise not_ours()
-    record, said = record_of(value, payload, _checked), value["processing"]
-    if said is None:
-        return Whole(value["company"], record, None, None)
-    return Whole(value["company"], record, _processing(record.key, said), settled)
-
-
-def _processing(key: Key, said: Parsed) -> Processing:
-    if tuple(said) != _SETTLED_KEYS or type(said["attempts"]) is not int or type(said["version"]) is not int:
-        raise not_ours()
-    claimable_at = said["claimable_at"]
-    return Processing(
-        key=key,
-        status=ProcessingStatus(said["status"]),
-        attempts=said["attempts"],
-        error=said["error"],
-        claimable_at=claimable_at and moment(claimable_at),
-        changed_at=moment(said["changed_at"]),
-        version=said["version"],
-    )
-
-
-def _checked(type_: type[E], values: Mapping[str, Any]) -> E:  # Any: what the file says, which the class checks
-    return type_(**values)
 
 
 def read_summary(body: bytes) -> tuple[SummaryEnvelope, Summary]:

@@ -48,30 +48,54 @@ class Row(NamedTuple):
 
 
 class RecordRow(NamedTuple):
-    """What the index is to know of one record."""
+    """The row of a record as it is written, column by column."""
 
-    record: Ticket | Article
-    processing: Processing | None
-    settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
+    kind: Kind
+    platform: str
+    id: str
+    locale: str
+    version: int
+    sha256: bytes
+    text_digest: bytes
+    source_version: str | None
+    status: str | None
+    created_us: int
+    saved_us: int
     crc: int  #: CRC-32 of the whole file
+    settled: bytes | None  #: the processing as the ticket's file tells it, as JSON
+    processing: str | None = None
+    attempts: int | None = None
+    error: str | None = None
+    worker: str | None = None
+    token: str | None = None
+    lease_us: int | None = None
+    claimed_digest: bytes | None = None
+    claimable_us: int | None = None
+    changed_us: int | None = None
+    processing_version: int | None = None
 
-    @property
-    def columns(self) -> tuple[Any, ...]:
-        """The columns of its row."""
-        record, fields, source = self.record, self.record.fields, self.record.fields.source_version
-        return (
-            *record.key,
-            record.version,
-            record.sha256,
-            fields.text_digest,
-            f"{source.field}={source.value}" if source else None,
-            fields.status,
-            times.microseconds(fields.created_at),
-            times.microseconds(record.saved_at),
-            self.crc,
-            self.settled,
-            *processing_row(self.processing),
-        )
+
+def row_of(record: Ticket | Article, processing: Processing | None, settled: bytes | None, crc: int) -> RecordRow:
+    """The row of a record."""
+    fields, source = record.fields, record.fields.source_version
+    return RecordRow(
+        *record.key,
+        record.version,
+        record.sha256,
+        fields.text_digest,
+        None if source is None else source_text(source),
+        fields.status,
+        times.microseconds(fields.created_at),
+        times.microseconds(record.saved_at),
+        crc,
+        settled,
+        *processing_row(processing),
+    )
+
+
+def source_text(source: SourceVersion) -> str:
+    """A source version as its column has it."""
+    return f"{source.field}={source.value}"
 
 
 class Index:
@@ -182,7 +206,7 @@ class Index:
 
     def put_records(self, rows: Iterable[RecordRow]) -> None:
         """Keep what the index needs of records, one statement for each: every one that touches a row touches its indexes."""
-        self._many(statements.PUT_RECORD, [row.columns for row in rows])
+        self._many(statements.PUT_RECORD, rows)
 
     def put_processing(self, processing: Processing, *, settled: bytes | None = None, crc: int | None = None) -> None:
         """Keep how far a ticket that is there has come; given them, also what its file says of it now, and the file's CRC-32."""
@@ -447,7 +471,7 @@ def _as_written() -> Generator[None, None, None]:
     try:
         yield
     except (ValueError, TypeError, LookupError, OverflowError) as error:
-        raise Nonsense(f"a value in it is none of deskstore's: {error}") from error
+        raise Nonsense(f"a value in it is not one that deskstore writes: {error}") from error
 
 
 def _moment(value: int) -> datetime:

@@ -13,11 +13,12 @@ from deskstore.adapters.file import layout
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
-from deskstore.adapters.file.envelope import read_record, read_summary, read_whole
+from deskstore.adapters.file.envelope import read_record, read_summary
 from deskstore.adapters.file.index import Index, RecordRow
 from deskstore.adapters.file.loading import until_heavy
 from deskstore.adapters.file.surveying import is_directory_of_records, is_file_of_record, is_of_summary, whose
 from deskstore.adapters.file.tree import OnDisk, StrangerInTree, Tree
+from deskstore.adapters.file.vouching import read_row
 from deskstore.domain import payloads, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.processing import CLOCK_SKEW, LONGEST_LEASE, MOST_ATTEMPTS
@@ -141,17 +142,17 @@ def _doubt(index: Index, file: str) -> None:
 
 
 def _record_in(company_id: str, file: str, body: bytes) -> RecordRow:
-    company, record, processing, settled = read_whole(body)
-    if company != company_id or layout.record_path(record.key) != file:
+    company, payload, row = read_row(body)
+    if company != company_id or layout.record_path(Key(row.kind, row.platform, row.id, row.locale)) != file:
         raise NotOurs("it names another record or company than its place does")
-    if payloads.digest(record.payload) != record.sha256:
+    if payloads.digest(payload) != row.sha256:
         raise NotOurs("its payload is not the one that was received")
-    _check_version(record.version)
-    if processing is not None:
-        _check_version(processing.version)
-        if not 0 <= processing.attempts <= MOST_ATTEMPTS:
-            raise NotOurs("nobody counts so many attempts")
-    return RecordRow(record, processing, settled, checksum(body))
+    _check_version(row.version)
+    if row.processing_version is not None:
+        _check_version(row.processing_version)
+    if not 0 <= (row.attempts or 0) <= MOST_ATTEMPTS:
+        raise NotOurs("nobody counts so many attempts")
+    return row
 
 
 def _summary_in(index: Index, company_id: str, file: str, body: bytes) -> tuple[Summary, int]:

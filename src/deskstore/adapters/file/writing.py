@@ -13,7 +13,7 @@ from deskstore.adapters.file.company import OpenCompany, checksum
 from deskstore.adapters.file.company_file import CompanyFile, write_company_file
 from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import Settled
-from deskstore.adapters.file.index import Index, RecordRow, Row
+from deskstore.adapters.file.index import Index, RecordRow, Row, row_of
 from deskstore.domain import claims, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import NOTHING, Standing, decide
@@ -176,7 +176,7 @@ class _Desk:
         settled = _settled_json(processing) or (row.settled if row else None)
         body = envelope.record_file(self.company.company_id, record, settled)
         crc = checksum(body)
-        kept = RecordRow(record, processing or (row.processing if row else None), settled, crc)
+        kept = row_of(record, processing or (row.processing if row else None), settled, crc)
         return kept, journal.Redo(layout.record_path(record.key), body, crc, row.crc if row else None)
 
     def _write_processing(self, processing: Processing) -> None:
