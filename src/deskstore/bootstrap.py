@@ -20,6 +20,7 @@ from deskstore.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from deskstore.adapters.postgres.migrating import Migrations
+    from deskstore.adapters.postgres.naive import NaiveDatabase
     from deskstore.domain.ports import Storage
 
 
@@ -109,7 +110,7 @@ def _number_of(kind: type[int] | type[float], least: float, most: float) -> Call
 def _url_of(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.partition("://")[0] not in schemes:  # the text may hold a password, so it is not shown
-            raise ValueError(f"is no address deskstore knows; write it as {schemes[0]}://user:password@host/name")
+            raise ValueError(f"is not an address that deskstore knows; write it as {schemes[0]}://user:password@host/name")
         return text
 
     return read
@@ -304,3 +305,18 @@ def schema_script(settings: Settings, *, app_role: str) -> str:
     from deskstore.adapters.postgres.roles import AppRole
 
     return script(settings.schema, AppRole(name=app_role))
+
+
+@asynccontextmanager
+async def open_naive_database(url: str) -> AsyncGenerator[NaiveDatabase]:
+    """
+    The database that the first version of this code kept, as it stands at this moment, for reading alone.
+
+    Raises:
+        ConfigurationError: It is none, or its policies hide rows from this login.
+        StorageUnavailable: It cannot be reached.
+    """
+    from deskstore.adapters.postgres.naive import opened
+
+    async with opened(url) as old:
+        yield old

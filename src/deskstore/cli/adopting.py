@@ -1,9 +1,9 @@
-"""`deskstore adopt`: take over the tree that the first version of this code wrote."""
+"""`deskstore adopt`: take over the tree that the first version of this code wrote, or the database that it kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
     from deskstore.services.adopting import AdoptReport, Remark
 
+
+class Words(NamedTuple):
+    """How what is taken over is called."""
+
+    one: str
+    place: str
+    advice: str
+
+
 OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "not_placed")
+OF_FILES: Final = Words("file", "the tree", "name the directory that the first version wrote, which has one for each company")
+OF_ROWS: Final = Words("row", "the old database", "name the database that the first version kept, which has a table tickets")
 EXAMPLES: Final = """\b
 Examples:
   deskstore adopt backend/data --dry-run
   deskstore adopt backend/data
   deskstore adopt backend/data --company acme --json
+  deskstore adopt --from-postgres postgresql://owner:secret@host/old --dry-run
 """
 
 
@@ -35,7 +47,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Only say what would become of the files.")
 def command(directory: Path | None, url: str | None, companies: tuple[str, ...], dry_run: bool) -> int:
     """
-    Take over the files of the first version of this code, or its database.
+    Take over what the first version of this code kept.
 
     DIR has a directory for each company, in it one for each platform, in it tickets, knowledge_base, summaries and progress. Nothing in it
     is changed, and what cannot be placed is named. Adopting a tree twice changes nothing. A database is read as the owner of its tables.
@@ -46,7 +58,7 @@ def command(directory: Path | None, url: str | None, companies: tuple[str, ...],
 
     async def work(storage: Storage) -> int:
         report = await _adopted(storage, directory, url, companies, dry_run=dry_run)
-        return closing(report, dry_run=dry_run, source="old database" if url else "tree")
+        return closing(report, OF_FILES if url is None else OF_ROWS, dry_run=dry_run)
 
     return shared().run(work)
 
@@ -64,34 +76,34 @@ async def _adopted(storage: Storage, directory: Path | None, url: str | None, co
             return await adopt_database(storage, old, companies=companies, dry_run=dry_run, on_progress=advance)
 
 
-def closing(report: AdoptReport, *, dry_run: bool, source: str = "tree") -> int:
-    """Print what became of the files, and give the exit code."""
+def closing(report: AdoptReport, words: Words, *, dry_run: bool) -> int:
+    """Print what became of the files or rows, and give the exit code."""
     if shared().as_json:
         print_json(report_shown(report, dry_run=dry_run))
     else:
         headings = ["COMPANY", "PLATFORM", "KIND", *(f"#{name.upper().replace('_', ' ')}" for name in OUTCOMES)]
         rows = [[row.company_id, row.platform or None, row.kind, *(getattr(row, name) for name in OUTCOMES)] for row in report.rows]
         print_table(headings, rows)
-    for line in remarks(report, dry_run=dry_run):
+    for line in remarks(report, words, dry_run=dry_run):
         tell(cell(line))  # a file may have been named for an id with control characters
     if report.damaged:
         return FAILED
     return REJECTED if report.not_placed else OK
 
 
-def remarks(report: AdoptReport, *, dry_run: bool) -> Iterator[str]:
+def remarks(report: AdoptReport, words: Words, *, dry_run: bool) -> Iterator[str]:
     """What else is to be said, a line each."""
     for remark in report.remarks:
         yield f"{_files(remark)}: {remark.text}"
     for one in report.differences:
-        yield f"{one.file}: says {one.name} {one.recorded}, and the tree has {one.counted:,}"
+        yield f"{one.file}: says {one.name} {one.recorded}, and {words.place} has {one.counted:,}"
     for left in report.not_placed:
         yield f"not placed: {left.file}: {left.reason}"
     if report.not_placed:
-        number = counted(len(report.not_placed), "file was not placed, and lies", "files were not placed, and lie")
-        yield f"{number} in the tree as before: keep it until each of them is accounted for"
+        number = counted(len(report.not_placed), f"{words.one} was not placed, and lies", f"{words.one}s were not placed, and lie")
+        yield f"{number} in {words.place} as before: keep it until each of them is accounted for"
     if not any(getattr(row, name) for row in report.rows for name in OUTCOMES[:-1]):
-        yield "nothing was adopted: name the directory that the first version wrote, which has one for each company"
+        yield f"nothing was adopted: {words.advice}"
     if dry_run:
         yield "nothing was kept: this was a dry run"
 
@@ -111,7 +123,9 @@ def report_shown(report: AdoptReport, *, dry_run: bool) -> Shown:
         ],
         "not_placed": [{"file": one.file, "reason": one.reason} for one in report.not_placed],
         "remarks": [{"company": one.company_id, "remark": one.text, "files": [*one.files]} for one in report.remarks],
-        "differences": [{"file": one.file, "name": one.name, "recorded": one.recorded, "counted": one.counted} for one in report.differences],
+        "differences": [
+            {"file": one.file, "name": one.name, "recorded": one.recorded, "counted": one.counted} for one in report.differences
+        ],
         "damaged": report.damaged,
     }
 

@@ -82,10 +82,10 @@ class ProgressRow:
     failed: int | None
 
     @property
-    def said(self) -> dict[str, int | str]:
+    def counts(self) -> dict[str, int | str]:
         """Its counts, by the names that the files have for them."""
-        counts = dict(zip(COUNTS, (self.total, self.processed, self.failed), strict=True))
-        return {name: count for name, count in counts.items() if count is not None}
+        told = dict(zip(COUNTS, (self.total, self.processed, self.failed), strict=True))
+        return {name: count for name, count in told.items() if count is not None}
 
 
 def read_ticket(row: TicketRow, company_id: str) -> FoundTicket:
@@ -136,7 +136,7 @@ def read_summary(row: TicketRow) -> FoundSummary | None:
         record_id=record_id(row.ticket_id, "ticket_id"),
         content=_object(row.summary, "summary"),
         created_at=row.updated_at,
-        remarks=() if row.summary.startswith(b"{") else ('its summary is no object: it was put into one, under the key "summary"',),
+        remarks=() if row.summary.startswith(b"{") else ('its summary is not an object: it was put into one, under the key "summary"',),
     )
 
 

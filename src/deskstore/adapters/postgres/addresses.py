@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -18,7 +20,18 @@ def driven(written: str, variable: str = "DATABASE_URL") -> URL:
     try:
         url = make_url(written)
     except (ArgumentError, ValueError) as error:  # a port that is no number is told in another way
-        raise ConfigurationError(f"{variable} is no address: write it as postgresql://user:password@host/name") from error
+        raise ConfigurationError(f"{variable} is not an address: write it as postgresql://user:password@host/name") from error
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ConfigurationError(f"{variable} names {url.drivername}: write it as postgresql://user:password@host/name")
     return url.set(drivername="postgresql")
+
+
+@contextmanager
+def named(variable: str) -> Generator[None, None, None]:
+    """Let messages name the setting that an address came from, where that is not DATABASE_URL."""
+    try:
+        yield
+    except (ConfigurationError, StorageUnavailable) as error:
+        if "DATABASE_URL" not in str(error):
+            raise
+        raise type(error)(str(error).replace("DATABASE_URL", variable)) from error

@@ -17,7 +17,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deskstore.adapters.postgres import checks, definition, migrations
-from deskstore.adapters.postgres.addresses import driven
+from deskstore.adapters.postgres.addresses import driven, named
 from deskstore.adapters.postgres.checks import Fault
 from deskstore.adapters.postgres.errors import translated
 from deskstore.adapters.postgres.roles import AppRole, privileges
@@ -25,7 +25,7 @@ from deskstore.adapters.postgres.routines import quoted
 from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA
 from deskstore.adapters.postgres.scripts import text_of
 from deskstore.adapters.postgres.sealing import VERSION_TABLE
-from deskstore.domain.errors import ConfigurationError, StorageUnavailable
+from deskstore.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection
@@ -155,24 +155,22 @@ class Migrations:
             return await asyncpg.connect(self._url.render_as_string(hide_password=False), timeout=_CONNECT_S)
 
         engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
-        with self._named(), translated(self._url.render_as_string(hide_password=True)):
+        with self._allowed(), named(self.variable), translated(self._url.render_as_string(hide_password=True)):
             async with engine.connect() as connection:
                 raw = await connection.get_raw_connection()
                 yield connection, cast("Driver", raw.driver_connection)
 
     @contextmanager
-    def _named(self) -> Generator[None, None, None]:
-        """Let messages name the setting that the address came from, and what its role may not do."""
+    def _allowed(self) -> Generator[None, None, None]:
+        """Say whom it takes, where the server refused a privilege."""
         try:
             yield
         except ConfigurationError as error:
-            if refused := _refused(error):
-                raise ConfigurationError(
-                    f"{self._url.username!r} may not do this ({refused}): let {self.variable} name the owner of the schema or of the database"
-                ) from error
-            raise ConfigurationError(str(error).replace("DATABASE_URL", self.variable)) from error
-        except StorageUnavailable as error:
-            raise type(error)(str(error).replace("DATABASE_URL", self.variable)) from error
+            if (refused := _refused(error)) is None:
+                raise
+            raise ConfigurationError(
+                f"{self._url.username!r} may not do this ({refused}): let {self.variable} name the owner of the schema or of the database"
+            ) from error
 
 
 def script(schema: str, role: AppRole) -> str:

@@ -26,13 +26,14 @@ from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.ports import Storage
 from deskstore.formats import naive
 from deskstore.formats.naive import Found, FoundSummary
+from deskstore.services.adopting.database import adopt_database
 from deskstore.services.adopting.placing import ARTICLES, SUMMARIES, TICKETS, Done, Placing
 from deskstore.services.adopting.records import FoundRecord
 from deskstore.services.adopting.report import AdoptReport, Difference, Ledger, NotPlaced, Remark, Row
 from deskstore.services.adopting.tree import Entry, Tree
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 
-__all__ = ["AdoptReport", "Difference", "NotPlaced", "Remark", "Row", "adopt"]
+__all__ = ["AdoptReport", "Difference", "NotPlaced", "Remark", "Row", "adopt", "adopt_database"]
 
 OTHER: Final = "other"
 _KINDS: Final = {naive.TICKETS: TICKETS, naive.ARTICLES: ARTICLES, naive.SUMMARIES: SUMMARIES}
@@ -77,7 +78,7 @@ async def _refuse_where_kept(storage: Storage, directory: Path) -> None:
         return
     kept, given = await asyncio.to_thread(Path(health.place).resolve), await asyncio.to_thread(directory.resolve)
     if kept.is_relative_to(given) or given.is_relative_to(kept):
-        raise ConfigurationError(f"{directory} and {kept}, where deskstore keeps its files, lie in one another: choose another DATA_PATH")
+        raise ConfigurationError(f"{directory} and {kept}, where deskstore keeps its files, overlap: choose a DATA_PATH outside the tree")
 
 
 def _chosen(entries: Sequence[Entry], companies: Collection[str], directory: Path) -> Sequence[Entry]:
@@ -124,7 +125,7 @@ class _Company:
     async def adopt(self, entry: Entry) -> None:
         """Keep all that can be placed, and name the rest."""
         if not entry.is_directory:
-            self._leave(entry.path, entry.stranger or "it is no directory of a company")
+            self._leave(entry.path, entry.stranger or "it is not a directory of a company")
             return
         entries = await asyncio.to_thread(self.tree.files, self.company_id)
         try:
