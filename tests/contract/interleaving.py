@@ -20,7 +20,7 @@ from attrs import Factory, define, evolve, frozen
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.changes import AddSummary, Changes, DeleteRecord, SaveProcessing, SaveRecord
-from deskstore.domain.errors import ClaimLost, TicketNotFound, VersionConflict
+from deskstore.domain.errors import ClaimLost, InvalidTransition, TicketNotFound, VersionConflict
 from deskstore.domain.ports import Storage
 from deskstore.domain.processing import COMPLETED, Processing
 from deskstore.domain.records import Ticket
@@ -39,7 +39,7 @@ BEGINNINGS: Final[tuple[Beginning, ...]] = ("pending", "claimed", "expired")
 KEY: Final = a_ticket().key
 STEPS: Final = {"receive": 3, "note": 3, "claim": 1, "renew": 2, "complete": 2, "fail": 2, "set": 3, "delete": 3}
 _LOOKS: Final = 10
-_MAY_FAIL: Final = (ClaimLost, TicketNotFound, VersionConflict)
+_MAY_FAIL: Final = (ClaimLost, InvalidTransition, TicketNotFound, VersionConflict)
 
 
 @frozen(kw_only=True)
