@@ -124,3 +124,8 @@ def source_version_of(value: str, _: object = None) -> SourceVersion:
     """A source version as an envelope has it: field=value."""
     field, _, number = value.rpartition("=")
     return SourceVersion(field, int(number))
+
+
+def source_text(source: SourceVersion) -> str:
+    """A source version as an envelope and the index have it: field=value."""
+    return f"{source.field}={source.value}"

@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
 from deskstore.adapters.file import statements
+from deskstore.adapters.file.body import source_text
 from deskstore.adapters.file.database import Nonsense
 from deskstore.domain import times
 from deskstore.domain.identifiers import TICKET, Key, Kind
@@ -93,11 +95,6 @@ def row_of(record: Ticket | Article, processing: Processing | None, settled: byt
     )
 
 
-def source_text(source: SourceVersion) -> str:
-    """A source version as its column has it."""
-    return f"{source.field}={source.value}"
-
-
 class Index:
     """The index tables of one company over one connection; runs inside the caller's transaction."""
 
@@ -133,8 +130,7 @@ class Index:
 
     def state(self) -> CompanyState:
         """Where the company lives, as this store knows it."""
-        with _as_written():
-            return state_from(orjson.loads(str(self.meta("state"))), "the company's database")
+        return _state(str(self.meta("state")))
 
     def set_state(self, state: CompanyState) -> None:
         """Keep where the company lives, and forget what was kept for consumers that are none any more."""
@@ -472,6 +468,12 @@ def _as_written() -> Generator[None, None, None]:
         yield
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise Nonsense(f"a value in it is not one that deskstore writes: {error}") from error
+
+
+@lru_cache(maxsize=64)  # each commit asks for it, and it hardly ever changes
+def _state(text: str) -> CompanyState:
+    with _as_written():
+        return state_from(orjson.loads(text), "the company's database")
 
 
 def _moment(value: int) -> datetime:

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 import orjson
 from attrs import fields as attributes
 
-from deskstore.adapters.file.body import PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, source_version_of
+from deskstore.adapters.file.body import PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, source_text, source_version_of
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.envelope import RecordEnvelope, Settled, read_record, settled_json
-from deskstore.adapters.file.index import RecordRow, row_of, source_text
+from deskstore.adapters.file.index import RecordRow, row_of
 from deskstore.adapters.file.layout import LAYOUT
 from deskstore.domain import times
 from deskstore.domain.identifiers import ARTICLE, TICKET
