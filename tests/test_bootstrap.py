@@ -61,7 +61,7 @@ def test_all_faults_are_named_at_once_with_what_to_write_instead() -> None:
 
     said = str(caught.value)
     assert "STORAGE_TYPE is 'postgres'; choose one of: file, hybrid, postgresql" in said
-    assert "DATABASE_URL is no address deskstore knows; write it as postgresql://" in said
+    assert "DATABASE_URL is not an address that deskstore knows; write it as postgresql://" in said
     assert "HYBRID_USE_POSTGRES is 'perhaps'; choose one of: true, false" in said
     assert "did you mean DESKSTORE_LOG_LEVEL?" in said
     assert "secret" not in said

@@ -262,9 +262,9 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         (
             ["ticket", "list", "--company", "acme", "--after", "nonsense"],
             2,
-            "is no cursor of this list: give the one that its last page named",
+            "is not a cursor of this list: give the one that its last page named",
         ),
-        (["ticket", "list", "--company", "acme", "--created-from", "yesterday"], 2, "'yesterday' is no time: write it as 2026-11-20 or"),
+        (["ticket", "list", "--company", "acme", "--created-from", "yesterday"], 2, "'yesterday' is not a time: write it as 2026-11-20 or"),
         (["ticket", "list", "--company", "acme", "--limit", "ten"], 2, "'ten' is not a valid number from 1 to 1,000"),
         (["tiket", "list"], 2, "No such command 'tiket'. Did you mean 'ticket'?"),
         (["import", "table.csv", "--company", " acme", "--platform", "freshdesk"], 2, "begins or ends with white space"),
@@ -284,7 +284,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         (
             ["export", "--company", "acme", "-o", "no/such/folder.ndjson"],
             2,
-            "no/such is no directory: make it first, or name another place for folder.ndjson",
+            "no/such is not a directory: make it first, or name another place for folder.ndjson",
         ),
         (["status", "--storage", "hybrid"], 2, "not part of this release: set STORAGE_TYPE=file"),
         (["status", "--storage", "postgresql"], 2, "DATABASE_URL is missing: write it as postgresql://"),

@@ -143,7 +143,7 @@ def test_a_repair_that_loses_something_names_it_counts_it_and_ends_with_1(acme: 
         ["missing", "freshdesk/tickets/2.json", "lost"],
     ]
     assert ran.err.splitlines() == [
-        f"deskstore: lost: acme/freshdesk/tickets/1.json (ticket '1' on 'freshdesk'): what stood there is in {aside}",
+        f"deskstore: lost: acme/freshdesk/tickets/1.json (ticket '1' on 'freshdesk'): the old file is in {aside}",
         "deskstore: lost: acme/freshdesk/tickets/2.json (ticket '2' on 'freshdesk')",
         "deskstore: 2 lost",
         "deskstore: 2 records or summaries are lost: restore them from a backup, or import again",

@@ -31,7 +31,7 @@ def test_an_interrupted_import_says_how_to_go_on_and_does(environment: dict[str,
     assert said == "deskstore: interrupted: what was kept stays; run the same command again and it goes on from there\n"
     again = run(environment, *IMPORT, given=export)
     assert again.returncode == 0
-    assert b"went on behind record " in again.stderr
+    assert b"resumed after record " in again.stderr
     assert run(environment, "status").stdout.decode().splitlines()[-1].split()[:3] == ["acme", "docs", "2,500"]
 
 

@@ -110,5 +110,5 @@ def test_a_platform_that_is_nearly_a_known_one_is_questioned(
 
     assert ran.code == 0
     assert ("did you mean" in ran.err) is (meant is not None)
-    assert meant is None or f"{platform!r} is no platform whose fields deskstore knows" in ran.err
+    assert meant is None or f"{platform!r} is not a platform whose fields deskstore knows" in ran.err
     assert meant is None or f"did you mean {meant!r}?" in ran.err

@@ -92,5 +92,5 @@ def test_keys_sort_by_code_points(keys: list[Key]) -> None:
 
 @pytest.mark.parametrize("key", [Key(TICKET, "zendesk", "1", "ko"), Key(TICKET, "zendesk", "1", " "), Key("tickets", "zendesk", "1")])  # type: ignore[arg-type]  # the fault under test
 def test_a_key_is_of_a_ticket_without_locale_or_of_an_article(key: Key) -> None:
-    with pytest.raises(InvalidIdentifier, match="is no key"):
+    with pytest.raises(InvalidIdentifier, match="is not a key"):
         checked_key(key)

@@ -29,7 +29,7 @@ def test_a_cursor_stands_for_its_place(key: Key, created_at: datetime | None) ->
 def test_a_cursor_of_tickets_is_none_of_articles() -> None:
     cursor = paging.cursor(TICKET, Position.of(None, Key(TICKET, "zendesk", "1")))
 
-    with pytest.raises(InvalidRecord, match="is no cursor"):
+    with pytest.raises(InvalidRecord, match="is not a cursor"):
         paging.position(ARTICLE, cursor)
 
 

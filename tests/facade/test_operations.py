@@ -242,7 +242,7 @@ async def test_a_status_is_false_only_for_a_ticket_that_does_not_exist(desk: Dic
     assert await desk.update_processing_status(ACME, FRESHDESK, "42", "completed") is True
     assert await desk.update_processing_status(ACME, FRESHDESK, "43", "completed") is False
     assert await desk.update_processing_status(OTHER, FRESHDESK, "42", "completed") is False
-    with pytest.raises(InvalidRecord, match="'done' is no processing status"):
+    with pytest.raises(InvalidRecord, match="'done' is not a processing status"):
         await desk.update_processing_status(ACME, FRESHDESK, "42", "done")
 
 

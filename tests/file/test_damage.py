@@ -236,7 +236,7 @@ async def test_a_record_added_by_hand_is_no_record_and_is_not_passed_over_either
     error = await _corrupt(damaged.find(added))
 
     assert (error.key, error.place) == (added, record_path(added))
-    assert "another hand" in error.reason
+    assert "outside deskstore" in error.reason
     assert (await damaged.unit().tickets.heads([added])) == {}
 
 

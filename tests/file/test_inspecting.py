@@ -462,7 +462,7 @@ async def test_a_stray_file_whose_name_is_not_utf_8_is_set_aside(settled: Desk, 
 
     mended = await repaired(settled)
 
-    assert (mended[stray].remedy, mended[stray].detail) == (Remedy.SET_ASIDE, f"what stood there is in {layout.EDITED}/{folder}\\udcff.json")
+    assert (mended[stray].remedy, mended[stray].detail) == (Remedy.SET_ASIDE, f"the old file is in {layout.EDITED}/{folder}\\udcff.json")
     assert (company / layout.EDITED / stray).read_bytes() == b"{}"
     assert not (company / stray).exists()
 

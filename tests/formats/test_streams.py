@@ -275,8 +275,8 @@ async def test_a_packed_source_that_is_cut_off_or_damaged_says_so_after_its_reco
         (b"<?xml version='1.0'?>", "export is XML or HTML"),
         (b"\x7fELF\x02\x01\x01\x00", "export is binary"),
         (b"\x93\xfa\x96\x7b\n", "export is binary"),
-        (b"hello", "export is no JSON: it begins with 'hello'"),
-        (b'"text"', "export is no JSON"),
+        (b"hello", "export is not JSON: it begins with 'hello'"),
+        (b'"text"', "export is not JSON"),
     ],
 )
 async def test_a_source_that_is_no_json_is_refused_in_one_clear_line(source: bytes, said: str) -> None:
@@ -354,9 +354,9 @@ async def test_a_bad_first_line_does_not_hide_that_these_are_lines(bad: bytes) -
         (b'{"id": NaN}', "NaN"),
         (b'{"id": "\xff"}', "not UTF-8"),
         (b'{"id": 2,}', "not valid JSON"),
-        (b"7", "no JSON object"),
-        (b'"text ]}"', "no JSON object"),
-        (b"[[1]]", "no JSON object"),
+        (b"7", "not a JSON object"),
+        (b'"text ]}"', "not a JSON object"),
+        (b"[[1]]", "not a JSON object"),
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "200"),
         (b'{"id": 2, "x": "' + b"\\" * MAX_BYTES + b'"}', "16,777,216"),
     ],

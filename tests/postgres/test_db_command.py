@@ -154,8 +154,8 @@ def test_whatever_is_wrong_with_the_way_there_is_one_line_and_an_exit_code(shell
         ),
         database.owner_url.replace(database.name, "no_such"): (2, "in DESKSTORE_OWNER_URL"),
         f"postgresql://a:b@127.0.0.1:{free_port()}/c": (4, "refuses the connection: is it running where DESKSTORE_OWNER_URL says?"),
-        "mysql://a:b@localhost/c": (2, "DESKSTORE_OWNER_URL is no address deskstore knows; write it as postgresql://"),
-        "postgresql://a:b@localhost:port/c": (2, "DESKSTORE_OWNER_URL is no address: write it as postgresql://"),
+        "mysql://a:b@localhost/c": (2, "DESKSTORE_OWNER_URL is not an address that deskstore knows; write it as postgresql://"),
+        "postgresql://a:b@localhost:port/c": (2, "DESKSTORE_OWNER_URL is not an address: write it as postgresql://"),
     }
     for url, (code, line) in faults.items():
         shell.set(DESKSTORE_OWNER_URL=url)

@@ -55,7 +55,7 @@ async def test_an_illegal_step_is_refused_and_changes_nothing(storage: MemorySto
 
 
 async def test_a_status_that_does_not_exist_is_refused_naming_those_that_do(storage: MemoryStorage) -> None:
-    with pytest.raises(InvalidRecord, match="'done' is no processing status: choose one of: pending, processing, completed, failed"):
+    with pytest.raises(InvalidRecord, match="'done' is not a processing status: choose one of: pending, processing, completed, failed"):
         await update_processing_status(storage, ACME, "freshdesk", "42", "done")
 
 

@@ -80,6 +80,6 @@ def _refuse_no_place(output: str) -> None:
     if output != "-" and file.is_dir():
         raise click.UsageError(f"{output} is a directory: name a file in it")
     if output != "-" and not file.parent.is_dir():
-        raise click.UsageError(f"{file.parent} is no directory: make it first, or name another place for {file.name}")
+        raise click.UsageError(f"{file.parent} is not a directory: make it first, or name another place for {file.name}")
     if output != "-" and not os.access(file.parent, os.W_OK | os.X_OK):
         raise click.UsageError(f"{file.parent} cannot be written to: name another place for {file.name}")

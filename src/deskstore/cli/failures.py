@@ -87,10 +87,10 @@ def _of_system(error: OSError, output: str) -> str:
     if error.errno in _FULL:
         return f"{error.filename or output}: {error.strerror}: make room, then run the same command again"
     if error.filename is None:
-        return f"the system said: {error.strerror or error}: see that what is read and {output} are still there"
+        return f"operating system error: {error.strerror or error}: see that what is read and {output} are still there"
     if isinstance(error, IsADirectoryError):
         return f"{error.filename} is a directory: name a file"
-    return f"{error.filename}: {error.strerror}: check the name and who may use it"
+    return f"{error.filename}: {error.strerror}: check the name and permissions"
 
 
 def _usage(error: click.ClickException) -> str:

@@ -104,7 +104,7 @@ def command(
             )
         code = closing(report, company_id, rejected, dry_run=dry_run)
         if platform and (known := _nearly(platform)):
-            tell(f"{platform!r} is no platform whose fields deskstore knows, so they were read as anybody's: did you mean {known!r}?")
+            tell(f"{platform!r} is not a platform whose fields deskstore knows, so they were read as anybody's: did you mean {known!r}?")
         return code
 
     return shared().run(work)
@@ -127,9 +127,9 @@ def remarks(report: ImportReport, rejects: Path, *, dry_run: bool) -> Sequence[s
     """What else is to be said, a line each."""
     said = [f"{name}: {form}{f', {report.kind}s' if report.kind else ''}" for name, form in report.detected.items()]
     if report.began_anew:
-        said.append("an import of these files was interrupted, but they are not what they were: began anew")
+        said.append("an import of these files was interrupted, but the files changed since then: starting over")
     if report.resumed_at:
-        said.append(f"went on behind record {report.resumed_at:,}, where it was interrupted")
+        said.append(f"resumed after record {report.resumed_at:,}, where it was interrupted")
     said += [f"rejected: {reject.place}: {reject.reason}" for reject in report.rejects]
     if report.rejected and not dry_run:
         number = counted(report.rejected, f"rejected record is in {rejects}: mend it", f"rejected records are in {rejects}: mend them")

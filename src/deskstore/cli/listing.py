@@ -46,7 +46,7 @@ class _Moment(click.ParamType[datetime]):
             typed = datetime.fromisoformat(value) if isinstance(value, str) else value
             return (typed if typed.tzinfo else typed.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time: write it as 2026-11-20 or 2026-11-20T09:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time: write it as 2026-11-20 or 2026-11-20T09:00:00Z", param, ctx)
 
 
 def list_options(kind: Kind) -> Callable[[FC], FC]:
@@ -79,7 +79,7 @@ def _cursor_of(kind: Kind) -> Callable[[click.Context, click.Parameter, str | No
             position(kind, value)
         except InvalidRecord as error:
             raise click.BadParameter(
-                f"{value[:40]!a} is no cursor of this list: give the one that its last page named", context, parameter
+                f"{value[:40]!a} is not a cursor of this list: give the one that its last page named", context, parameter
             ) from error
         return value
 

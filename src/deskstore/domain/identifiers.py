@@ -88,7 +88,7 @@ def checked_key(key: Key) -> Key:
         return article_key(key.platform, key.id, key.locale)
     if key.kind == TICKET and key.locale == "":
         return ticket_key(key.platform, key.id)
-    raise InvalidIdentifier(f"{shown(tuple(key))} is no key: it is of a ticket, which has no locale, or of an article")
+    raise InvalidIdentifier(f"{shown(tuple(key))} is not a key: it is of a ticket, which has no locale, or of an article")
 
 
 def record_id(value: object, field: str) -> str:

@@ -90,7 +90,7 @@ def position(kind: Kind, cursor_text: str) -> Position:
     The position a cursor stands for.
 
     Raises:
-        InvalidRecord: The text is no cursor of such a page.
+        InvalidRecord: The text is not a cursor of such a page.
     """
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor_text + "=" * (-len(cursor_text) % 4)))
@@ -132,4 +132,4 @@ def checked_offset(offset: int) -> int:
 
 
 def _not_a_cursor(text: str) -> InvalidRecord:
-    return InvalidRecord(f"{text[:40]!a} is no cursor of this page: pass the `next` of the page before, or nothing")
+    return InvalidRecord(f"{text[:40]!a} is not a cursor of this page: pass the `next` of the page before, or nothing")

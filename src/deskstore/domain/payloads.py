@@ -49,9 +49,9 @@ def check(text: object, what: str) -> None:
     try:
         value = json.loads(text.decode(), parse_int=exact_int, parse_float=_finite, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise InvalidRecord(f"{what} is no JSON in UTF-8 without a byte order mark, or holds a number that is not finite") from error
+        raise InvalidRecord(f"{what} is not JSON in UTF-8 without a byte order mark, or holds a number that is not finite") from error
     if not isinstance(value, dict):
-        raise InvalidRecord(f"{what} is no JSON object")
+        raise InvalidRecord(f"{what} is not a JSON object")
 
 
 def _is_too_deep(text: bytes) -> bool:

@@ -289,7 +289,7 @@ class _Records(Generic[R]):
 
     def _checked(self, key: Key) -> Key:
         if key.kind != self._kind:
-            raise InvalidRecord(f"{key} is no {self._kind}: ask the repository of its kind")
+            raise InvalidRecord(f"{key} is not a {self._kind}: ask the repository of its kind")
         return checked_key(key)
 
 
@@ -452,7 +452,7 @@ class BufferedProgress:
         with self._unit.alone("progress.save") as pending:
             key = checked_key(processing.key)
             if key.kind != TICKET:
-                raise InvalidRecord(f"{key} is no ticket: only tickets are processed")
+                raise InvalidRecord(f"{key} is not a ticket: only tickets are processed")
             processing.check()
             pending.put_processing(SaveProcessing(processing, token))
             return processing

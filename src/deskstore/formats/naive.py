@@ -395,7 +395,7 @@ def _summary(file: _File) -> FoundSummary:
         record_id=record_id(file.value["item_id"], "item_id"),
         content=(content if is_object else f'{{"summary": {content}}}').encode(),
         created_at=moment(file.value["created_at"]),
-        remarks=() if is_object else ('its summary is no object: it was put into one, under the key "summary"',),
+        remarks=() if is_object else ('its summary is not an object: it was put into one, under the key "summary"',),
     )
 
 
@@ -451,7 +451,7 @@ def _bare(file: _File) -> Found:
 def _moment(text: object) -> datetime:
     found = moment(text)
     if found is None:
-        raise InvalidRecord(f"{ascii(text)[:40]} is no time")
+        raise InvalidRecord(f"{ascii(text)[:40]} is not a time")
     return found
 
 

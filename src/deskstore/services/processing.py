@@ -152,4 +152,4 @@ def _status(text: str) -> ProcessingStatus:
     try:
         return ProcessingStatus(text)
     except ValueError as error:
-        raise InvalidRecord(f"{text!a} is no processing status: choose one of: {', '.join(ProcessingStatus)}") from error
+        raise InvalidRecord(f"{text!a} is not a processing status: choose one of: {', '.join(ProcessingStatus)}") from error

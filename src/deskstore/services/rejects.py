@@ -93,5 +93,5 @@ def raw_of(value: Mapping[str, object]) -> bytes | None:
         try:
             return base64.b64decode(coded, validate=True)
         except ValueError as error:
-            raise InvalidRecord(f"its raw_base64 is no base64 ({error}): restore it, or write the record itself under 'raw'") from error
+            raise InvalidRecord(f"its raw_base64 is not base64 ({error}): restore it, or write the record itself under 'raw'") from error
     return None

@@ -96,7 +96,7 @@ def _opened(directory: Path) -> Generator[int, None, None]:
         descriptor = os.open(directory, _AS_DIRECTORY)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP):
-            raise StrangerInTree(directory.name, "is no directory") from error
+            raise StrangerInTree(directory.name, "is not a directory") from error
         raise
     try:
         yield descriptor

@@ -167,7 +167,7 @@ def _judged(company_id: str, want: Want, body: OnDisk, reason: str) -> tuple[Fin
         offer = read_offer(company_id, want.file, body)
     except InvalidRecord as refusal:
         return FindingKind.DAMAGED, f"the file is not the one deskstore wrote, and can be no record: {refusal}"
-    whole = "was changed by another hand" if offer.key else "was replaced by a payload and nothing else"
+    whole = "was changed outside deskstore" if offer.key else "was replaced by a payload and nothing else"
     return FindingKind.EDITED, f"the file {whole}"
 
 
@@ -231,7 +231,7 @@ def _without_a_row(company: OpenCompany, entry: Entry) -> Iterator[Finding]:
     key = want.key if want else None
     try:
         offer = offered(company.company_id, entry.path, body)
-        yield _found(company, FindingKind.ADDED, entry, "another hand put it there", key=offer.key or key)
+        yield _found(company, FindingKind.ADDED, entry, "it was added outside deskstore", key=offer.key or key)
     except InvalidRecord as refusal:
         yield _found(company, FindingKind.DAMAGED, entry, f"the index does not know it, and it can be no record: {refusal}", key=key)
 

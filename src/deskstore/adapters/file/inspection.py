@@ -161,7 +161,7 @@ def _checks(base: Path) -> list[Check]:
         above = next(path for path in base.absolute().parents if path.exists())
         return [Check(name="directory", is_fine=True, detail=f"{base} is not there yet: the first commit makes it"), *_room(above)]
     if not base.is_dir():
-        return [Check(name="directory", is_fine=False, detail=f"{base} is no directory: name another one with DATA_PATH")]
+        return [Check(name="directory", is_fine=False, detail=f"{base} is not a directory: name another one with DATA_PATH")]
     return [Check(name="directory", is_fine=True, detail=str(base.absolute())), _lockable(base), *_room(base), _erasures(base)]
 
 

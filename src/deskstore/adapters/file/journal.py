@@ -54,7 +54,7 @@ def append_many(company: OpenCompany, rows: Sequence[Redo]) -> None:
 
 
 def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:
-    """The bytes a file holds, or is about to hold; raises CorruptRecord."""
+    """The bytes a file contains, or is to contain; raises CorruptRecord."""
     row = company.writer.execute("select body from redo where file = ? and crc = ? order by seq desc limit 1", (file, crc)).fetchone()
     return row[0] if row else trusted(_read(company, file), crc, key, file)
 

@@ -86,7 +86,7 @@ def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None,
         in_motion = index.is_in_motion(want.file) or later.is_in_motion(want.file)
     if crc is None:
         is_stranger = not (is_overtaken or in_motion) and company.tree.read_many([want.file]) != [None]
-        return CorruptRecord(want.key, want.file, "the file was added by another hand") if is_stranger else None
+        return CorruptRecord(want.key, want.file, "the file was added outside deskstore") if is_stranger else None
     if not is_overtaken:
         return CorruptRecord(want.key, want.file, distrust(seen, crc, want.file) or "it cannot be read")
     journalled = index.journalled(want.file, crc)
@@ -96,7 +96,7 @@ def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None,
 
 
 def _bodies(company: OpenCompany, index: Index, files: Sequence[str]) -> list[OnDisk]:
-    """What the files hold, or are about to hold."""
+    """What the files contain, or are to contain."""
     pending = index.pending_bodies(files)
     if not pending:
         return company.tree.read_many(files)

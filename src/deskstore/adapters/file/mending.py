@@ -205,4 +205,4 @@ def _crc(body: OnDisk) -> int | None:
 
 
 def _lies_at(aside: str | None) -> str:
-    return f"what stood there is in {aside.encode(errors='backslashreplace').decode()}" if aside else ""
+    return f"the old file is in {aside.encode(errors='backslashreplace').decode()}" if aside else ""

@@ -56,7 +56,7 @@ def _parts(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRecord(f"it is no JSON object ({error})") from error
+        raise InvalidRecord(f"it is not a JSON object ({error})") from error
 
 
 def _text(parts: dict[str, msgspec.Raw], name: str) -> str:

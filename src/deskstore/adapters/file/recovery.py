@@ -43,7 +43,7 @@ def _set_aside_if_foreign(company: OpenCompany, file: str) -> None:
         return
     place = company.tree.move(file, f"{layout.EDITED}/{file}")
     logger.error(
-        "%s: %s was changed by another hand; it was moved to %s", company.path, file, place, extra={"company_id": company.company_id}
+        "%s: %s was changed outside deskstore; it was moved to %s", company.path, file, place, extra={"company_id": company.company_id}
     )
 
 

@@ -422,7 +422,7 @@ def _steps(directory: str) -> list[str]:
     """The names on the way to a directory. No other text could lead out of the tree, but a mistake must not."""
     steps = directory.split("/") if directory else []
     if "" in steps or "." in steps or ".." in steps:
-        raise ValueError(f"{directory!r} is no path inside a tree")
+        raise ValueError(f"{directory!r} is not a path inside a tree")
     return steps
 
 
@@ -437,7 +437,7 @@ def _shared(steps: list[str], others: list[str]) -> int:
 def _split(path: str) -> tuple[str, str]:
     directory, _, name = path.rpartition("/")
     if name in {"", ".", ".."} or path.startswith("/"):
-        raise ValueError(f"{path!r} is no path inside a tree")
+        raise ValueError(f"{path!r} is not a path inside a tree")
     return directory, name
 
 

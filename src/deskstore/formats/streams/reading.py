@@ -27,7 +27,7 @@ _WRAPPINGS: Final = 4  #: how many envelopes inside one another are opened
 _HEAD: Final = 65_536  #: bytes by which a source is judged
 _TOO_LONG: Final = f"it is longer than {MAX_BYTES:,} bytes"
 _CUT_OFF: Final = "the text ends in the middle of it: the file was cut off"
-_NO_OBJECT: Final = "it is no JSON object"
+_NO_OBJECT: Final = "it is not a JSON object"
 
 
 class Piece(NamedTuple):
@@ -327,7 +327,7 @@ def _foreign(head: bytes) -> str:
         return "is XML or HTML: export JSON or NDJSON"
     if any(mark in first for mark in (b",", b";", b"\t")):
         return "looks like CSV, which holds no whole records: export JSON or NDJSON instead"
-    return f"is no JSON: it begins with {first[:40].decode('utf-8', errors='replace')!a}"
+    return f"is not JSON: it begins with {first[:40].decode('utf-8', errors='replace')!a}"
 
 
 def _is_text(head: bytes) -> bool:

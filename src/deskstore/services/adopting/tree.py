@@ -113,7 +113,7 @@ def _read(descriptor: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidRecord("it is no file any more")
+            raise InvalidRecord("it is not a file any more")
         if status.st_size > MAX_BYTES:
             raise InvalidRecord(f"it is {status.st_size:,} bytes long: at most {MAX_BYTES:,} are allowed")
         return file.read(MAX_BYTES + 1)
