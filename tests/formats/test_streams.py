@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import stat
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -517,6 +519,13 @@ def test_memory_stays_bounded_on_one_endless_piece(begin: str, repeat: str) -> N
 # -- writing -----------------------------------------------------------------------------------------------------------------------------
 
 
+NOWHERE = Path("/dev/null")
+
+
+def is_device(path: Path) -> bool:
+    return path.is_char_device()
+
+
 def names_in(folder: Path) -> list[str]:
     return [child.name for child in folder.iterdir()]
 
@@ -549,6 +558,43 @@ async def test_a_file_that_is_not_finished_leaves_the_old_one(tmp_path: Path, na
 
     assert path.read_bytes() == b"old"
     assert names_in(tmp_path) == [name]
+
+
+async def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "out.ndjson"
+    link.symlink_to("elsewhere/real.ndjson")
+
+    for _ in ("the file is not there yet", "the file is there"):
+        async with write_lines(link) as lines:
+            await lines.write(PAYLOADS[0])
+
+    assert link.is_symlink()
+    assert (tmp_path / "elsewhere" / "real.ndjson").read_bytes() == PAYLOADS[0] + b"\n"
+    assert names_in(tmp_path / "elsewhere") == ["real.ndjson"]
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.gz", "pipe.zst"])
+async def test_a_pipe_stays_one_and_gets_the_lines(tmp_path: Path, name: str) -> None:
+    pipe = tmp_path / name
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+
+        async with write_lines(pipe) as lines:
+            for payload in PAYLOADS * 300:
+                await lines.write(payload)
+
+        assert await payloads_of(read.result(30)) == PAYLOADS * 300
+    assert pipe.is_fifo()
+    assert names_in(tmp_path) == [name]
+
+
+async def test_a_device_stays_one() -> None:
+    async with write_lines(NOWHERE) as lines:
+        await lines.write(PAYLOADS[0])
+
+    assert is_device(NOWHERE)
 
 
 async def test_an_open_writer_gets_the_lines_and_stays_open() -> None:

@@ -37,10 +37,11 @@ Examples:
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to; - is the standard output.")
 def command(company_id: str, platform: str | None, kind: Kind, envelope: bool, output: str) -> int:
     """Write a company's records to a file: NDJSON, one payload a line, untouched."""
-    _refuse_no_place(output)
+    if not (is_stream := _is_stream(output)):
+        _refuse_no_place(output)
     shared().output = output
     shared().if_interrupted = f"interrupted: {output} was not written; run the same command again"
-    if output == "-":
+    if is_stream:
         shared().if_interrupted = "interrupted: what was written ends in the middle; run the same command again"
 
     async def work(storage: Storage) -> int:
@@ -74,12 +75,24 @@ def closing(report: ExportReport, kind: Kind, output: str, *, left_out: int) -> 
     return FAILED if damaged else OK
 
 
+def _is_stream(output: str) -> bool:
+    """Whether it is written as it comes: the standard output, a pipe, a device."""
+    to = Path(output)
+    return output == "-" or (to.exists() and not to.is_file() and not to.is_dir())
+
+
 def _refuse_no_place(output: str) -> None:
     """Raise UsageError where no such file can be made, before records are read."""
-    file = Path(output)
-    if output != "-" and file.is_dir():
+    if Path(output).is_dir():
         raise click.UsageError(f"{output} is a directory: name a file in it")
-    if output != "-" and not file.parent.is_dir():
-        raise click.UsageError(f"{file.parent} is not a directory: make it first, or name another place for {file.name}")
-    if output != "-" and not os.access(file.parent, os.W_OK | os.X_OK):
-        raise click.UsageError(f"{file.parent} cannot be written to: name another place for {file.name}")
+    file = Path(output).resolve()  # where a link leads
+    if not file.parent.is_dir():
+        raise click.UsageError(f"{_parent(output)} is not a directory: make it first, or name another place for {file.name}")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise click.UsageError(f"{_parent(output)} cannot be written to: name another place for {file.name}")
+
+
+def _parent(output: str) -> Path:
+    """The folder that a file is to be in, as the caller would name it."""
+    file = Path(output)
+    return file.resolve().parent if file.is_symlink() else file.parent

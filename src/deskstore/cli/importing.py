@@ -76,7 +76,6 @@ def command(
     on where it stopped when the same command is run again; importing a file twice changes nothing.
     """
     rejected = Path(rejects) if rejects else Path(f"{_stem(files[0])}.rejects.ndjson")
-    _refuse_own_rejects(files, rejected)
     shared().output = str(rejected)
     shared().if_interrupted = "interrupted: what was kept stays; run the same command again and it goes on from there"
 
@@ -178,12 +177,6 @@ def _stem(name: str) -> str:
 
 
 def _size_bytes(files: Sequence[str]) -> int | None:
-    try:
-        return sum(Path(name).stat().st_size for name in files)
-    except OSError:
-        return None  # the standard input, or a file that opening will complain about
-
-
-def _refuse_own_rejects(files: Sequence[str], rejects: Path) -> None:
-    if any(Path(name).resolve() == rejects.resolve() for name in files if name != "-"):
-        raise click.UsageError(f"{rejects} is read and would take the rejected records too: name another file with --rejects")
+    if not all(Path(name).is_file() for name in files):
+        return None  # the standard input, a pipe, or what opening will complain about
+    return sum(Path(name).stat().st_size for name in files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -24,6 +25,20 @@ from deskstore.services.rejects import raw_of
 
 Source = Path | IO[bytes]
 """A file, or an open binary reader such as standard input, which is read once and left open."""
+
+
+def is_read_once(source: Source) -> bool:
+    """
+    Whether what was read of a source is gone: of an open reader, and of a pipe or a device whatever its name.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    if not isinstance(source, Path):
+        return True
+    mode = source.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
 
 T = TypeVar("T")
 
@@ -134,7 +149,7 @@ class Arrivals:
     async def refuse_strangers(self) -> None:
         """Raise InvalidRecord when a file begins with something that is no such record, before anything of any file is received."""
         for source in self.sources:
-            if isinstance(source, Path):
+            if not is_read_once(source):
                 async with self._open(source) as reader, aclosing(aiter(reader)) as found:
                     self._refuse_stranger(await anext(found, None))
 

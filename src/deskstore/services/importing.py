@@ -37,9 +37,9 @@ from deskstore.domain.receiving import Head, Outcome
 from deskstore.domain.records import Incoming
 from deskstore.formats.platforms import Options
 from deskstore.formats.streams import Detected, Reject
-from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches
+from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches, is_read_once
 from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, foresee, head_of, keep, plan
-from deskstore.services.rejects import RejectsFile, holds
+from deskstore.services.rejects import RejectsFile, holds, refuse_source
 from deskstore.services.repeats import Repeats, repeats
 
 REJECTED: Final = "rejected"
@@ -144,7 +144,7 @@ async def import_records(
 
     Raises:
         InvalidRecord: A source is no export of tickets or articles; nothing of any source was received.
-        ConfigurationError: The rejects cannot be written, or standard input is not what the interrupted run read.
+        ConfigurationError: The rejects cannot be written, or what is read once is not what the interrupted run read.
         OSError: A source cannot be read.
     """
     run = _Run(
@@ -156,13 +156,15 @@ async def import_records(
         is_dry=dry_run,
         batch_records=batch_records,
     )
+    refuse_source(run.rejects, sources)
     await run.arrivals.refuse_strangers()
     mark = BEGINNING if restart or dry_run else await run.interrupted()
     try:
         return await run.from_mark(mark)
     except _OtherContent:
-        if not all(isinstance(source, Path) for source in sources):
-            raise ConfigurationError("standard input is not what the interrupted import read: begin anew with --restart") from None
+        if once := next((source for source in sources if is_read_once(source)), None):
+            said = once if isinstance(once, Path) else "standard input"
+            raise ConfigurationError(f"{said} is not what the interrupted import read: begin anew with --restart") from None
         run.arrivals = evolve(run.arrivals, read_bytes=0)
         return evolve(await run.from_mark(BEGINNING), began_anew=True)
 
@@ -183,7 +185,7 @@ class _Run:
     def stream(self) -> str:
         """The checkpoint's name: another one for other sources, or for the same read otherwise."""
         reading = self.arrivals.reading
-        sources = [str(source.resolve()) if isinstance(source, Path) else "-" for source in self.arrivals.sources]
+        sources = [_name_of(source) for source in self.arrivals.sources]
         said = json.dumps([reading.platform, reading.kind, reading.locale, repr(reading.options), sources])
         return "import " + blake2b(said.encode("utf-8", errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -208,6 +210,13 @@ class _Run:
                         await desk.receive(batch)
             await desk.finish()
         return desk.report(resumed_at=mark.records)
+
+
+def _name_of(source: Source) -> str:
+    """By which a later run knows the same source; where a pipe's name leads is another place each time."""
+    if not isinstance(source, Path):
+        return "-"
+    return str(source.absolute() if is_read_once(source) else source.resolve())
 
 
 @frozen(kw_only=True)

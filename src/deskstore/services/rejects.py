@@ -11,7 +11,7 @@ from typing import IO, Final, Self
 import orjson
 
 from deskstore.domain.errors import ConfigurationError, InvalidRecord
-from deskstore.formats.streams import Reject
+from deskstore.formats.streams import Reject, is_stream
 
 _PLACE: Final = {"file", "line", "reason"}
 
@@ -30,12 +30,16 @@ class RejectsFile:
         self._kept_bytes = kept_bytes
         self._size_bytes = kept_bytes
         self._file: IO[bytes] | None = None
+        self._is_stream = path is not None and is_stream(path)
+        self._waiting = b""  #: for a stream, from which nothing can be taken back
 
     def put(self, rejects: Iterable[Reject]) -> int:
         """Write these behind what is acknowledged, in place of those put there before, safe on the disk; the size the file has then."""
         lines = b"".join(as_line(reject) for reject in rejects)
         self._size_bytes = self._kept_bytes + len(lines)
-        if self._path is not None and (lines or self._file):
+        if self._is_stream:
+            self._waiting = lines
+        elif self._path is not None and (lines or self._file):
             file = self._file or self._open(self._path)
             file.truncate(self._kept_bytes)
             file.seek(self._kept_bytes)
@@ -47,10 +51,15 @@ class RejectsFile:
     def acknowledge(self) -> None:
         """What was put there stays, whatever is put behind it."""
         self._kept_bytes = self._size_bytes
+        if self._path is not None and self._waiting:
+            file = self._file or self._open(self._path)
+            file.write(self._waiting)
+            file.flush()
+            self._waiting = b""
 
     def _open(self, path: Path) -> IO[bytes]:
         try:
-            self._file = path.open("r+b" if self._kept_bytes else "wb")
+            self._file = path.open("r+b" if self._kept_bytes and not self._is_stream else "wb")
         except OSError as error:
             raise ConfigurationError(f"{path} cannot take the rejected records ({error.strerror}): name another file") from error
         return self._file
@@ -65,7 +74,23 @@ class RejectsFile:
 
 def holds(path: Path | None, size_bytes: int) -> bool:
     """Whether the rejects file of an interrupted run still has what that run acknowledged."""
-    return path is None or not size_bytes or (path.is_file() and path.stat().st_size >= size_bytes)
+    return path is None or not size_bytes or is_stream(path) or (path.is_file() and path.stat().st_size >= size_bytes)
+
+
+def refuse_source(path: Path | None, sources: Iterable[Path | IO[bytes]]) -> None:
+    """Raise ConfigurationError where the rejected records would be written into the very file that is read, by whatever name."""
+    if path is None or not path.is_file():
+        return
+    taken = path.stat()
+    if any(os.path.samestat(taken, read) for read in map(_stat, sources) if read):
+        raise ConfigurationError(f"{path} is read and would take the rejected records too: name another file with --rejects")
+
+
+def _stat(source: Path | IO[bytes]) -> os.stat_result | None:
+    try:
+        return source.stat() if isinstance(source, Path) else os.fstat(source.fileno())
+    except OSError:  # a reader of bytes in memory; a file that is not there is for its opener to name
+        return None
 
 
 def as_line(reject: Reject) -> bytes:

@@ -6,7 +6,7 @@ from deskstore.formats.streams.envelopes import is_exported
 from deskstore.formats.streams.places import Detected, Place, Reject, Slice
 from deskstore.formats.streams.reading import RecordReader, read_records
 from deskstore.formats.streams.scanning import member
-from deskstore.formats.streams.writing import LineWriter, one_line, write_lines
+from deskstore.formats.streams.writing import LineWriter, is_stream, one_line, write_lines
 
 __all__ = [
     "Detected",
@@ -16,6 +16,7 @@ __all__ = [
     "Reject",
     "Slice",
     "is_exported",
+    "is_stream",
     "member",
     "one_line",
     "read_records",

@@ -64,8 +64,8 @@ async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
     """
     Write lines to a file, or to an open binary writer such as standard output, which stays open.
 
-    A file is there whole once the block was left normally, and untouched otherwise; only its owner may read it. A name that ends in .gz
-    or .zst is compressed.
+    A file is there whole once the block was left normally, and untouched otherwise; only its owner may read it. A link stays, and what it
+    leads to is written. A pipe or a device is written as it comes. A name that ends in .gz or .zst is compressed.
 
     Raises:
         OSError: The file cannot be written.
@@ -74,7 +74,7 @@ async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
 
     loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "deskstore-lines")
     try:
-        target = _File(to) if isinstance(to, Path) else _Stream(to)
+        target = _target(to)
         try:
             writer = LineWriter(await loop.run_in_executor(thread, target.open), thread)
             yield writer
@@ -84,6 +84,17 @@ async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
             await loop.run_in_executor(thread, target.clean_up)  # behind an opening or a write that was cancelled and goes on
     finally:
         thread.shutdown(wait=False)
+
+
+def is_stream(to: Path) -> bool:
+    """Whether bytes are written to what is there already, a pipe or a device, and not to a file that they become."""
+    return to.exists() and not to.is_file()
+
+
+def _target(to: Path | IO[bytes]) -> _Stream | _Device | _File:
+    if not isinstance(to, Path):
+        return _Stream(to)
+    return _Device(to) if is_stream(to) else _File(to.resolve())
 
 
 class _Stream:
@@ -100,6 +111,27 @@ class _Stream:
 
     def clean_up(self) -> None:
         pass
+
+
+class _Device:
+    """A pipe or a device, which has a name and holds nothing."""
+
+    def __init__(self, to: Path) -> None:
+        self._to = to
+        self._opened: list[IO[bytes]] = []  #: none yet while it is being opened
+
+    def open(self) -> IO[bytes]:
+        raw = self._to.open("wb")
+        self._opened = [_packed(raw, self._to.suffix), raw]
+        return self._opened[0]
+
+    def finish(self) -> None:
+        for one in self._opened:
+            one.close()
+
+    def clean_up(self) -> None:
+        with suppress(OSError):  # what could not be written has been said already
+            self.finish()
 
 
 class _File:

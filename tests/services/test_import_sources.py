@@ -1,0 +1,119 @@
+"""What an import reads and writes: files, pipes and devices, each read once where it can be read only once, and none written over."""
+
+import asyncio
+import io
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from deskstore.adapters.memory import MemoryStorage
+from deskstore.domain.errors import ConfigurationError, StorageUnavailable
+from deskstore.services.companies import list_companies
+from deskstore.services.importing import import_records
+from tests.services.test_importing import FailingStorage
+
+ACME = "acme"
+NOWHERE = Path("/dev/null")
+MANY = b"".join(b'{"id":%d,"text":"%s"}\n' % (number, b"x" * 300) for number in range(2_000))  # more than a pipe or a window holds
+
+
+@contextmanager
+def fifo(path: Path, given: bytes) -> Iterator[Path]:
+    """A named pipe into which somebody writes."""
+
+    def write() -> None:
+        with suppress(BrokenPipeError):  # the reader left before the end
+            path.write_bytes(given)
+
+    os.mkfifo(path)
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    yield path
+    writer.join()
+
+
+def is_device(path: Path) -> bool:
+    return path.is_char_device()
+
+
+# -- sources -----------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_named_pipe_is_read_once_from_its_first_byte_to_its_last(storage: MemoryStorage, tmp_path: Path) -> None:
+    with fifo(tmp_path / "pipe", MANY) as pipe:
+        report = await asyncio.wait_for(import_records(storage, ACME, "docs", [pipe]), 30)
+
+    assert (report.created, report.rejected) == (2_000, 0)
+
+
+async def test_a_pipe_among_files_comes_in_whole(storage: MemoryStorage, tmp_path: Path) -> None:
+    file = tmp_path / "t.ndjson"
+    file.write_bytes(b'{"id":"of a file"}\n')
+
+    with fifo(tmp_path / "pipe", MANY) as pipe:
+        report = await asyncio.wait_for(import_records(storage, ACME, "docs", [file, pipe, file]), 30)
+
+    assert (report.created, report.unchanged, report.rejected) == (2_001, 1, 0)
+    assert [*report.detected] == [str(file), str(pipe)]
+
+
+async def test_an_import_of_a_pipe_that_was_interrupted_goes_on_when_the_same_comes_again(tmp_path: Path) -> None:
+    storage = FailingStorage()
+    storage.fails_at = 3
+    with fifo(tmp_path / "pipe", MANY) as pipe, pytest.raises(StorageUnavailable):
+        await asyncio.wait_for(import_records(storage, ACME, "docs", [pipe], batch_records=100), 30)
+    (tmp_path / "pipe").unlink()
+
+    with fifo(tmp_path / "pipe", MANY) as pipe:
+        report = await asyncio.wait_for(import_records(storage, ACME, "docs", [pipe], batch_records=100), 30)
+
+    assert (report.resumed_at, report.created) == (200, 2_000)
+
+
+# -- rejects -----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["t.ndjson", "link.ndjson", "hard.ndjson"])
+async def test_what_is_read_never_takes_the_rejects_by_whatever_name(storage: MemoryStorage, tmp_path: Path, name: str) -> None:
+    source = tmp_path / "t.ndjson"
+    source.write_bytes(b'{"id":1}\nbroken\n' + MANY)
+    (tmp_path / "link.ndjson").symlink_to("t.ndjson")
+    os.link(source, tmp_path / "hard.ndjson")
+
+    with pytest.raises(ConfigurationError, match="is read and would take the rejected records too: name another file"):
+        await import_records(storage, ACME, "docs", [tmp_path / name], rejects=source)
+    with source.open("rb") as opened, pytest.raises(ConfigurationError, match="name another file"):
+        await import_records(storage, ACME, "docs", [opened], rejects=tmp_path / name)
+
+    assert source.read_bytes() == b'{"id":1}\nbroken\n' + MANY
+    assert await list_companies(storage) == []
+
+
+async def test_rejects_may_go_nowhere(storage: MemoryStorage) -> None:
+    report = await import_records(storage, ACME, "docs", [io.BytesIO(b'{"id":1}\nbroken\n')], rejects=NOWHERE)
+
+    assert (report.created, report.rejected) == (1, 1)
+    assert is_device(NOWHERE)
+
+
+async def test_a_pipe_gets_each_reject_once_however_often_its_batch_is_tried(tmp_path: Path) -> None:
+    storage = FailingStorage()
+    storage.fails_at = 1
+    pipe = tmp_path / "rejects"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        source = io.BytesIO(b'{"id":1}\nbroken\n')
+
+        with pytest.raises(StorageUnavailable):
+            await import_records(storage, ACME, "docs", [source], rejects=pipe)
+        source.seek(0)
+        await import_records(storage, ACME, "docs", [source], rejects=pipe)
+
+        assert [json.loads(line)["raw"] for line in read.result(30).splitlines()] == ["broken"]
