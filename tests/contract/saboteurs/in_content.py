@@ -15,7 +15,7 @@ from deskstore.domain.ports import Backend, ProgressReads, RecordReads, UnitOfWo
 from deskstore.domain.processing import Checkpoint
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
-from deskstore.domain.unit import BufferedArticles, BufferedSummaries, BufferedTickets
+from deskstore.domain.unit import BufferedArticles, BufferedProgress, BufferedSummaries, BufferedTickets
 from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import documents as of_documents
 from deskstore.testing.contract import identifiers as of_identifiers
@@ -94,6 +94,18 @@ class AnswersBadNames(SabotagedParts):
 
     parts: ClassVar = {"articles": Articles}
     breaks = (of_identifiers.test_a_bad_name_cannot_be_asked_for,)
+
+
+class KnowsNoCheckpointOfBadNames(SabotagedParts):
+    class Progress(BufferedProgress):
+        async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
+            try:
+                return await super().checkpoint(platform, stream)
+            except InvalidIdentifier:
+                return None
+
+    parts: ClassVar = {"progress": Progress}
+    breaks = (of_identifiers.test_a_bad_platform_stream_or_worker_cannot_be_asked_for,)
 
 
 class TakesAnyPayload(SabotagedParts):

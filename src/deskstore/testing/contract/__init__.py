@@ -117,6 +117,7 @@ from deskstore.testing.contract.fixtures import (
 from deskstore.testing.contract.identifiers import (
     test_a_bad_company_id_opens_nothing,
     test_a_bad_name_cannot_be_asked_for,
+    test_a_bad_platform_stream_or_worker_cannot_be_asked_for,
     test_a_record_with_a_bad_name_is_refused_and_leaves_no_trace,
     test_any_names_that_the_rules_allow_are_kept,
     test_hostile_company_ids_are_distinct_companies,
@@ -293,6 +294,7 @@ __all__ = [
     "own_storage",
     "test_a_bad_company_id_opens_nothing",
     "test_a_bad_name_cannot_be_asked_for",
+    "test_a_bad_platform_stream_or_worker_cannot_be_asked_for",
     "test_a_cancellation_inside_the_block_discards",
     "test_a_cancelled_commit_is_whole_or_absent_and_says_which",
     "test_a_change_of_anything_but_the_text_leaves_processing_alone",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from hypothesis import example, given
 
 from deskstore.domain.errors import CompanyRequired, InvalidIdentifier
-from deskstore.domain.identifiers import ARTICLE, Key, article_key, ticket_key
-from deskstore.domain.ports import Storage
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, ticket_key
+from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.records import Article, Ticket
 from deskstore.testing import strategies
 from deskstore.testing.contract.fixtures import PROPERTY
@@ -110,24 +110,57 @@ async def test_a_record_with_a_bad_name_is_refused_and_leaves_no_trace(desk: Des
 
 
 async def test_a_bad_name_cannot_be_asked_for(desk: Desk) -> None:
+    keys = [
+        *(key for bad in (*BAD_NAMES, "x" * 256) for key in (Key(TICKET, PLATFORM, bad), Key(ARTICLE, PLATFORM, bad))),
+        *(key for bad in (*BAD_NAMES, "x" * 51) for key in (Key(TICKET, bad, "1"), Key(ARTICLE, bad, "1"))),
+        *(Key(ARTICLE, PLATFORM, "1", bad) for bad in (*BAD_NAMES[1:], "x" * 36)),
+    ]
+
     async with desk.unit() as uow:
-        for bad in BAD_NAMES:
-            with pytest.raises(InvalidIdentifier):
-                await uow.tickets.find(PLATFORM, bad)
-            with pytest.raises(InvalidIdentifier):
-                await uow.tickets.find(bad, "1")
-            with pytest.raises(InvalidIdentifier):
-                await uow.articles.find(bad, "1")
-            with pytest.raises(InvalidIdentifier):
-                await uow.articles.locales(PLATFORM, bad)
-            with pytest.raises(InvalidIdentifier):
-                await uow.progress.find(PLATFORM, bad)
-            with pytest.raises(InvalidIdentifier):
-                await uow.progress.progress(bad)
-            with pytest.raises(InvalidIdentifier):
-                await uow.progress.checkpoint(PLATFORM, bad)
-            with pytest.raises(InvalidIdentifier):
-                await uow.summaries.history(Key(ARTICLE, PLATFORM, bad))
+        for key in keys:
+            for asking in (*_of_any_record(uow, key), *(_of_a_ticket(uow, key) if key.kind == TICKET else _of_an_article(uow, key))):
+                with pytest.raises(InvalidIdentifier):
+                    await asking
+
+
+def _of_any_record(uow: UnitOfWork, key: Key) -> Iterator[Awaitable[object]]:
+    yield uow.summaries.find(key, 1)
+    yield uow.summaries.history(key)
+    yield uow.summaries.current(key)
+    yield uow.summaries.current_many([key])
+
+
+def _of_a_ticket(uow: UnitOfWork, key: Key) -> Iterator[Awaitable[object]]:
+    yield uow.tickets.find(key.platform, key.id)
+    yield uow.tickets.find_many([key])
+    yield uow.tickets.heads([key])
+    yield anext(aiter(uow.tickets.stream(after=key)))
+    yield uow.progress.find(key.platform, key.id)
+    yield uow.progress.find_many([key])
+
+
+def _of_an_article(uow: UnitOfWork, key: Key) -> Iterator[Awaitable[object]]:
+    yield uow.articles.find(key.platform, key.id, key.locale)
+    yield uow.articles.find_many([key])
+    yield uow.articles.heads([key])
+    yield anext(aiter(uow.articles.stream(after=key)))
+    if not key.locale:
+        yield uow.articles.locales(key.platform, key.id)
+
+
+async def test_a_bad_platform_stream_or_worker_cannot_be_asked_for(desk: Desk) -> None:
+    async with desk.unit() as uow:
+        for bad in (*BAD_NAMES, "x" * 256):
+            for asking in (
+                uow.progress.progress(bad),
+                uow.progress.checkpoint(bad, "tickets"),
+                uow.progress.checkpoint(PLATFORM, bad),
+                anext(aiter(uow.summaries.stale(bad))),
+                desk.claim(platform=bad),
+                desk.claim(worker=bad),
+            ):
+                with pytest.raises(InvalidIdentifier):
+                    await asking
 
 
 @PROPERTY
