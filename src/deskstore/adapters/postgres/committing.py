@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Container, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import monotonic
@@ -74,7 +74,7 @@ class Transaction:
             checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
         )
 
-    async def write(self, locked: Locked, copies: Sequence[Copy], existing: Container[Thing]) -> int:
+    async def write(self, locked: Locked, copies: Sequence[Copy], existing: Set[Thing]) -> int:
         """Write copies down, the company's first place before anything else, and say in which epoch that was."""
         made = calls(copies, existing=existing, floor=locked.floor, audience=locked.audience)
         registers = [Call("register", ())] if locked.state is None else []

@@ -12,6 +12,7 @@ from deskstore.adapters.postgres.pool import Pool
 from deskstore.domain.errors import StorageError
 
 logger: Final = logging.getLogger("deskstore")
+_COMPANIES: Final = 10_000  #: whose commits are counted at once
 COMMITS: Final = 250  #: of one company in this process, after which its counts are folded
 
 
@@ -27,6 +28,8 @@ class Folding:
 
     def note_commit(self, company_id: str) -> None:
         """Count a commit, and fold after many."""
+        if len(self._commits) > _COMPANIES:
+            self._commits.clear()  # so many companies that hardly one of them has much to fold; whoever reads its counts sees to it
         self._commits[company_id] += 1
         if self._commits[company_id] >= COMMITS:
             self.begin(company_id)

@@ -36,7 +36,7 @@ def statements(schema: str = DEFAULT_SCHEMA) -> Iterator[str]:
     yield from _filled("locking", shared)
     for name in _WRITTEN:
         yield from _filled("writing", shared | _of_writing(schema, name))
-    for template in ("mirroring", "counting", "erasing"):
+    for template in ("receiving", "mirroring", "counting", "erasing"):
         yield from _filled(template, shared)
 
 
@@ -85,6 +85,8 @@ def _shared(schema: str) -> dict[str, str]:
         + _listed(f"NULL::{_type(column)}" for column in state),
         "summary": _listed(f"m.{column.name}" for column in summary),
         "summary_types": _listed(f"{column.name} {_type(column)}" for column in summary),
+        "ticket_arrays": _listed(f"{column.name}_of {_type(column)}[]" for column in _columns(schema, "ticket")),
+        "ticket_array_names": _listed(f"{column.name}_of" for column in _columns(schema, "ticket")),
         "thing": _listed(THING),
         "thing_of_d": _listed(f"d.{name}" for name in THING),
         "thing_types": _listed(f"{name} {thing_types.get(name, 'text')}" for name in THING),

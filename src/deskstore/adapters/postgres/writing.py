@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Final
 
 from attrs import frozen
@@ -12,7 +12,7 @@ from deskstore.adapters.postgres.rows import Row, checkpoint_row, record_row, st
 from deskstore.domain import times
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import Copy, Thing, Value
-from deskstore.domain.processing import Checkpoint, Processing
+from deskstore.domain.processing import PENDING, Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.domain.things import CompanyState
@@ -36,7 +36,7 @@ def audience(state: CompanyState | None, store_id: str) -> Audience:
     return Audience() if state is None else Audience(consumers=state.owed_by(store_id), is_there=bool(state.consumers))
 
 
-def calls(copies: Sequence[Copy], *, existing: Container[Thing], floor: int, audience: Audience) -> Iterator[Call]:
+def calls(copies: Sequence[Copy], *, existing: Set[Thing], floor: int, audience: Audience) -> Iterator[Call]:
     """
     What keeps these copies.
 
@@ -78,17 +78,54 @@ def _removals(gone: Sequence[Copy]) -> Iterator[Call]:
     yield from _sliced("remove_parts", [(*thing,) for thing in sorted(parts)])
 
 
-def _rows(kept: Sequence[Copy], existing: Container[Thing], floor: int) -> Iterator[Call]:
+def _rows(kept: Sequence[Copy], existing: Set[Thing], floor: int) -> Iterator[Call]:
+    fresh, others = _parted(kept, existing)
+    yield from _sliced("add_fresh_ticket", fresh, floor, large=_LARGE["ticket"] - 1)
     added: dict[str, list[Row]] = {table: [] for table in _TABLES}
     changed: dict[str, list[Row]] = {table: [] for table in _TABLES}
-    created = {copy.value.key: times.microseconds(copy.value.fields.created_at) for copy in kept if isinstance(copy.value, Ticket)}
-    for copy in kept:
+    created = {copy.value.key: times.microseconds(copy.value.fields.created_at) for copy in others if isinstance(copy.value, Ticket)}
+    for copy in others:
         if copy.value is not None:
             table, row = _row(copy.value, created)
             (changed if copy.thing in existing else added)[table].append(row)
     for table in _TABLES:
         yield from _sliced(f"add_{table}", added[table], floor, large=_LARGE.get(table))
         yield from _sliced(f"change_{table}", changed[table], large=_LARGE.get(table))
+
+
+def _parted(kept: Sequence[Copy], existing: Set[Thing]) -> tuple[list[Row], list[Copy]]:
+    """Rows of tickets that are new together with a fresh processing, each with that one's version; and all other copies."""
+    states = {copy.value.key: copy for copy in kept if isinstance(copy.value, Processing)}
+    fresh: list[Row] = []
+    others: list[Copy] = []
+    for copy in kept:
+        ticket = copy.value
+        if isinstance(ticket, Processing):
+            continue
+        state = states.get(ticket.key) if isinstance(ticket, Ticket) else None
+        if (
+            state
+            and isinstance(ticket, Ticket)
+            and _is_fresh(state.value, ticket)
+            and copy.thing not in existing
+            and state.thing not in existing
+        ):
+            fresh.append((*record_row(ticket), states.pop(ticket.key).version))
+        else:
+            others.append(copy)
+    return fresh, [*others, *states.values()]
+
+
+def _is_fresh(state: Value | None, ticket: Ticket) -> bool:
+    """Whether nobody has worked on the ticket that comes with it."""
+    return (
+        isinstance(state, Processing)
+        and state.status == PENDING
+        and not state.attempts
+        and state.error is None
+        and state.claim is None
+        and state.claimable_at == state.changed_at == ticket.saved_at
+    )
 
 
 def _row(value: Value, created: dict[Key, int]) -> tuple[str, Row]:

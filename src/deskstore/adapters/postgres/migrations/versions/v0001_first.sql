@@ -886,6 +886,16 @@ BEGIN
     END IF;
 END $$;
 
+-- New tickets that nobody has worked on: most of what ever comes in, so their processing is made of what the tickets tell.
+CREATE FUNCTION "{schema}".add_fresh_ticket(company text, known_floor bigint, platform_of text[], ticket_id_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[], state_version_of bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    PERFORM "{schema}".add_ticket(company, known_floor, platform_of, ticket_id_of, version_of, created_us_of, saved_us_of, subject_of, status_of, priority_of, requester_of, updated_us_of, source_field_of, source_value_of, text_digest_of, sha256_of, payload_of);
+    INSERT INTO "{schema}".ticket_state (company_id, platform, ticket_id, created_us, status, attempts, claimable_us, changed_us, version)
+    SELECT company, k.platform, k.ticket_id, k.created_us, 'pending', 0, k.saved_us, k.saved_us, k.version
+    FROM unnest(platform_of, ticket_id_of, created_us_of, saved_us_of, state_version_of) AS k (platform, ticket_id, created_us, saved_us, version);
+END $$;
+
 -- Deletions, and what the mirror is to be told.
 
 -- A ticket goes with its processing, and every record with its summaries.
