@@ -58,7 +58,7 @@ def test_of_a_database_as_it_was_made_the_doctor_has_nothing_to_say(shell: Shell
         "changes are counted",
         "privileges",
     ]
-    assert ran.json["checks"][1]["said"] == "deskstore, at 0001"
+    assert ran.json["checks"][1]["detail"] == "deskstore, at 0001"
 
 
 def test_faults_that_keep_a_storage_from_opening_are_told_with_the_sql_that_mends_them(shell: Shell, database: Database) -> None:

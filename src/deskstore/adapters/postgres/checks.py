@@ -44,7 +44,7 @@ class Fault:
 
 async def faults(driver: Driver, schema: str, role: str | None = None) -> list[Fault]:
     """Whatever the catalog says that it should not; of whoever is connected, unless another role is named."""
-    found = await driver.fetch(text_of("sql", "checking.sql"), schema, role, *_expected(schema))
+    found = await driver.fetch(_query("refusing", "checking"), schema, role, *_expected(schema))
     made = [Fault(kind=kind, what=what, mend=mend) for kind, what, mend in found]
     return sorted(made, key=lambda fault: fault.kind, reverse=True)  # what is dropped, last
 
@@ -83,7 +83,7 @@ class Entrance:
         self._schema: Final = schema
         self._refused: Final = REFUSED - LOSSES if may_lose_commits else REFUSED
         versions = f"SELECT 'revision', v.version_num, '' FROM {_versions(schema)} v"  # noqa: S608 - names of ours
-        self._text: Final = f"{text_of('sql', 'checking.sql')} UNION ALL {versions}"
+        self._text: Final = f"{_query('refusing')} UNION ALL {versions}"
 
     async def __call__(self, driver: Driver) -> None:
         """
@@ -114,6 +114,10 @@ def _warn(fault: Fault) -> None:
     import logging  # hardly any server needs it
 
     logging.getLogger("deskstore").warning("%s", fault, extra={"operation": "open"})
+
+
+def _query(*parts: str) -> str:
+    return f"{text_of('sql', 'looking.sql')}{' UNION ALL '.join(text_of('sql', f'{part}.sql') for part in parts)}"
 
 
 def _versions(schema: str) -> str:
