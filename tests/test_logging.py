@@ -16,7 +16,7 @@ from deskstore.domain.errors import StorageError
 from deskstore.domain.ports import Storage
 from deskstore.facade import DictStorage
 from deskstore.services.articles import delete_article, get_article, list_articles, save_article
-from deskstore.services.companies import erase_company, list_companies, platform_stats
+from deskstore.services.companies import erase_company, get_platform_stats, list_companies
 from deskstore.services.exporting import export_records
 from deskstore.services.importing import import_records
 from deskstore.services.processing import claim_tickets, complete, fail, get_processing_progress, release, renew, update_processing_status
@@ -59,7 +59,7 @@ async def everything(storage: Storage, company_id: str, folder: Path) -> None:
     await everything_on_dicts(DictStorage(storage), company_id)
     await export_records(storage, company_id, folder / f"{company_id}.ndjson")
     await list_companies(storage)
-    await platform_stats(storage, company_id)
+    await get_platform_stats(storage, company_id)
 
 
 async def everything_on_tickets(storage: Storage, company_id: str, folder: Path) -> None:

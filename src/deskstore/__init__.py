@@ -10,7 +10,7 @@ Every name is loaded when it is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from deskstore.bootstrap import Settings, StorageType, open_storage
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from deskstore.domain.identifiers import Key, article_key, ticket_key
     from deskstore.domain.paging import Filter, Page
     from deskstore.domain.ports import Storage, UnitOfWork, UnitOutcome
-    from deskstore.domain.processing import Checkpoint, Claim, Processing, ProcessingStatus, Progress, Stats
+    from deskstore.domain.processing import Checkpoint, Claim, PlatformStats, Processing, ProcessingStatus, Progress
     from deskstore.domain.receiving import Outcome, Received
     from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
     from deskstore.domain.summaries import StaleSummary, Summary
@@ -48,15 +48,15 @@ if TYPE_CHECKING:
     from deskstore.formats.platforms import Options
     from deskstore.services.adopting import AdoptReport, adopt
     from deskstore.services.articles import (
-        article_locales,
         delete_article,
         find_article,
         get_article,
+        list_article_locales,
         list_articles,
         save_article,
         save_articles,
     )
-    from deskstore.services.companies import erase_company, list_companies, platform_stats
+    from deskstore.services.companies import erase_company, get_platform_stats, list_companies
     from deskstore.services.doctoring import accept_edits, inspect_company, release_claims, repair_company
     from deskstore.services.exporting import ExportReport, export_records
     from deskstore.services.importing import ImportReport, import_records
@@ -64,44 +64,80 @@ if TYPE_CHECKING:
         claim_tickets,
         complete,
         fail,
+        get_processing,
         get_processing_progress,
         release,
         renew,
         update_processing_status,
     )
-    from deskstore.services.summaries import SummaryDraft, current_summary, save_summary, stale_summaries, summary_history
+    from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
     from deskstore.services.tickets import delete_ticket, find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
 
 __version__ = "0.1.0.dev0"
 
-_PLACES = {
-    "bootstrap": "Settings StorageType open_storage",
+#: module -> the names that are loaded from it when they are first used: those that type checkers are told of above
+_PLACES: Final[dict[str, tuple[str, ...]]] = {
+    "bootstrap": ("Settings", "StorageType", "open_storage"),
     "domain.errors": (
-        "ArticleNotFound ClaimLost CommitOutcomeUnknown CompanyErased CompanyMoved CompanyRequired ConfigurationError CorruptRecord "
-        "InvalidIdentifier InvalidRecord InvalidTransition MigrationError StorageBusy StorageError StorageUnavailable StoreReplaced "
-        "TicketNotFound UncommittedChanges UnitOfWorkMisuse VersionConflict"
+        "ArticleNotFound",
+        "ClaimLost",
+        "CommitOutcomeUnknown",
+        "CompanyErased",
+        "CompanyMoved",
+        "CompanyRequired",
+        "ConfigurationError",
+        "CorruptRecord",
+        "InvalidIdentifier",
+        "InvalidRecord",
+        "InvalidTransition",
+        "MigrationError",
+        "StorageBusy",
+        "StorageError",
+        "StorageUnavailable",
+        "StoreReplaced",
+        "TicketNotFound",
+        "UncommittedChanges",
+        "UnitOfWorkMisuse",
+        "VersionConflict",
     ),
-    "domain.findings": "Finding FindingKind Mended Remedy",
-    "domain.identifiers": "Key article_key ticket_key",
-    "domain.paging": "Filter Page",
-    "domain.ports": "Storage UnitOfWork UnitOutcome",
-    "domain.processing": "Checkpoint Claim Processing ProcessingStatus Progress Stats",
-    "domain.receiving": "Outcome Received",
-    "domain.records": "Article Fields SourceVersion Ticket",
-    "domain.summaries": "StaleSummary Summary",
-    "facade": "DictStorage StorageFactory StorageInterface get_storage",
-    "formats.platforms": "Options",
-    "services.adopting": "AdoptReport adopt",
-    "services.articles": "article_locales delete_article find_article get_article list_articles save_article save_articles",
-    "services.companies": "erase_company list_companies platform_stats",
-    "services.doctoring": "accept_edits inspect_company release_claims repair_company",
-    "services.exporting": "ExportReport export_records",
-    "services.importing": "ImportReport import_records",
-    "services.processing": "claim_tickets complete fail get_processing_progress release renew update_processing_status",
-    "services.summaries": "SummaryDraft current_summary save_summary stale_summaries summary_history",
-    "services.tickets": "delete_ticket find_ticket get_ticket list_tickets save_ticket save_tickets",
+    "domain.findings": ("Finding", "FindingKind", "Mended", "Remedy"),
+    "domain.identifiers": ("Key", "article_key", "ticket_key"),
+    "domain.paging": ("Filter", "Page"),
+    "domain.ports": ("Storage", "UnitOfWork", "UnitOutcome"),
+    "domain.processing": ("Checkpoint", "Claim", "PlatformStats", "Processing", "ProcessingStatus", "Progress"),
+    "domain.receiving": ("Outcome", "Received"),
+    "domain.records": ("Article", "Fields", "SourceVersion", "Ticket"),
+    "domain.summaries": ("StaleSummary", "Summary"),
+    "facade": ("DictStorage", "StorageFactory", "StorageInterface", "get_storage"),
+    "formats.platforms": ("Options",),
+    "services.adopting": ("AdoptReport", "adopt"),
+    "services.articles": (
+        "delete_article",
+        "find_article",
+        "get_article",
+        "list_article_locales",
+        "list_articles",
+        "save_article",
+        "save_articles",
+    ),
+    "services.companies": ("erase_company", "get_platform_stats", "list_companies"),
+    "services.doctoring": ("accept_edits", "inspect_company", "release_claims", "repair_company"),
+    "services.exporting": ("ExportReport", "export_records"),
+    "services.importing": ("ImportReport", "import_records"),
+    "services.processing": (
+        "claim_tickets",
+        "complete",
+        "fail",
+        "get_processing",
+        "get_processing_progress",
+        "release",
+        "renew",
+        "update_processing_status",
+    ),
+    "services.summaries": ("SummaryDraft", "find_current_summary", "save_summary", "stale_summaries", "summary_history"),
+    "services.tickets": ("delete_ticket", "find_ticket", "get_ticket", "list_tickets", "save_ticket", "save_tickets"),
 }
-_PLACE_OF = {name: f"deskstore.{place}" for place, names in _PLACES.items() for name in names.split()}
+_PLACE_OF: Final = {name: f"deskstore.{place}" for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "AdoptReport",
@@ -132,6 +168,7 @@ __all__ = [
     "Options",
     "Outcome",
     "Page",
+    "PlatformStats",
     "Processing",
     "ProcessingStatus",
     "Progress",
@@ -140,7 +177,6 @@ __all__ = [
     "Settings",
     "SourceVersion",
     "StaleSummary",
-    "Stats",
     "Storage",
     "StorageBusy",
     "StorageError",
@@ -162,28 +198,29 @@ __all__ = [
     "accept_edits",
     "adopt",
     "article_key",
-    "article_locales",
     "claim_tickets",
     "complete",
-    "current_summary",
     "delete_article",
     "delete_ticket",
     "erase_company",
     "export_records",
     "fail",
     "find_article",
+    "find_current_summary",
     "find_ticket",
     "get_article",
+    "get_platform_stats",
+    "get_processing",
     "get_processing_progress",
     "get_storage",
     "get_ticket",
     "import_records",
     "inspect_company",
+    "list_article_locales",
     "list_articles",
     "list_companies",
     "list_tickets",
     "open_storage",
-    "platform_stats",
     "release",
     "release_claims",
     "renew",

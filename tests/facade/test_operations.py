@@ -20,7 +20,7 @@ from deskstore.domain.processing import ALLOWED, ProcessingStatus
 from deskstore.facade import RESERVED, DictStorage
 from deskstore.services.articles import find_article
 from deskstore.services.processing import claim_tickets
-from deskstore.services.summaries import current_summary, summary_history
+from deskstore.services.summaries import find_current_summary, summary_history
 from deskstore.services.tickets import delete_ticket, find_ticket
 from deskstore.testing.clock import MORNING, ManualClock
 from tests.payloads import as_bytes, freshdesk
@@ -316,7 +316,7 @@ async def test_a_summary_goes_to_the_ticket_before_the_article_of_the_same_id(de
 
 
 async def content(storage: Storage, key: Key) -> object:
-    summary = await current_summary(storage, ACME, key)
+    summary = await find_current_summary(storage, ACME, key)
     return summary and summary.data
 
 

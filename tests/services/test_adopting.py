@@ -29,7 +29,7 @@ from deskstore.formats.naive import APPENDED, PROCESSED_DATA, ProcessedData, as_
 from deskstore.services import adopting
 from deskstore.services.adopting import AdoptReport, adopt
 from deskstore.services.articles import get_article
-from deskstore.services.companies import list_companies, platform_stats
+from deskstore.services.companies import get_platform_stats, list_companies
 from deskstore.services.importing import import_records
 from deskstore.services.processing import claim_tickets, find_processing, get_processing_progress, update_processing_status
 from deskstore.services.summaries import stale_summaries, summary_history
@@ -879,4 +879,4 @@ async def test_more_than_a_batch_is_adopted_and_told_of(storage: MemoryStorage, 
     await adopt(storage, old.base_path, on_progress=told.append)
 
     assert told == [1_000, 2_000, 2_100]
-    assert (await platform_stats(storage, ACME))[0].tickets == 2_100
+    assert (await get_platform_stats(storage, ACME))[0].tickets == 2_100

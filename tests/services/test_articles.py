@@ -6,10 +6,10 @@ from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import ArticleNotFound
 from deskstore.domain.receiving import CREATED, UNCHANGED
 from deskstore.services.articles import (
-    article_locales,
     delete_article,
     find_article,
     get_article,
+    list_article_locales,
     list_articles,
     save_article,
     save_articles,
@@ -22,7 +22,7 @@ async def test_translations_that_share_an_id_are_kept_apart(storage: MemoryStora
     received = await save_articles(storage, ACME, "zendesk", [{"id": 1, "locale": "en-us"}, {"id": 1, "locale": "ko"}])
 
     assert [one.outcome for one in received] == [CREATED, CREATED]
-    assert await article_locales(storage, ACME, "zendesk", "1") == ["en-us", "ko"]
+    assert await list_article_locales(storage, ACME, "zendesk", "1") == ["en-us", "ko"]
 
 
 async def test_a_locale_that_is_given_counts_and_the_payload_stays(storage: MemoryStorage) -> None:

@@ -15,8 +15,8 @@ from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.ports import BeforeCommit
 from deskstore.formats.platforms import Options
 from deskstore.services import receiving
-from deskstore.services.articles import article_locales
-from deskstore.services.companies import list_companies, platform_stats
+from deskstore.services.articles import list_article_locales
+from deskstore.services.companies import get_platform_stats, list_companies
 from deskstore.services.importing import ImportProgress, ImportReport, import_records
 from deskstore.services.tickets import find_ticket, get_ticket, list_tickets, save_ticket
 from tests.payloads import as_bytes, freshdesk
@@ -187,7 +187,7 @@ async def test_of_a_bomb_whole_batches_are_kept_and_nothing_of_the_one_it_breaks
     with pytest.raises(InvalidRecord, match="unpacks to more than 200 times its size: unpack it yourself if you trust it"):
         await import_records(storage, ACME, "docs", [path], batch_records=100)
 
-    assert [stats.tickets for stats in await platform_stats(storage, ACME)] == [200]
+    assert [stats.tickets for stats in await get_platform_stats(storage, ACME)] == [200]
 
 
 async def test_a_file_of_something_else_is_refused_before_anything_of_any_file_comes_in(storage: MemoryStorage, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ async def test_a_dry_run_says_what_would_become_of_the_records_and_keeps_nothing
     dry = await import_records(storage, ACME, "docs", [path], dry_run=True, batch_records=100, rejects=tmp_path / "r.ndjson")
 
     assert not (tmp_path / "r.ndjson").exists()
-    assert [stats.tickets for stats in await platform_stats(storage, ACME)] == [1]
+    assert [stats.tickets for stats in await get_platform_stats(storage, ACME)] == [1]
     assert counts(dry) == counts(await import_records(storage, ACME, "docs", [path])) == (199, 0, 1, 0, 100)
 
 
@@ -245,7 +245,7 @@ async def test_articles_take_their_locale_from_the_option_where_they_have_none(s
     for locale in ("en", "ko"):
         await import_records(storage, ACME, "docs", [path], locale=locale)
 
-    assert await article_locales(storage, ACME, "docs", "4") == ["en", "ko"]
+    assert await list_article_locales(storage, ACME, "docs", "4") == ["en", "ko"]
 
 
 async def test_another_field_can_hold_the_id(storage: MemoryStorage, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from deskstore.services.processing import (
     renew,
     update_processing_status,
 )
-from deskstore.services.summaries import SummaryDraft, current_summary, stale_summaries
+from deskstore.services.summaries import SummaryDraft, find_current_summary, stale_summaries
 from deskstore.services.tickets import delete_ticket, save_ticket, save_tickets
 from tests.payloads import freshdesk
 from tests.services.conftest import Clock
@@ -78,7 +78,7 @@ async def test_a_claimed_ticket_is_completed_with_its_summary(storage: MemorySto
 
     done = await complete(storage, ACME, claimed, summary=SummaryDraft(content={"text": "late parcel"}, model="m", tokens=7))
 
-    found = await current_summary(storage, ACME, KEY)
+    found = await find_current_summary(storage, ACME, KEY)
     assert (claimed.status, done.status, done.claim) == (PROCESSING, COMPLETED, None)
     assert found is not None
     assert (found.number, found.data, found.model, found.tokens) == (1, {"text": "late parcel"}, "m", 7)
@@ -105,7 +105,7 @@ async def test_a_late_worker_completes_nothing(storage: MemoryStorage, clock: Cl
         await complete(storage, ACME, late, summary=SummaryDraft(content={"text": "late"}))
 
     assert taken.attempts == 2
-    assert await current_summary(storage, ACME, KEY) is None
+    assert await find_current_summary(storage, ACME, KEY) is None
 
 
 async def test_a_renewed_claim_outlives_its_first_lease(storage: MemoryStorage, clock: Clock) -> None:

@@ -5,8 +5,8 @@ import pytest
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import InvalidRecord, TicketNotFound
 from deskstore.services.articles import get_article, save_article
-from deskstore.services.companies import erase_company, list_companies, platform_stats
-from deskstore.services.summaries import SummaryDraft, current_summary, save_summary, stale_summaries, summary_history
+from deskstore.services.companies import erase_company, get_platform_stats, list_companies
+from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
 from deskstore.services.tickets import delete_ticket, get_ticket, save_ticket
 from tests.payloads import freshdesk
 
@@ -21,7 +21,7 @@ async def test_summaries_are_numbered_and_the_last_is_current(storage: MemorySto
     second = await save_summary(storage, ACME, ticket, SummaryDraft(content={"text": "two"}, parameters={"temperature": 0}, cost=0.5))
 
     assert (first.number, first.content, second.number, second.parameters) == (1, b'{"text": "one"}', 2, b'{"temperature":0}')
-    assert await current_summary(storage, ACME, ticket.key) == second
+    assert await find_current_summary(storage, ACME, ticket.key) == second
     assert await summary_history(storage, ACME, ticket.key) == [first, second]
 
 
@@ -32,7 +32,7 @@ async def test_what_a_person_wrote_stays_current(storage: MemoryStorage) -> None
     pinned = await save_summary(storage, ACME, ticket, SummaryDraft(content={"text": "by hand"}, pinned=True))
     await save_summary(storage, ACME, ticket, SummaryDraft(content={"text": "by a model"}))
 
-    assert await current_summary(storage, ACME, ticket.key) == pinned
+    assert await find_current_summary(storage, ACME, ticket.key) == pinned
 
 
 async def test_a_summary_of_the_text_before_is_stale_from_the_start(storage: MemoryStorage) -> None:
@@ -54,7 +54,7 @@ async def test_a_ticket_and_an_article_of_one_id_keep_separate_summaries(storage
     await save_summary(storage, ACME, article, SummaryDraft(content={"text": "how"}))
 
     ticket = await get_ticket(storage, ACME, "generic", "1")
-    assert await current_summary(storage, ACME, ticket.key) is None
+    assert await find_current_summary(storage, ACME, ticket.key) is None
 
 
 async def test_a_deleted_ticket_takes_no_summary(storage: MemoryStorage) -> None:
@@ -77,9 +77,9 @@ async def test_companies_are_listed_counted_and_erased(storage: MemoryStorage) -
     await save_article(storage, "a", "zendesk", {"id": 7, "locale": "ko"})
 
     assert await list_companies(storage) == ["a", "b"]
-    assert [(stats.platform, stats.tickets, stats.articles) for stats in await platform_stats(storage, "a")] == [("zendesk", 0, 1)]
+    assert [(stats.platform, stats.tickets, stats.articles) for stats in await get_platform_stats(storage, "a")] == [("zendesk", 0, 1)]
 
     await erase_company(storage, "b")
 
     assert await list_companies(storage) == ["a"]
-    assert await platform_stats(storage, "b") == []
+    assert await get_platform_stats(storage, "b") == []

@@ -10,7 +10,7 @@ from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.processing import COMPLETED, PENDING
 from deskstore.domain.receiving import CREATED, STALE, UNCHANGED, UPDATED
 from deskstore.formats.json import MAX_BYTES
-from deskstore.services.companies import list_companies, platform_stats
+from deskstore.services.companies import get_platform_stats, list_companies
 from deskstore.services.processing import update_processing_status
 from deskstore.services.receiving import Payload
 from deskstore.services.tickets import delete_ticket, find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
@@ -96,7 +96,7 @@ async def test_more_tickets_than_a_unit_holds_are_all_kept(storage: MemoryStorag
     received = await save_tickets(storage, ACME, "freshdesk", (freshdesk(number) for number in range(2_500)))
 
     assert {one.outcome for one in received} == {CREATED}
-    assert [stats.tickets for stats in await platform_stats(storage, ACME)] == [2_500]
+    assert [stats.tickets for stats in await get_platform_stats(storage, ACME)] == [2_500]
 
 
 async def test_one_ticket_that_cannot_be_kept_keeps_all_of_them_out(storage: MemoryStorage) -> None:

@@ -19,7 +19,7 @@ from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.ports import BeforeCommit, Health
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, Processing, Progress, Stats
+from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
@@ -367,12 +367,12 @@ class MemoryProgress:
             last_updated=company.changed_at.get(platform),
         )
 
-    async def stats(self) -> Sequence[Stats]:
+    async def stats(self) -> Sequence[PlatformStats]:
         """How many tickets and articles there are, a platform each."""
         things = self._backend.company.values
         tickets = Counter(thing.platform for thing in things if thing.part == "ticket")
         articles = Counter(thing.platform for thing in things if thing.part == "article")
-        return [Stats(platform=name, tickets=tickets[name], articles=articles[name]) for name in sorted(tickets | articles)]
+        return [PlatformStats(platform=name, tickets=tickets[name], articles=articles[name]) for name in sorted(tickets | articles)]
 
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
         """How far a stream has been read, or None."""

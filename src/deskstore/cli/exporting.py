@@ -45,13 +45,13 @@ def command(company_id: str, platform: str | None, kind: Kind, envelope: bool, o
         shared().if_interrupted = "interrupted: what was written ends in the middle; run the same command again"
 
     async def work(storage: Storage) -> int:
-        from deskstore.services.companies import platform_stats
+        from deskstore.services.companies import get_platform_stats
         from deskstore.services.exporting import export_records
 
         if reason := await why_nothing(storage, company_id, platform):
             tell(f"{reason}; {output} was not written")
             return FAILED
-        stats = [one for one in await platform_stats(storage, company_id) if platform in (None, one.platform)]
+        stats = [one for one in await get_platform_stats(storage, company_id) if platform in (None, one.platform)]
         kept = {"ticket": sum(one.tickets for one in stats), "article": sum(one.articles for one in stats)}
         to = sys.stdout.buffer if output == "-" else Path(output)
         with progress_bar("exporting", kept[kind], unit="records") as advance:

@@ -47,12 +47,12 @@ def command(company_id: str | None) -> int:
 
 async def platform_rows(storage: Storage, companies: Sequence[str]) -> list[Shown]:
     """One row a platform of each company."""
-    from deskstore.services.companies import platform_stats
+    from deskstore.services.companies import get_platform_stats
     from deskstore.services.processing import get_processing_progress
 
     rows: list[Shown] = []
     for company_id in companies:
-        for stats in await platform_stats(storage, company_id):
+        for stats in await get_platform_stats(storage, company_id):
             progress = await get_processing_progress(storage, company_id, stats.platform)
             kept = {"tickets": stats.tickets, "articles": stats.articles}
             rows.append({"company": company_id, "platform": stats.platform, **kept, "progress": progress_shown(progress)})

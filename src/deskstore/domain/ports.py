@@ -17,7 +17,7 @@ from attrs import frozen
 
 from deskstore.domain.identifiers import Key
 from deskstore.domain.paging import EVERYTHING, Filter, Page
-from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
+from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ProgressReads(Protocol):
         """How many tickets of a platform are in which status; always equal to a recount."""
         ...
 
-    async def stats(self) -> Sequence[Stats]:
+    async def stats(self) -> Sequence[PlatformStats]:
         """How many tickets and articles there are, a platform each, ascending by platform."""
         ...
 

@@ -168,7 +168,7 @@ class Progress:
 
 
 @frozen(kw_only=True)
-class Stats:
+class PlatformStats:
     """What is kept of one platform."""
 
     platform: str

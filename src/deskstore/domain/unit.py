@@ -16,7 +16,7 @@ from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, Uncommi
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_filter, checked_limit, checked_offset
 from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
-from deskstore.domain.processing import COMPLETED, FAILED, Checkpoint, Processing, Progress, Stats, fresh
+from deskstore.domain.processing import COMPLETED, FAILED, Checkpoint, PlatformStats, Processing, Progress, fresh
 from deskstore.domain.records import Article, Ticket, check_record, clean
 
 if TYPE_CHECKING:
@@ -434,7 +434,7 @@ class BufferedProgress:
         with self._unit.alone("progress.progress"):
             return await self._reads.progress(identifiers.platform(platform))
 
-    async def stats(self) -> Sequence[Stats]:
+    async def stats(self) -> Sequence[PlatformStats]:
         """How many tickets and articles are stored, a platform each."""
         with self._unit.alone("progress.stats"):
             return await self._reads.stats()

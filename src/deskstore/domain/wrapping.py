@@ -27,7 +27,7 @@ from deskstore.domain.ports import (
     SummaryReads,
     UnitOfWork,
 )
-from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
+from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
@@ -107,7 +107,7 @@ class WrappedStorage:
     async def progress(self, reads: ProgressReads, platform: str) -> Progress:
         return await reads.progress(platform)
 
-    async def stats(self, reads: ProgressReads) -> Sequence[Stats]:
+    async def stats(self, reads: ProgressReads) -> Sequence[PlatformStats]:
         return await reads.stats()
 
     async def checkpoint(self, reads: ProgressReads, platform: str, stream: str) -> Checkpoint | None:
@@ -197,7 +197,7 @@ class WrappedProgress:
     async def progress(self, platform: str) -> Progress:
         return await self._storage.progress(self._reads, platform)
 
-    async def stats(self) -> Sequence[Stats]:
+    async def stats(self) -> Sequence[PlatformStats]:
         return await self._storage.stats(self._reads)
 
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:

@@ -194,7 +194,7 @@ class DictStorage:
 
     async def get_platform_stats(self, company_id: str) -> dict[str, dict[str, int]]:
         """How many tickets and articles there are, in all locales, by platform."""
-        found = await companies.platform_stats(await self._storages.storage(), company_id)
+        found = await companies.get_platform_stats(await self._storages.storage(), company_id)
         return {stats.platform: {"tickets": stats.tickets, "knowledge_base": stats.articles, "total": stats.total} for stats in found}
 
     async def aclose(self) -> None:

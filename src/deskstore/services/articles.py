@@ -84,7 +84,7 @@ async def find_article(storage: Storage, company_id: str, platform: str, article
         return await uow.articles.find(platform, article_id, locale)
 
 
-async def article_locales(storage: Storage, company_id: str, platform: str, article_id: str) -> Sequence[str]:
+async def list_article_locales(storage: Storage, company_id: str, platform: str, article_id: str) -> Sequence[str]:
     """The locales an article exists in, ascending."""
     async with storage.unit_of_work(company_id) as uow:
         return await uow.articles.locales(platform, article_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deskstore.domain.ports import Storage
-from deskstore.domain.processing import Stats
+from deskstore.domain.processing import PlatformStats
 
 
 async def list_companies(storage: Storage) -> Sequence[str]:
@@ -13,7 +13,7 @@ async def list_companies(storage: Storage) -> Sequence[str]:
     return await storage.companies()
 
 
-async def platform_stats(storage: Storage, company_id: str) -> Sequence[Stats]:
+async def get_platform_stats(storage: Storage, company_id: str) -> Sequence[PlatformStats]:
     """How many tickets and articles of a company there are, a platform each, ascending by platform."""
     async with storage.unit_of_work(company_id) as uow:
         return await uow.progress.stats()

@@ -53,7 +53,7 @@ async def save_summary(storage: Storage, company_id: str, of: Ticket | Article, 
     return committed.summaries[0]
 
 
-async def current_summary(storage: Storage, company_id: str, key: Key) -> Summary | None:
+async def find_current_summary(storage: Storage, company_id: str, key: Key) -> Summary | None:
     """The summary to show of a record: the highest pinned one, else the highest, or None."""
     async with storage.unit_of_work(company_id) as uow:
         return await uow.summaries.current(key)

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from deskstore.domain.changes import Committed
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.ports import Replica, Storage, UnitOfWork
-from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
+from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article, incoming
@@ -30,7 +30,7 @@ class Everything:
     summaries: Sequence[Summary]
     checkpoint: Checkpoint | None
     progress: Sequence[Progress]
-    stats: Sequence[Stats]
+    stats: Sequence[PlatformStats]
 
     @property
     def records(self) -> Sequence[Ticket | Article]:

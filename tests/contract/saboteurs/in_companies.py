@@ -15,7 +15,7 @@ from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import Thing, Value
 from deskstore.domain.paging import Filter, Page
 from deskstore.domain.ports import Backend, BeforeCommit, Health, ProgressReads, RecordReads, SummaryReads, UnitOfWork
-from deskstore.domain.processing import Processing, Progress, Stats
+from deskstore.domain.processing import PlatformStats, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.testing.contract import companies as of_companies
@@ -291,7 +291,7 @@ class ListsCompaniesInAnyOrder(Saboteur):
 
 
 class ReadingMakesCompanies(Saboteur):
-    async def stats(self, reads: ProgressReads) -> Sequence[Stats]:
+    async def stats(self, reads: ProgressReads) -> Sequence[PlatformStats]:
         self.memory.registered(self._latest)
         return await reads.stats()
 

@@ -15,7 +15,7 @@ from deskstore.domain.errors import ClaimLost, VersionConflict
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.mirror import Thing, Value
 from deskstore.domain.ports import Backend, BeforeCommit, ProgressReads, SummaryReads
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, Processing, Progress, Stats, fresh
+from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, PlatformStats, Processing, Progress, fresh
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.domain.unit import BufferedProgress
 from deskstore.testing.contract import before_commit as of_before_commit
@@ -665,14 +665,14 @@ class CountsTheDeleted(Saboteur):
 
 
 class StatsInAnyOrder(Saboteur):
-    async def stats(self, reads: ProgressReads) -> Sequence[Stats]:
+    async def stats(self, reads: ProgressReads) -> Sequence[PlatformStats]:
         return (await reads.stats())[::-1]
 
     breaks = (of_progress.test_stats_count_tickets_and_articles_by_platform_ascending,)
 
 
 class StatsLeaveOutLocales(Saboteur):
-    async def stats(self, reads: ProgressReads) -> Sequence[Stats]:
+    async def stats(self, reads: ProgressReads) -> Sequence[PlatformStats]:
         return [evolve(one, articles=1) if one.articles == 2 and one.tickets == 2 else one for one in await reads.stats()]
 
     breaks = (of_progress.test_stats_count_tickets_and_articles_by_platform_ascending,)

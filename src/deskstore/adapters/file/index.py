@@ -24,10 +24,10 @@ from deskstore.domain.processing import (
     PENDING,
     PROCESSING,
     Checkpoint,
+    PlatformStats,
     Processing,
     ProcessingStatus,
     Progress,
-    Stats,
 )
 from deskstore.domain.records import Article, SourceVersion, Ticket
 from deskstore.domain.rows import processing_of, processing_row
@@ -361,13 +361,13 @@ class Index:
                 (platform, now_us),
             )
 
-    def stats(self) -> list[Stats]:
+    def stats(self) -> list[PlatformStats]:
         """How many tickets and articles there are, a platform each."""
         rows = self._sql(
             "select platform, sum(n) filter (where kind = 'ticket'), sum(n) filter (where kind = 'article') "
             "from tally group by platform having sum(n) > 0 order by platform"
         )
-        return [Stats(platform=platform, tickets=tickets or 0, articles=articles or 0) for platform, tickets, articles in rows]
+        return [PlatformStats(platform=platform, tickets=tickets or 0, articles=articles or 0) for platform, tickets, articles in rows]
 
     def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
         """How far a stream has been read, or None."""

@@ -14,7 +14,7 @@ from deskstore.domain import paging
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
-from deskstore.domain.processing import Checkpoint, Processing, Progress, Stats
+from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class FileProgress:
         """How many tickets of a platform are in which status."""
         return await self._reader.read(lambda _, index: index.progress(platform)) or Progress(platform=platform)
 
-    async def stats(self) -> Sequence[Stats]:
+    async def stats(self) -> Sequence[PlatformStats]:
         """How many tickets and articles there are, a platform each."""
         return await self._reader.read(lambda _, index: index.stats()) or []
 

@@ -9,7 +9,7 @@ from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpo
 from deskstore.domain import paging, times
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind, article_key, ticket_key
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
-from deskstore.domain.processing import Checkpoint, Processing, ProcessingStatus, Progress, Stats
+from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, ProcessingStatus, Progress
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
@@ -178,13 +178,13 @@ class PostgresProgress:
         changed_us = max((row[4] for row in found), default=None)
         return Progress(platform=platform, last_updated=None if changed_us is None else times.moment(changed_us), **counts)
 
-    async def stats(self) -> Sequence[Stats]:
+    async def stats(self) -> Sequence[PlatformStats]:
         """How many tickets and articles there are, a platform each."""
         found: dict[str, dict[str, int]] = {}
         for part, platform, _, n, _, _ in await self._counts(None, None):
             counted = found.setdefault(platform, {"tickets": 0, "articles": 0})
             counted[f"{part}s"] += n
-        made = (Stats(platform=platform, **counted) for platform, counted in sorted(found.items()))
+        made = (PlatformStats(platform=platform, **counted) for platform, counted in sorted(found.items()))
         return [one for one in made if one.total]
 
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.domain.errors import StorageError, VersionConflict
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, ProcessingStatus, Progress, Stats
+from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, PlatformStats, ProcessingStatus, Progress
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import PROPERTY
 from deskstore.testing.desk import LEASE, Desk
@@ -107,9 +107,9 @@ async def test_stats_count_tickets_and_articles_by_platform_ascending(desk: Desk
         stats = list(await uow.progress.stats())
 
     assert stats == [
-        Stats(platform="Zendesk", articles=1),
-        Stats(platform=PLATFORM, tickets=2, articles=2),
-        Stats(platform="한국", tickets=1),
+        PlatformStats(platform="Zendesk", articles=1),
+        PlatformStats(platform=PLATFORM, tickets=2, articles=2),
+        PlatformStats(platform="한국", tickets=1),
     ]
 
 
