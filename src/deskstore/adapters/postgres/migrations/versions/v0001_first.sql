@@ -1007,14 +1007,18 @@ BEGIN
         INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
         SELECT c.company_id, gen_random_uuid(), 'ticket', c.platform, c.status, -count(*), moment FROM went c GROUP BY c.company_id, c.platform, c.status;
     ELSE
-        -- a row that changed has another version, though its status may be the same
+        -- a ticket whose status stays cancels itself out; those that change places are counted, though their sum is nothing
         INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
         SELECT moved.company_id, gen_random_uuid(), 'ticket', moved.platform, moved.status, sum(moved.n), moment
         FROM (
-            SELECT c.company_id, c.platform, c.status, c.version, 1 AS n FROM came c
-            UNION ALL SELECT w.company_id, w.platform, w.status, w.version, -1 FROM went w
+            SELECT one.company_id, one.platform, one.status, sum(one.n) AS n
+            FROM (
+                SELECT c.company_id, c.platform, c.ticket_id, c.status, 1 AS n FROM came c
+                UNION ALL SELECT w.company_id, w.platform, w.ticket_id, w.status, -1 FROM went w
+            ) one
+            GROUP BY one.company_id, one.platform, one.ticket_id, one.status HAVING sum(one.n) <> 0
         ) moved
-        GROUP BY moved.company_id, moved.platform, moved.status HAVING sum(moved.n) <> 0 OR sum(moved.n * moved.version) <> 0;
+        GROUP BY moved.company_id, moved.platform, moved.status;
     END IF;
     RETURN NULL;
 END $$;
