@@ -237,8 +237,8 @@ async def test_the_database_of_another_company_is_named_without_its_name(
     (found,) = await findings(desk)
     (mended,) = (await repaired(desk)).values()
 
-    assert found.kind is FindingKind.DATABASE
-    assert mended.remedy is Remedy.LEFT
+    assert (found.kind, mended.remedy) == (FindingKind.DATABASE, Remedy.LEFT)
+    assert "of another company" in found.what
     assert "globex" not in f"{found} {mended}"
 
 
@@ -318,23 +318,34 @@ async def test_the_memory_of_a_look_does_not_grow_with_the_company(desk: Desk, s
 # -- what another hand wrote -------------------------------------------------------------------------------------------------------------------
 
 
+def _an_envelope(company: bytes, ticket_id: bytes, *, payload: bytes = b"{}") -> bytes:
+    names = b'"kind": "ticket", "platform": "p", "id": %b, "locale": ""' % ticket_id
+    return b'{"deskstore": 1, "company": %b, %b, "payload": %b}' % (company, names, payload)
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("body", "reason"),
     [
-        b"",
-        b"[1]",
-        b'{"id": NaN}',
-        b'{"id": 1, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        b'{"id": "\xff"}',
-        b'{"deskstore": 1, "payload": {}}',
-        b'{"deskstore": 1, "company": "acme", "kind": "ticket", "platform": "p", "id": 7, "locale": "", "payload": {}}',
-        b'{"deskstore": 1, "company": "acme", "kind": "ticket", "platform": "p", "id": "8", "locale": "", "payload": {}}',
-        b'{"deskstore": 1, "company": "globex", "kind": "ticket", "platform": "p", "id": "7", "locale": "", "payload": {}}',
-        b'{"deskstore": 1, "company": "acme", "kind": "ticket", "platform": "p", "id": "7", "locale": "", "payload": []}',
+        (b"", "not a JSON object"),
+        (b"[1]", "not a JSON object"),
+        (b'{"id": NaN}', "not a JSON object"),
+        (b'{"id": 1, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not a JSON object"),
+        (b'{"id": "\xff"}', "not UTF-8"),
+        (b'{"deskstore": 1, "payload": {}}', "'company' is missing"),
+        (_an_envelope(b'"acme"', b"7"), "'id' is missing, or no text"),
+        (_an_envelope(b'"acme"', b'"8"'), "another record than its place does"),
+        (_an_envelope(b'"acme"', b'"7"', payload=b"[]"), "the payload is an array"),
     ],
 )
-def test_what_can_be_no_record_is_refused_without_a_word_of_another_company(body: bytes) -> None:
-    with pytest.raises(InvalidRecord) as caught:
+def test_what_can_be_no_record_is_refused_for_its_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(InvalidRecord, match=reason):
+        read_offer("acme", "p/tickets/7.json", body)
+
+
+def test_a_record_of_another_company_is_refused_without_a_word_of_it() -> None:
+    body = _an_envelope(b'"globex"', b'"7"')
+
+    with pytest.raises(InvalidRecord, match="another company") as caught:
         read_offer("acme", "p/tickets/7.json", body)
 
     assert "globex" not in str(caught.value)

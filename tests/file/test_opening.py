@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import closing
@@ -535,45 +534,9 @@ def test_a_storage_serves_one_event_loop_after_another(base: Path) -> None:
 
 
 def test_after_a_fork_the_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> None:
-    script = textwrap.dedent("""
-        import asyncio, os, sys, warnings
-        from pathlib import Path
-        from deskstore.adapters.file import FileStorage
-        from deskstore.domain.errors import StorageUnavailable
-        from deskstore.testing.desk import Desk
-        from deskstore.testing.makers import a_ticket
+    forking = [sys.executable, "-m", "tests.file.forking", tmp_path / "data"]
 
-        warnings.simplefilter("ignore")
-        storage = FileStorage(Path(sys.argv[1]))
-        desk = Desk(storage, "acme")
-        stored = asyncio.run(desk.kept(a_ticket()))
-
-        async def refused():
-            for call in (desk.find(stored.key), desk.keep(a_ticket("2")), desk.claim(), storage.companies(), storage.health(), storage.erase("acme")):
-                try:
-                    await asyncio.wait_for(call, 5)
-                except StorageUnavailable as error:
-                    assert "fork" in str(error), error
-                else:
-                    raise AssertionError("the child was not refused")
-            await asyncio.wait_for(storage.aclose(), 5)
-
-        child = os.fork()
-        if not child:
-            try:
-                asyncio.run(refused())
-            except BaseException as error:
-                print(repr(error), flush=True)
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        asyncio.run(desk.keep(a_ticket("3")))
-        assert len(asyncio.run(desk.everything()).tickets) == 2
-        asyncio.run(storage.aclose())
-        sys.exit(os.waitstatus_to_exitcode(status))
-    """)
-
-    done = subprocess.run([sys.executable, "-c", script, tmp_path / "data"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(forking, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
