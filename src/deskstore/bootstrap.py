@@ -177,14 +177,12 @@ class Settings:
         faults = [*_unknown(layers)]
         for setting in _settings():
             variable = setting.metadata["variable"]
-            for layer in layers:
-                if text := layer.values.get(variable):
-                    try:
-                        values[setting.name] = setting.metadata["read"](text)
-                    except ValueError as error:
-                        faults.append(f"{variable} {error}")
-                    origins[variable] = layer.name
-                    break
+            if layer := _deciding(layers, variable):
+                origins[variable] = layer.name
+                try:
+                    values[setting.name] = setting.metadata["read"](layer.values[variable])
+                except ValueError as error:
+                    faults.append(f"{variable} {error}")
         if faults:
             raise ConfigurationError("; ".join(faults))
         return cls(**values, origins=origins)
@@ -199,6 +197,11 @@ class Settings:
 
 def _settings() -> Iterator[Attribute[Any]]:  # Any: each attribute has a type of its own
     return (attribute for attribute in fields(Settings) if "variable" in attribute.metadata)
+
+
+def _deciding(layers: Iterable[Layer], variable: str) -> Layer | None:
+    """The first layer that has a value, if one has; an empty one is none."""
+    return next((layer for layer in layers if layer.values.get(variable)), None)
 
 
 def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
@@ -273,7 +276,7 @@ def _postgres_storage(settings: Settings) -> Storage:
 def _not_in_this_release(settings: Settings) -> Storage:
     raise ConfigurationError(
         f"STORAGE_TYPE is '{settings.storage_type}', which is not part of this release: set STORAGE_TYPE=file, which keeps everything "
-        "in files under DATA_PATH"
+        "in files under DATA_PATH, or STORAGE_TYPE=postgresql, which keeps it in the database at DATABASE_URL"
     )
 
 

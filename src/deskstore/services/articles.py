@@ -16,6 +16,7 @@ from deskstore.services.removing import delete_record
 
 if TYPE_CHECKING:
     from deskstore.domain.receiving import Received
+    from deskstore.domain.records import Incoming
     from deskstore.services.receiving import Payload
 
 AS_GIVEN: Final = Options()
@@ -65,9 +66,10 @@ async def save_articles(
     from deskstore.formats import platforms  # who only reads starts without it
     from deskstore.services.receiving import as_bytes, receive_payloads
 
-    return await receive_payloads(
-        storage, company_id, payloads, lambda one: platforms.article(platform, as_bytes(one), locale=locale, options=options), force=force
-    )
+    def read(payload: Payload) -> Incoming:
+        return platforms.article(platform, as_bytes(payload), locale=locale, options=options)
+
+    return await receive_payloads(storage, company_id, payloads, read, force=force)
 
 
 async def get_article(storage: Storage, company_id: str, platform: str, article_id: str, locale: str = "") -> Article:

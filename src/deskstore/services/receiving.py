@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from attrs import evolve, frozen
 
 from deskstore.domain.changes import Committed
-from deskstore.domain.errors import VersionConflict
+from deskstore.domain.errors import CorruptRecord, VersionConflict
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.processing import Checkpoint
@@ -45,6 +45,11 @@ class Plan:
 Judge = Callable[[Heads], Plan]
 
 
+class _Given(NamedTuple):
+    by_value: bool  #: it was given as its value, so bytes that differ may hold the same
+    incoming: Incoming
+
+
 def as_bytes(payload: Payload) -> bytes:
     """A payload's bytes: those given, or some that hold the value given."""
     return payload if isinstance(payload, bytes) else json.dump(payload)
@@ -54,10 +59,10 @@ async def receive_payloads(
     storage: Storage, company_id: str, payloads: Iterable[Payload], read: Callable[[Payload], Incoming], *, force: bool
 ) -> list[Received]:
     """Receive payloads in their order, once all of them were read: where one cannot be kept, none is."""
-    given = [(isinstance(payload, Mapping), read(payload)) for payload in payloads]
+    given = [_Given(isinstance(payload, Mapping), read(payload)) for payload in payloads]
     received: list[Received] = []
-    for by_value, group in itertools.groupby(given, key=lambda one: one[0]):
-        received += await receive_all(storage, company_id, [incoming for _, incoming in group], by_value=by_value, force=force)
+    for by_value, group in itertools.groupby(given, key=lambda one: one.by_value):
+        received += await receive_all(storage, company_id, [one.incoming for one in group], by_value=by_value, force=force)
     return received
 
 
@@ -185,6 +190,24 @@ async def foresee(storage: Storage, company_id: str, batch: Sequence[Incoming], 
     """What keep() would do, without doing it."""
     async with storage.unit_of_work(company_id) as uow:
         return judged(await _heads(uow, batch, {one.key for one in batch}, by_value=False))
+
+
+async def damaged_among(storage: Storage, company_id: str, keys: Collection[Key]) -> dict[Key, CorruptRecord]:
+    """Those of these records whose stored one cannot be trusted; each is read once, however many they are."""
+    damaged: dict[Key, CorruptRecord] = {}
+    for kind in (TICKET, ARTICLE):
+        rest = [key for key in keys if key.kind == kind]
+        while rest:
+            try:
+                async with storage.unit_of_work(company_id) as uow:
+                    await (uow.tickets if kind == TICKET else uow.articles).heads(rest)
+                break
+            except CorruptRecord as error:
+                if error.key not in rest:
+                    raise
+                damaged[error.key] = error
+                rest = rest[rest.index(error.key) + 1 :]
+    return damaged
 
 
 def head_of(record: Ticket | Article) -> Head:

@@ -17,6 +17,7 @@ from deskstore.services.removing import delete_record
 
 if TYPE_CHECKING:
     from deskstore.domain.receiving import Received
+    from deskstore.domain.records import Incoming
     from deskstore.services.receiving import Payload
 
 AS_GIVEN: Final = Options()
@@ -51,9 +52,10 @@ async def save_tickets(
     from deskstore.formats import platforms  # who only reads starts without it
     from deskstore.services.receiving import as_bytes, receive_payloads
 
-    return await receive_payloads(
-        storage, company_id, payloads, lambda one: platforms.ticket(platform, as_bytes(one), options=options), force=force
-    )
+    def read(payload: Payload) -> Incoming:
+        return platforms.ticket(platform, as_bytes(payload), options=options)
+
+    return await receive_payloads(storage, company_id, payloads, read, force=force)
 
 
 async def get_ticket(storage: Storage, company_id: str, platform: str, ticket_id: str) -> Ticket:
