@@ -10,10 +10,10 @@ from attrs import evolve
 
 from deskstore.domain.errors import InvalidRecord, UncommittedChanges, UnitOfWorkMisuse, VersionConflict
 from deskstore.domain.paging import EVERYTHING
+from deskstore.domain.pending import MOST_BYTES, MOST_CHANGES
 from deskstore.domain.ports import UnitOutcome
 from deskstore.domain.processing import COMPLETED, PENDING, PROCESSING, Progress
 from deskstore.domain.records import Ticket
-from deskstore.domain.unit import MOST_BYTES, MOST_CHANGES
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk, token_of
 from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article
