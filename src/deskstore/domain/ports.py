@@ -131,7 +131,11 @@ class TicketRepo(TicketReads, Protocol):
         ...
 
     def save(self, ticket: Ticket, /) -> Ticket:
-        """Keep the ticket at the commit, if it still has the version it was read with; version 0 must not exist yet."""
+        """
+        Keep the ticket at the commit, if it still has the version it was read with; version 0 must not exist yet.
+
+        Gives back the same object; the new version is in what commit() returns.
+        """
         ...
 
     def delete(self, key: Key, *, version: int) -> None:
@@ -147,7 +151,11 @@ class KBRepo(ArticleReads, Protocol):
         ...
 
     def save(self, article: Article, /) -> Article:
-        """Keep the article at the commit, if it still has the version it was read with; version 0 must not exist yet."""
+        """
+        Keep the article at the commit, if it still has the version it was read with; version 0 must not exist yet.
+
+        Gives back the same object; the new version is in what commit() returns.
+        """
         ...
 
     def delete(self, key: Key, *, version: int) -> None:
@@ -182,7 +190,7 @@ class ProgressRepo(ProgressReads, Protocol):
         """
         Keep it at the commit: with a token if that is still the claim's, else if it has the version it was read with and no claim lives.
 
-        Raises ClaimLost, VersionConflict or TicketNotFound from commit().
+        Gives back the same object. Raises ClaimLost, VersionConflict or TicketNotFound from commit().
         """
         ...
 
