@@ -22,10 +22,6 @@ T_co = TypeVar("T_co", covariant=True)
 LARGEST_PAGE: Final = 1_000  #: records
 
 
-def _utc(value: datetime | None) -> datetime | None:
-    return None if value is None else times.aware_utc(value)
-
-
 def _platform(value: str | None) -> str | None:
     return None if value is None else identifiers.platform(value)
 
@@ -43,11 +39,10 @@ class Filter:
     status: str | None = field(default=None, converter=clean)  #: the platform's own text, exactly; cleaned as the text it is compared with
     status_aliases: tuple[tuple[str, str], ...] = ()  #: platforms with another text that means the status; of no effect without one
     processing: ProcessingStatus | None = None  #: of tickets; refused where articles are asked for
-    created_from: datetime | None = field(default=None, converter=_utc)  #: this moment or later
-    created_to: datetime | None = field(default=None, converter=_utc)  #: earlier than this moment
-    changed_since: datetime | None = field(
-        default=None, converter=_utc
-    )  #: received at this moment or later; of streams, and refused by pages
+    created_from: datetime | None = field(default=None, converter=times.optional_utc)  #: this moment or later
+    created_to: datetime | None = field(default=None, converter=times.optional_utc)  #: earlier than this moment
+    #: received at this moment or later; of streams, and refused by pages
+    changed_since: datetime | None = field(default=None, converter=times.optional_utc)
 
     @property
     def statuses(self) -> tuple[tuple[str | None, str], ...]:

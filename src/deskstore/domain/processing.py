@@ -51,10 +51,6 @@ class Claim:
     text_digest: bytes  #: of the ticket when it was claimed: a completion of another text is none
 
 
-def _utc(value: datetime | None) -> datetime | None:
-    return None if value is None else times.aware_utc(value)
-
-
 def _error(text: str | None) -> str | None:
     return clean(text, ERROR_LENGTH)
 
@@ -68,7 +64,7 @@ class Processing:
     attempts: int = 0  #: how often a worker took it since its text last changed
     error: str | None = field(default=None, converter=_error)  #: why it failed last
     claim: Claim | None = None  #: who holds it now
-    claimable_at: datetime | None = field(default=None, converter=_utc)  #: from when on a worker may take it; None = never
+    claimable_at: datetime | None = field(default=None, converter=times.optional_utc)  #: from when on a worker may take it; None = never
     changed_at: datetime = field(converter=times.aware_utc)  #: when the status last changed
     version: int = 0  #: 0 = never saved
 
@@ -96,10 +92,19 @@ class Processing:
         self._check(status)
         return evolve(self, status=status, claim=None, error=None, claimable_at=_again_at(status, now), changed_at=now)
 
-    def claimed(self, claim: Claim, *, now: datetime) -> Self:
-        """The same processing in the hands of a worker."""
+    def claimed(self, claim: Claim, *, now: datetime, version: int | None = None) -> Self:
+        """The same processing in the hands of a worker, at another version if one is given."""
         again_at = claim.lease_until + CLOCK_SKEW
-        return evolve(self, status=PROCESSING, attempts=self.attempts + 1, error=None, claim=claim, claimable_at=again_at, changed_at=now)
+        return evolve(
+            self,
+            status=PROCESSING,
+            attempts=self.attempts + 1,
+            error=None,
+            claim=claim,
+            claimable_at=again_at,
+            changed_at=now,
+            version=self.version if version is None else version,
+        )
 
     def renewed(self, lease_until: datetime) -> Self:
         """The same claim with a longer lease."""

@@ -31,10 +31,6 @@ def _subject(text: str | None) -> str | None:
     return clean(text, SUBJECT_LENGTH)
 
 
-def _utc(value: datetime | None) -> datetime | None:
-    return None if value is None else times.aware_utc(value)
-
-
 class SourceVersion(NamedTuple):
     """Where a payload stands in the platform's own order: comparable only when both were taken from the same field."""
 
@@ -62,8 +58,8 @@ class Fields:
     status: str | None = field(default=None, converter=clean)  #: the platform's own text for it
     priority: str | None = field(default=None, converter=clean)
     requester: str | None = field(default=None, converter=clean)
-    created_at: datetime | None = field(default=None, converter=_utc)
-    updated_at: datetime | None = field(default=None, converter=_utc)
+    created_at: datetime | None = field(default=None, converter=times.optional_utc)
+    updated_at: datetime | None = field(default=None, converter=times.optional_utc)
     source_version: SourceVersion | None = field(default=None, converter=_comparable)  #: None where nothing of 64 bits orders its versions
     text_digest: bytes  #: sha256 of what counts as the record's text, 32 bytes
 

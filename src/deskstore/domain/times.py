@@ -44,6 +44,11 @@ def aware_utc(value: datetime) -> datetime:
         raise ValueError(f"{value.isoformat()} lies beyond the years 1 to 9999 in UTC: deskstore has no time for it") from error
 
 
+def optional_utc(value: datetime | None) -> datetime | None:
+    """The same as aware_utc, or no time for no time."""
+    return None if value is None else aware_utc(value)
+
+
 def now() -> datetime:
     """The present moment; storages use it as their clock unless they are given another."""
     return datetime.now(UTC)
