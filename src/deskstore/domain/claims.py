@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from deskstore.domain import identifiers
 from deskstore.domain.commits import next_version
@@ -73,7 +73,7 @@ def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, floor: i
         token = secrets.token_hex(16)
         claim = Claim(worker=wanted.worker, token=token, lease_until=now + wanted.lease, text_digest=text_digest)
         version = next_version(processing.version, floor, now)
-        taken.append(evolve(processing.claimed(claim, now=now), version=version))
+        taken.append(processing.claimed(claim, now=now, version=version))
     return taken
 
 
