@@ -133,3 +133,32 @@ COMMAND: Final = Bar(name="deskstore ticket list, files / python -c pass", must=
 FOREIGN_MODULES: Final = Bar(name="modules of other stages loaded in file mode", must=0, unit=MODULES)
 CONTAINER: Final = Bar(name="container over the bare port, a unit", must=1.05, aim=1.02)
 FACADE: Final = Bar(name="facade over the use case, a unit", must=1.05, aim=1.02)
+
+# -- PostgreSQL ----------------------------------------------------------------------------------------------------------------------------
+
+BUFFERS: Final = "buffers"
+TRIPS: Final = "trips"
+BYTES: Final = "B"
+TICKETS: Final = "tickets"
+
+PG_BULK: Final = Bar(name="PostgreSQL: bulk save, units of 1,000: rate / plain COPY", must=0.55, aim=0.65, at_least=True)
+PG_BULK_TWO: Final = Bar(name="the same, two units in flight: rate / plain COPY", must=0.55, aim=0.65, at_least=True)
+PG_UNCHANGED: Final = Bar(name="saving the same again, unchanged: rate / the first time", must=1.0, aim=2.0, at_least=True)
+PG_CHANGED: Final = Bar(name="saving the same again, changed: rate / the first time", must=0.4, aim=0.7, at_least=True)
+PG_NAIVE: Final = Bar(name="PostgreSQL: bulk save / the original's, a ticket", must=25, aim=40, at_least=True)
+PG_FIND: Final = Bar(name="PostgreSQL: find through the port / raw asyncpg", must=3.0, aim=2.0)
+PG_FIND_TRIPS: Final = Bar(name="PostgreSQL: round trips of a find", must=2, aim=1, unit=TRIPS)
+PG_UNIT_TRIPS: Final = Bar(name="PostgreSQL: round trips of a unit of one save", must=4, aim=3, unit=TRIPS)
+PG_DEEP: Final = Bar(name="PostgreSQL: page in the middle / first page", must=2.0, aim=1.3)
+PG_DEEP_BUFFERS: Final = Bar(name="PostgreSQL: page in the middle / first page, buffers", must=1.2, aim=1.05)
+PG_FILTERED_KEYS: Final = Bar(name="PostgreSQL: page of 100 of the 1 % with a status, keys", must=110, aim=104, unit=BUFFERS)
+PG_FILTERED: Final = Bar(name="the same page, whole records", must=600, aim=520, unit=BUFFERS)
+PG_NONE: Final = Bar(name="the same page where none has the status", must=10, aim=4, unit=BUFFERS)
+PG_SEALED: Final = Bar(name="PostgreSQL: full scan under row-level security / without, server CPU", must=1.10, aim=1.03)
+PG_SEALED_BUFFERS: Final = Bar(name="the same, buffers", must=1.0, aim=1.0)
+PG_FOREIGN: Final = Bar(name="PostgreSQL: a foreign company's page", must=0, aim=0, unit=BUFFERS)
+PG_COUNTS: Final = Bar(name="PostgreSQL: counting all tickets / progress and stats", must=100, aim=1_000, at_least=True)
+PG_STATUS: Final = Bar(name="PostgreSQL: status updates of 16 writers: rate / without counts", must=0.60, aim=0.75, at_least=True)
+PG_WAL: Final = Bar(name="PostgreSQL: log a status update writes, after a checkpoint", must=1_600, aim=1_200, unit=BYTES)
+PG_CLAIMS: Final = Bar(name="PostgreSQL: 8 workers claim 100 each: rate / SKIP LOCKED alone", must=0.6, aim=0.8, at_least=True)
+PG_CLAIMED_TWICE: Final = Bar(name="PostgreSQL: tickets that two workers were given", must=0, aim=0, unit=TICKETS)
