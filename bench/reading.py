@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from bench.references import SqliteTable
 from bench.stores import fill, find, folder, opened, page
 from bench.tickets import PLATFORM, STATUS, payloads, units
 from deskstore.adapters.file import FileStorage
+from deskstore.adapters.file.readers import Readers
 
 FINDS: Final = 100  #: in a round
 _MORE_ROUNDS: Final = 6  #: times as many rounds, where one takes milliseconds
@@ -77,19 +78,21 @@ async def _pages(run: Run, both: _Both) -> list[Finding]:
 async def _finds(run: Run, both: _Both) -> Finding:
     chance = random.Random(run.seed)
     wanted = [str(chance.randint(1, run.sizes.many)) for _ in range(FINDS)]
-    with ThreadPoolExecutor(1) as thread:
+    threads = Readers(1, "bench-read")
 
-        async def ours() -> None:
-            for ticket_id in wanted:
-                await find(both.storage, opening.MANY, ticket_id)
+    async def ours() -> None:
+        for ticket_id in wanted:
+            await find(both.storage, opening.MANY, ticket_id)
 
-        async def theirs() -> None:
-            loop = asyncio.get_running_loop()
-            for ticket_id in wanted:
-                await loop.run_in_executor(thread, both.table.find, ticket_id)
+    async def theirs() -> None:
+        for ticket_id in wanted:
+            await threads.run(partial(both.table.find, ticket_id))
 
+    try:
         await ours()
         taken = await interleaved({"deskstore": ready(ours), "SQLite": ready(theirs)}, run.rounds * _MORE_ROUNDS)
+    finally:
+        threads.shutdown()
     return Finding(bar=FIND, subject=taken["deskstore"], reference=taken["SQLite"], note=f"{FINDS} finds a round, warm")
 
 
