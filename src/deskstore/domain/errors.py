@@ -71,8 +71,7 @@ class VersionConflict(StorageError):
     """Somebody else saved first; nothing of the unit was written."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
-        named = ", ".join(str(key) for key in keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-        super().__init__(f"{named} changed since you read it: read it again and retry")
+        super().__init__(f"{_some_of(keys)} changed since you read it: read it again and retry")
         self.keys = tuple(keys)  #: all that conflict, so that a batch reads just those again
 
 
@@ -80,8 +79,7 @@ class ClaimLost(StorageError):
     """The token is no longer the ticket's current one; nothing of the unit was written."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
-        named = ", ".join(str(key) for key in keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-        super().__init__(f"the claim on {named} is not yours: another worker holds it, or the ticket is gone; claim again")
+        super().__init__(f"the claim on {_some_of(keys)} is not yours: another worker holds it, or the ticket is gone; claim again")
         self.keys = tuple(keys)
 
 
@@ -180,3 +178,7 @@ class MigrationError(StorageError):
 
 class ConfigurationError(StorageError):
     """The settings do not fit together; every fault is named, with the accepted values."""
+
+
+def _some_of(keys: Sequence[Key]) -> str:
+    return ", ".join(str(key) for key in keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
