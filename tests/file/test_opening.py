@@ -21,8 +21,7 @@ import pytest
 from attrs import evolve
 
 from deskstore.adapters.file import FileStorage, database, layout
-from deskstore.adapters.file.desk import MOST_IDLE
-from deskstore.adapters.file.desk import Desk as CompanyDesk
+from deskstore.adapters.file.handles import MOST_IDLE, CompanyHandle
 from deskstore.domain.errors import (
     CompanyErased,
     ConfigurationError,
@@ -424,7 +423,7 @@ async def test_an_open_that_fails_leaves_no_descriptor(desk: Desk, base: Path, n
 async def test_companies_that_were_only_named_or_not_found_leave_nothing_behind(storage: FileStorage) -> None:
     def desks() -> int:
         gc.collect()
-        return sum(isinstance(one, CompanyDesk) for one in gc.get_objects())
+        return sum(isinstance(one, CompanyHandle) for one in gc.get_objects())
 
     before = desks()
 

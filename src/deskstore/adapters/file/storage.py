@@ -15,8 +15,8 @@ from zlib import crc32
 
 from deskstore.adapters.file import database, journal, opening
 from deskstore.adapters.file.company import OpenCompany
-from deskstore.adapters.file.desk import Desk, Desks
 from deskstore.adapters.file.group import Job, Refused
+from deskstore.adapters.file.handles import CompanyHandle, CompanyHandles
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import Overtaken
 from deskstore.adapters.file.place import Place
@@ -63,7 +63,7 @@ class FileStorage:
         self.path: Final = path.absolute()  # once for all: the process may go to another directory
         self.clock: Final = clock
         self._place: Final = Place(base=self.path, clock=clock, checkpoint_rows=checkpoint_rows, busy_s=busy_s)
-        self._desks: Final = Desks(self._place)
+        self._handles: Final = CompanyHandles(self._place)
         self._process: Final = os.getpid()
         self._closed = False
         self._finishing: Final = threading.Lock()
@@ -110,8 +110,8 @@ class FileStorage:
 
     async def erase(self, company_id: str) -> None:
         """Delete a company with all that is kept of it."""
-        desk = self._desk(identifiers.company_id(company_id))
-        await asyncio.wrap_future(self._writer(desk).submit(desk.erase))
+        handle = self._handle(identifiers.company_id(company_id))
+        await asyncio.wrap_future(self._writer(handle).submit(handle.erase))
 
     async def health(self) -> Health:
         """How the storage is doing."""
@@ -126,25 +126,25 @@ class FileStorage:
     def erasures(self, company_id: str) -> int:
         """How often this storage erased a company."""
         self._open()
-        return self._desks.erasures(company_id)
+        return self._handles.erasures(company_id)
 
     async def read(self, company_id: str, erasures: int, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at a company returns; None when it does not exist."""
-        desk = self._desk(company_id)
+        handle = self._handle(company_id)
 
         def job() -> V | None:
-            desk.refuse_if_erased_since(erasures)
-            found = _look(desk, look)
-            self._desks.make_room()
+            handle.refuse_if_erased_since(erasures)
+            found = _look(handle, look)
+            self._handles.make_room()
             return found
 
         return await self.call(job)
 
     async def write(self, company_id: str, erasures: int, run: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed together with all that waits beside it."""
-        desk, job = self._desk(company_id), Job(run, erasures)
-        desk.put(job)
-        self._writer(desk).submit(self._flush, desk)
+        handle, job = self._handle(company_id), Job(run, erasures)
+        handle.put(job)
+        self._writer(handle).submit(self._flush, handle)
         result: V = await asyncio.wrap_future(job.done)
         return result
 
@@ -153,17 +153,17 @@ class FileStorage:
         self._open()
         return await self._readers.run(look)
 
-    def _flush(self, desk: Desk) -> None:
-        if desk.flush():
-            self._checkpointer.submit(desk.checkpoint)
-        self._desks.make_room()
+    def _flush(self, handle: CompanyHandle) -> None:
+        if handle.flush():
+            self._checkpointer.submit(handle.checkpoint)
+        self._handles.make_room()
 
-    def _desk(self, company_id: str) -> Desk:
+    def _handle(self, company_id: str) -> CompanyHandle:
         self._open()
-        return self._desks.of(company_id)
+        return self._handles.of(company_id)
 
-    def _writer(self, desk: Desk) -> ThreadPoolExecutor:
-        return self._writers[crc32(desk.company_id.encode()) % WRITERS]
+    def _writer(self, handle: CompanyHandle) -> ThreadPoolExecutor:
+        return self._writers[crc32(handle.company_id.encode()) % WRITERS]
 
     def _open(self) -> None:
         if os.getpid() != self._process:
@@ -176,8 +176,8 @@ class FileStorage:
             self._readers.shutdown()
             for executor in (*self._writers, self._checkpointer):
                 executor.shutdown()
-            for desk in self._desks.all():
-                desk.finish()
+            for handle in self._handles.all():
+                handle.finish()
 
 
 class FileBackend:
@@ -218,8 +218,8 @@ class FileBackend:
         return await self._storage.write(self.company_id, self._erasures, job)
 
 
-def _look(desk: Desk, look: Callable[[OpenCompany, Index], V]) -> V | None:
-    with desk.using(make=False) as company:
+def _look(handle: CompanyHandle, look: Callable[[OpenCompany, Index], V]) -> V | None:
+    with handle.using(make=False) as company:
         if company is None:
             return None
         with database.translated(str(company.path)):

@@ -22,7 +22,7 @@ _OVERDUE: Final = 4  # times what makes a checkpoint due
 MOST_IDLE: Final = 64  #: companies kept open while nobody uses them
 
 
-class Desk:
+class CompanyHandle:
     """One company as this storage uses it: closed at first, opened when it is needed, closed when others need the room."""
 
     def __init__(self, place: Place, company_id: str) -> None:
@@ -226,48 +226,48 @@ class Desk:
         return is_first
 
 
-class Desks:
+class CompanyHandles:
     """Every company this storage has to do with, and which of them may be open, the longest unused first."""
 
     def __init__(self, place: Place) -> None:
         self._place: Final = place
         self._guard: Final = threading.Lock()
-        self._desks: WeakValueDictionary[str, Desk] = WeakValueDictionary()  # who only named a company leaves nothing behind
-        self._recent: OrderedDict[str, Desk] = OrderedDict()
-        self._remembering: Final[set[Desk]] = set()  # closed, and still of use to whoever comes late
+        self._handles: WeakValueDictionary[str, CompanyHandle] = WeakValueDictionary()  # who only named a company leaves nothing behind
+        self._recent: OrderedDict[str, CompanyHandle] = OrderedDict()
+        self._remembering: Final[set[CompanyHandle]] = set()  # closed, and still of use to whoever comes late
 
-    def of(self, company_id: str) -> Desk:
-        """The desk of one company, always the same one."""
+    def of(self, company_id: str) -> CompanyHandle:
+        """The handle of one company, always the same one."""
         with self._guard:
-            desk = self._desks.get(company_id)
-            if desk is None:  # setdefault() would make one at each call
-                desk = self._desks[company_id] = Desk(self._place, company_id)
-            self._recent[company_id] = desk
+            handle = self._handles.get(company_id)
+            if handle is None:  # setdefault() would make one at each call
+                handle = self._handles[company_id] = CompanyHandle(self._place, company_id)
+            self._recent[company_id] = handle
             self._recent.move_to_end(company_id)
-            return desk
+            return handle
 
     def erasures(self, company_id: str) -> int:
         """How often this storage erased a company."""
         with self._guard:
-            desk = self._desks.get(company_id)
-            return desk.erasures if desk is not None else 0
+            handle = self._handles.get(company_id)
+            return handle.erasures if handle is not None else 0
 
-    def all(self) -> list[Desk]:
-        """Every desk there is."""
+    def all(self) -> list[CompanyHandle]:
+        """Every handle there is."""
         with self._guard:
-            return list(self._desks.values())
+            return list(self._handles.values())
 
     def make_room(self) -> None:
         """Close companies that nobody uses, the longest unused first, until few enough are open."""
-        for desk in self._surplus():
-            desk.checkpoint()
-            is_closed = desk.close_if_idle()
+        for handle in self._surplus():
+            handle.checkpoint()
+            is_closed = handle.close_if_idle()
             with self._guard:
                 if not is_closed:
-                    self._recent.setdefault(desk.company_id, desk)
-                elif desk.remembers:
-                    self._remembering.add(desk)
+                    self._recent.setdefault(handle.company_id, handle)
+                elif handle.remembers:
+                    self._remembering.add(handle)
 
-    def _surplus(self) -> list[Desk]:
+    def _surplus(self) -> list[CompanyHandle]:
         with self._guard:
             return [self._recent.popitem(last=False)[1] for _ in range(len(self._recent) - MOST_IDLE)]
