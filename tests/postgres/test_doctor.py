@@ -74,10 +74,14 @@ def test_faults_that_keep_a_storage_from_opening_are_told_with_the_sql_that_mend
     assert "the database is not fit for deskstore: row-level security does not bind the owner of deskstore.ticket" in refused.err
     assert ran.code == 1
     assert ran.err.splitlines() == [
-        "deskstore: sealing: row-level security does not bind the owner of deskstore.ticket: "
-        "ALTER TABLE deskstore.ticket FORCE ROW LEVEL SECURITY;",
-        f"deskstore: privileges: the role {database.app_role} may TRUNCATE deskstore.ticket, and must not: "
-        f"REVOKE TRUNCATE ON deskstore.ticket FROM {database.app_role};",
+        (
+            "deskstore: sealing: row-level security does not bind the owner of deskstore.ticket: "
+            "ALTER TABLE deskstore.ticket FORCE ROW LEVEL SECURITY;"
+        ),
+        (
+            f"deskstore: privileges: the role {database.app_role} may TRUNCATE deskstore.ticket, and must not: "
+            f"REVOKE TRUNCATE ON deskstore.ticket FROM {database.app_role};"
+        ),
         "deskstore: 2 checks failed",
     ]
     assert shell("doctor").code == 0
@@ -86,7 +90,10 @@ def test_faults_that_keep_a_storage_from_opening_are_told_with_the_sql_that_mend
 @pytest.mark.parametrize(
     ("statement", "line"),
     [
-        ("DROP SCHEMA deskstore CASCADE", "schema: the database has no deskstore schema 'deskstore': run `deskstore db upgrade` as its owner"),
+        (
+            "DROP SCHEMA deskstore CASCADE",
+            "schema: the database has no deskstore schema 'deskstore': run `deskstore db upgrade` as its owner",
+        ),
         ("UPDATE deskstore.schema_version SET version_num = '0000'", "is at 0000, and this release needs 0001: run `deskstore db upgrade`"),
         ("UPDATE deskstore.schema_version SET version_num = '9'", "a newer release made the schema 'deskstore' (9; this one knows 0001)"),
         ("DROP TABLE deskstore.company CASCADE", "the table deskstore.company is missing"),

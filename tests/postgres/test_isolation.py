@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import random
 import re
 import tokenize
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -17,20 +14,17 @@ import asyncpg
 import pytest
 
 from deskstore.adapters import postgres
-from deskstore.adapters.embedded.programs import postgres_here
 from deskstore.adapters.postgres import PostgresStorage, routines
 from deskstore.adapters.postgres.pool import Limits
 from deskstore.adapters.postgres.schema import sealed_tables, tables
-from deskstore.domain.errors import StorageError
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
-from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article
-from tests.postgres.preparing import prepare
+from deskstore.testing.makers import a_checkpoint, a_ticket
+from tests.postgres.crowds import work_in_many_companies
+from tests.postgres.preparing import MAJORS, databases_of, prepare
 from tests.postgres.probes import SEALED, connected
-from tests.servers.choosing import postgres as server_of
-from tests.servers.databases import Database, Databases, databases_on
+from tests.servers.databases import Database, Databases
 
-MAJORS: Final = sorted({programs.major for programs in postgres_here() if programs.major >= 15})
 COMPANIES: Final = 8
 STEPS: Final = 60  #: of each company; `chaos` takes 5,000
 BIND: Final = "SELECT set_config('app.current_company_id', $1, true)"
@@ -38,14 +32,7 @@ BIND: Final = "SELECT set_config('app.current_company_id', $1, true)"
 
 @pytest.fixture(scope="module", params=MAJORS)
 async def database(request: pytest.FixtureRequest, databases: Databases, databases_16: Databases) -> AsyncIterator[Database]:
-    async with AsyncExitStack() as stack:
-        if request.param == MAJORS[-1]:
-            made = databases
-        elif request.param == 16:
-            made = databases_16
-        else:
-            made = await stack.enter_async_context(databases_on(stack.enter_context(server_of(request.param))))
-        one = await stack.enter_async_context(made.fresh())
+    async with databases_of(request.param, databases, databases_16) as made, made.fresh() as one:
         await prepare(one)
         yield one
 
@@ -211,55 +198,6 @@ async def test_companies_at_work_at_the_same_time_never_meet_a_foreign_row(stora
     foreign = await work_in_many_companies(storage, companies=COMPANIES, steps=STEPS, seed=seed)
 
     assert foreign == []
-
-
-async def work_in_many_companies(storage: PostgresStorage, *, companies: int, steps: int, seed: int) -> list[str]:
-    """Whatever a company met that was not its own, while all of them worked at the same time."""
-    met: list[str] = []
-    await asyncio.gather(
-        *(
-            _work(Desk(storage, a_new_company()), f"text {number}", steps, random.Random(f"{seed}/{number}"), met)
-            for number in range(companies)
-        )
-    )
-    return met
-
-
-async def _work(desk: Desk, text: str, steps: int, drawn: random.Random, met: list[str]) -> None:
-    await desk.fill(text)
-    for _ in range(steps):
-        try:
-            await _step(desk, text, drawn, met)
-        except StorageError as error:
-            if re.search(r"text \d+", str(error)):
-                met.append(str(error))
-
-
-async def _step(desk: Desk, text: str, drawn: random.Random, met: list[str]) -> None:
-    number = str(drawn.randrange(1, 10))
-    match drawn.randrange(9):
-        case 0:
-            stored = await desk.find(a_ticket(number).key)
-            await desk.keep(a_ticket(number, text=text) if stored is None else stored)
-        case 1:
-            await desk.summarise(a_summary(a_ticket(number).key, text))
-        case 2:
-            await desk.claim(2)
-        case 3:
-            await desk.keep_checkpoint(a_checkpoint(text))
-        case 4 if (stored := await desk.find(an_article(number).key)) is not None:
-            await desk.delete(stored)
-        case 5:
-            met.extend(
-                str(one.key)
-                for one in await desk.history(a_ticket(number).key)
-                if one.source_digest != a_summary(one.key, text).source_digest
-            )
-        case 6 if (checkpoint := await desk.checkpoint()) is not None and checkpoint.cursor != text:
-            met.append(checkpoint.cursor)
-        case _:
-            found = await desk.everything()
-            met.extend(str(one.data) for one in found.records if one.data["description"] != text)
 
 
 # -- the sources ---------------------------------------------------------------------------------------------------------------------------
