@@ -223,6 +223,18 @@ def test_a_damaged_record_is_named_and_the_rest_is_exported_and_the_code_is_1(ac
     assert "freshdesk/tickets/3.json" in listed.err
 
 
+def test_an_import_that_meets_an_edited_record_names_it_and_ends_with_1(acme: Deskstore, tickets: str, data_path: Path) -> None:
+    file = data_path / "acme/freshdesk/tickets/3.json"
+    edited = file.read_bytes().replace(b'"subject":"', b'"subject":"my ', 1)
+    file.write_bytes(edited)
+
+    ran = acme("import", tickets, "--company", "acme", "--platform", "freshdesk")
+
+    assert (ran.code, ran.lines[1]) == (1, ["0", "0", "4", "0", "1"])
+    assert re.search(r"^deskstore: rejected: .*freshdesk/tickets/3\.json: .* edited or damaged", ran.err, re.MULTILINE)
+    assert file.read_bytes() == edited
+
+
 def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore: Deskstore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:secret@db/desk")
 

@@ -225,11 +225,11 @@ async def test_an_export_names_a_damaged_record_in_the_middle_and_writes_the_res
     assert report.damaged[0].place == record_path(ticket_key(DESK, "3"))
 
 
-async def test_an_import_over_a_damaged_record_replaces_it(files: FileStorage, file: Path, tmp_path: Path) -> None:
+async def test_an_import_over_a_damaged_record_leaves_it_to_the_doctor(files: FileStorage, file: Path, tmp_path: Path) -> None:
     put(file, b"{}")
     (tmp_path / "t.json").write_text(json.dumps([{**PAYLOAD, "description_text": "newer"}, {**PAYLOAD, "id": 44}]))
 
     report = await import_records(files, ACME, DESK, [tmp_path / "t.json"])
 
-    assert (report.created, report.updated, report.damaged) == (1, 1, 0)
-    assert await faults(files) == []
+    assert (report.created, report.updated, report.damaged) == (1, 0, 1)
+    assert len(await faults(files)) == 1

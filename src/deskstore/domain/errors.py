@@ -27,7 +27,7 @@ A message says what, which, and what to do next; the parts a program may need ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +112,12 @@ class CorruptRecord(StorageError):
         self.key = key  #: pass it to stream(after=…) to go on behind this record
         self.place = place  #: the file, or the row
         self.reason = reason
+        self.version = 0  #: which the record has according to the store, where heads() says it: enough to delete the record, or replace it
+
+    def at_version(self, version: int) -> Self:
+        """The same error, which also tells the record's version."""
+        self.version = version
+        return self
 
 
 class StorageUnavailable(StorageError):

@@ -16,12 +16,12 @@ from deskstore.domain.findings import FIRST, Finding, FindingKind, Mended, Offer
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.ports import Inspectable, Inspection, Storage
-from deskstore.domain.receiving import CREATED, UPDATED
 from deskstore.domain.records import Incoming, new_article, new_ticket
 from deskstore.formats import platforms
 from deskstore.formats.json import load
 from deskstore.formats.platforms import Options
-from deskstore.services.receiving import Heads, Plan, keep
+from deskstore.services.attempts import until_saved
+from deskstore.services.receiving import version_of
 
 BY_ANOTHER_HAND: Final = frozenset({FindingKind.EDITED, FindingKind.ADDED})
 _OF_NO_CONCERN: Final = frozenset({FindingKind.LEFTOVER, FindingKind.WAITING, FindingKind.CLAIMS})
@@ -121,10 +121,13 @@ def _mapped(key: Key, payload: bytes, value: Parsed, options: Options) -> Incomi
 async def _saved(storage: Storage, company_id: str, incoming: Incoming) -> None:
     """Save a record, also one whose payload is the stored one: its file has to be written anew."""
 
-    def judged(heads: Heads) -> Plan:
-        head, now = heads.get(incoming.key), storage.clock()
-        record = new_ticket(incoming, now=now) if incoming.key.kind == TICKET else new_article(incoming, now=now)
-        versioned = evolve(record, version=head.version if head else 0)
-        return Plan(outcomes=(UPDATED if head else CREATED,), saves={incoming.key: versioned})
+    async def attempt() -> None:
+        async with storage.unit_of_work(company_id) as uow:
+            version, now = await version_of(uow, incoming.key), storage.clock()
+            if incoming.key.kind == TICKET:
+                uow.tickets.save(evolve(new_ticket(incoming, now=now), version=version))
+            else:
+                uow.articles.save(evolve(new_article(incoming, now=now), version=version))
+            await uow.commit()
 
-    await keep(storage, company_id, [incoming], judged)
+    await until_saved(attempt)

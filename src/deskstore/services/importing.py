@@ -38,7 +38,7 @@ from deskstore.domain.records import Incoming
 from deskstore.formats.platforms import Options
 from deskstore.formats.streams import Detected, Reject
 from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches, is_read_once
-from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, foresee, head_of, keep, plan
+from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, damaged_among, foresee, head_of, keep, plan
 from deskstore.services.rejects import RejectsFile, holds, refuse_source
 from deskstore.services.repeats import Repeats, repeats
 
@@ -283,7 +283,8 @@ class _Desk:
             except CorruptRecord as error:
                 if error.key is None or error.key in damaged:
                     raise
-                damaged[error.key] = error
+                among = {one.key: one for one in batch.incoming}
+                damaged |= {error.key: error} | await damaged_among(self.run.storage, self.run.company_id, among)
         self._settle(batch, made)
 
     async def _kept(self, batch: _Batch) -> Plan:

@@ -192,6 +192,17 @@ async def foresee(storage: Storage, company_id: str, batch: Sequence[Incoming], 
         return judged(await _heads(uow, batch, {one.key for one in batch}, by_value=False))
 
 
+async def version_of(uow: UnitOfWork, key: Key) -> int:
+    """A record's version, 0 when there is none; also of one that is damaged, which can still be deleted or replaced."""
+    try:
+        heads = await (uow.tickets if key.kind == TICKET else uow.articles).heads([key])
+    except CorruptRecord as error:
+        if not error.version:
+            raise
+        return error.version
+    return heads[key].version if key in heads else 0
+
+
 async def damaged_among(storage: Storage, company_id: str, keys: Collection[Key]) -> dict[Key, CorruptRecord]:
     """Those of these records whose stored one cannot be trusted; each is read once, however many they are."""
     damaged: dict[Key, CorruptRecord] = {}

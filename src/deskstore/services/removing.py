@@ -8,6 +8,7 @@ from deskstore.domain.errors import ArticleNotFound, TicketNotFound
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.ports import Storage
 from deskstore.services.attempts import until_saved
+from deskstore.services.receiving import version_of
 
 _NOT_FOUND: Final = {TICKET: TicketNotFound, ARTICLE: ArticleNotFound}
 
@@ -17,11 +18,11 @@ async def delete_record(storage: Storage, company_id: str, key: Key) -> None:
 
     async def attempt() -> None:
         async with storage.unit_of_work(company_id) as uow:
-            records = uow.tickets if key.kind == TICKET else uow.articles
-            heads = await records.heads([key])
-            if key not in heads:
+            version = await version_of(uow, key)
+            if not version:
                 raise _NOT_FOUND[key.kind](key)
-            records.delete(key, version=heads[key].version)
+            records = uow.tickets if key.kind == TICKET else uow.articles
+            records.delete(key, version=version)
             await uow.commit()
 
     await until_saved(attempt)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.company import OpenCompany, checksum, distrust
@@ -11,6 +11,9 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import OnDisk
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import Key
+
+if TYPE_CHECKING:
+    from deskstore.domain.receiving import Head
 
 W = TypeVar("W")
 V = TypeVar("V")
@@ -71,6 +74,23 @@ def load_told(company: OpenCompany, index: Index, told: Sequence[tuple[Want, int
         body if isinstance(body, bytes) and checksum(body) == crc else _look_again(company, index, want, crc, body)
         for (want, crc), body in zip(told, bodies, strict=True)
     ]
+
+
+def vouch(company: OpenCompany, index: Index, heads: Mapping[Key, Head]) -> None:
+    """
+    See that the file of each of these records holds what the index says, so that nobody builds on one that was damaged or edited.
+
+    Raises:
+        CorruptRecord: The first, in their order, that cannot be trusted; it tells the version the record has.
+        Overtaken: A writer replaced a file since the caller's snapshot began.
+    """
+    rest = list(heads)
+    while rest:
+        bodies = until_heavy(rest, lambda some: load_told(company, index, [(Want(key), index.record_crc(key)) for key in some]))
+        for body in bodies:
+            if isinstance(body, CorruptRecord):
+                raise body.at_version(heads[body.key].version) if body.key else body
+        rest = rest[len(bodies) :]
 
 
 def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None, seen: OnDisk) -> bytes | CorruptRecord | None:

@@ -9,7 +9,7 @@ from deskstore.adapters.file import doubts
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Want, load, load_told, until_heavy
+from deskstore.adapters.file.loading import Want, load, load_told, until_heavy, vouch
 from deskstore.domain import paging
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
@@ -50,8 +50,14 @@ class _FileRecords(Generic[R]):
         return {record.key: record for record in _whole(await self._reader.read(look) or [])}
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
-        """Digests, versions and processing of the records that exist among these keys."""
-        return await self._reader.read(lambda _, index: index.heads(keys)) or {}
+        """Digests, versions and processing of the records that exist among these keys, each of which its file vouches for."""
+
+        def look(company: OpenCompany, index: Index) -> dict[Key, Head]:
+            heads = index.heads(keys)
+            vouch(company, index, heads)
+            return heads
+
+        return await self._reader.read(look) or {}
 
     async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
         """Records that pass the filter, newest first."""
