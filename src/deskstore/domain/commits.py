@@ -76,24 +76,24 @@ def decide(
         VersionConflict: Records or processing were saved since they were read; keys names them all.
         InvalidTransition: A status cannot follow the present one.
     """
-    desk = _Desk(standing=standing, floor=floor, now=now)
-    _check(changes, desk)
+    decider = _Decider(standing=standing, floor=floor, now=now)
+    _check(changes, decider)
     for delete in changes.deletes:
-        desk.delete(delete)
+        decider.delete(delete)
     for save in changes.records:
-        desk.save(save)
+        decider.save(save)
     for processing in changes.processing:
-        desk.process(processing)
+        decider.process(processing)
     for summary in changes.summaries:
-        desk.summarise(summary)
+        decider.summarise(summary)
     for checkpoint in (change.checkpoint for change in changes.checkpoints):
         known = checkpoints.get((checkpoint.platform, checkpoint.stream), 0)
-        desk.keep(evolve(checkpoint, version=next_version(known, floor, now)))
-    return desk.decision()
+        decider.keep(evolve(checkpoint, version=next_version(known, floor, now)))
+    return decider.decision()
 
 
 @define(kw_only=True)
-class _Desk:
+class _Decider:
     """The present state of the keys concerned while a unit's changes are carried out on it."""
 
     standing: Mapping[Key, Standing]
@@ -180,34 +180,34 @@ def things_under(key: Key, stood: Standing) -> Iterable[Thing]:
         yield Thing("summary", *key, number)
 
 
-def _check(changes: Changes, desk: _Desk) -> None:
+def _check(changes: Changes, decider: _Decider) -> None:
     saved = {change.key for change in changes.records}
     named = [change.key for change in changes.summaries]
     named += [change.key for change in changes.processing if change.token is None and not change.processing.version]
     for key in named:
-        if key not in saved and not desk.of(key).version:
+        if key not in saved and not decider.of(key).version:
             raise TicketNotFound(key) if key.kind == TICKET else ArticleNotFound(key)
-    if lost := [change.key for change in changes.processing if _is_lost(change, desk)]:
+    if lost := [change.key for change in changes.processing if _is_lost(change, decider)]:
         raise ClaimLost(lost)
-    if conflicts := sorted(set(_conflicts(changes, desk))):
+    if conflicts := sorted(set(_conflicts(changes, decider))):
         raise VersionConflict(conflicts)
 
 
-def _is_lost(change: SaveProcessing, desk: _Desk) -> bool:
-    stood = desk.of(change.key).processing
+def _is_lost(change: SaveProcessing, decider: _Decider) -> bool:
+    stood = decider.of(change.key).processing
     if change.token is None:
-        return stood is not None and stood.is_claimed(desk.now)
+        return stood is not None and stood.is_claimed(decider.now)
     return stood is None or stood.claim is None or stood.claim.token != change.token
 
 
-def _conflicts(changes: Changes, desk: _Desk) -> Iterable[Key]:
+def _conflicts(changes: Changes, decider: _Decider) -> Iterable[Key]:
     for save in changes.records:
-        if save.record.version != desk.of(save.key).version:
+        if save.record.version != decider.of(save.key).version:
             yield save.key
     for delete in changes.deletes:
-        if delete.version != desk.of(delete.key).version:
+        if delete.version != decider.of(delete.key).version:
             yield delete.key
     for change in changes.processing:
-        stood = desk.of(change.key).processing
+        stood = decider.of(change.key).processing
         if change.token is None and change.processing.version != (stood.version if stood else 0):
             yield change.key

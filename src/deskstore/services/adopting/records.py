@@ -48,11 +48,11 @@ async def keep_records(storage: Storage, company_id: str, batch: Sequence[FoundR
 
     async def attempt() -> list[Kept]:
         async with storage.unit_of_work(company_id) as uow:
-            desk = await _desk(uow, batch, storage.clock())
-            kept = [desk.judged(found) for found in batch]
+            present = await _look_up(uow, batch, storage.clock())
+            kept = [present.judged(found) for found in batch]
             if not dry_run:
                 for found, one in zip(batch, kept, strict=True):
-                    desk.buffer(uow, found, one)
+                    present.buffer(uow, found, one)
                 await _commit(uow)
             return kept
 
@@ -79,7 +79,7 @@ def _is_same(one: Summary, other: Summary) -> bool:
 
 
 @frozen(kw_only=True)
-class _Desk:
+class _Stored:
     """What stands in the store under the keys of a batch."""
 
     heads: Mapping[Key, Head]
@@ -152,7 +152,7 @@ class _Desk:
         return is_fresh and head.text_digest == found.incoming.fields.text_digest
 
 
-async def _desk(uow: UnitOfWork, batch: Sequence[FoundRecord], now: datetime) -> _Desk:
+async def _look_up(uow: UnitOfWork, batch: Sequence[FoundRecord], now: datetime) -> _Stored:
     incoming = {found.incoming.key: found.incoming for found in batch}
     heads = dict(await uow.tickets.heads(_of(TICKET, incoming))) | dict(await uow.articles.heads(_of(ARTICLE, incoming)))
     differ = [key for key, head in heads.items() if head.sha256 != incoming[key].sha256]
@@ -162,7 +162,7 @@ async def _desk(uow: UnitOfWork, batch: Sequence[FoundRecord], now: datetime) ->
     drafts = [_summary(one, one.processed_data, now) for one in tickets if one.processed_data is not None]
     current = await uow.summaries.current_many([draft.key for draft in drafts])
     summarised = {draft.key for draft in drafts if await has_summary(uow, draft, current)}
-    return _Desk(heads=heads, stored=stored, summarised=summarised, now=now)
+    return _Stored(heads=heads, stored=stored, summarised=summarised, now=now)
 
 
 def _of(kind: str, keys: Iterable[Key]) -> list[Key]:

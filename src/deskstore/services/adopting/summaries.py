@@ -44,9 +44,9 @@ async def keep_summaries(
     """
     async with storage.unit_of_work(company_id) as uow:
         heads = await uow.tickets.heads([ticket_key(found.platform, found.record_id) for found in batch])
-        desk = _Desk(uow=uow, known=known, tickets=heads, now=storage.clock())
-        drafts = [await desk.draft(found) for found in batch]
-        results = await desk.judged(drafts)
+        matcher = _Matcher(uow=uow, known=known, tickets=heads, now=storage.clock())
+        drafts = [await matcher.draft(found) for found in batch]
+        results = await matcher.judged(drafts)
         if not dry_run:
             for draft, result in zip(drafts, results, strict=True):
                 if isinstance(draft, Summary) and result is CREATED:
@@ -56,7 +56,7 @@ async def keep_summaries(
 
 
 @frozen(kw_only=True)
-class _Desk:
+class _Matcher:
     """What is known of the records that the summaries of a batch may belong to."""
 
     uow: UnitOfWork
