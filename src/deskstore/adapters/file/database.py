@@ -107,7 +107,7 @@ def connect(path: str, *, busy_s: float, must_exist: bool = False) -> sqlite3.Co
         check_same_thread=False,
         cached_statements=256,
     )
-    with kept_only_if_sound(connection):
+    with closed_on_error(connection):
         (journal,) = connection.execute("pragma journal_mode=wal").fetchone()
         if journal != "wal":
             raise StorageUnavailable(f"{path}: SQLite cannot keep a write-ahead log here: put DATA_PATH on a disk of this machine")
@@ -131,7 +131,7 @@ def has_schema(connection: sqlite3.Connection) -> bool:
 
 
 @contextmanager
-def kept_only_if_sound(connection: sqlite3.Connection) -> Generator[None, None, None]:
+def closed_on_error(connection: sqlite3.Connection) -> Generator[None, None, None]:
     """Close the connection if anything goes wrong in the block."""
     try:
         yield
@@ -140,7 +140,7 @@ def kept_only_if_sound(connection: sqlite3.Connection) -> Generator[None, None, 
         raise
 
 
-class Nonsense(sqlite3.DatabaseError):
+class UnexpectedValue(sqlite3.DatabaseError):
     """A value in the database that deskstore never wrote; counts as damage."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT

@@ -14,7 +14,7 @@ import orjson
 
 from deskstore.adapters.file import statements
 from deskstore.adapters.file.body import source_text
-from deskstore.adapters.file.database import Nonsense
+from deskstore.adapters.file.database import UnexpectedValue
 from deskstore.domain import times
 from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.paging import Filter, Position
@@ -417,18 +417,18 @@ class Index:
                 (consumer, *_named(debt.thing), debt.version),
             )
 
-    def bury(self, thing: Thing, version: int) -> None:
+    def put_tombstone(self, thing: Thing, version: int) -> None:
         """Remember at which version a thing was deleted."""
         self._sql(
             "insert into tombstone values (?, ?, ?, ?, ?, ?, ?) on conflict do update set version = max(version, excluded.version)",
             (*_named(thing), version),
         )
 
-    def unbury(self, thing: Thing) -> None:
+    def remove_tombstone(self, thing: Thing) -> None:
         """Forget that a thing was deleted, since it is there again."""
         self._sql("delete from tombstone where (part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?)", _named(thing))
 
-    def buried(self, thing: Thing) -> int:
+    def tombstone_version(self, thing: Thing) -> int:
         """The version at which a thing was deleted, 0 when nothing is known of it."""
         found = self._sql(
             "select version from tombstone where (part, kind, platform, id, locale, number) = (?, ?, ?, ?, ?, ?)", _named(thing)
@@ -467,7 +467,7 @@ def _as_written() -> Generator[None, None, None]:
     try:
         yield
     except (ValueError, TypeError, LookupError, OverflowError) as error:
-        raise Nonsense(f"a value in it is not one that deskstore writes: {error}") from error
+        raise UnexpectedValue(f"a value in it is not one that deskstore writes: {error}") from error
 
 
 @lru_cache(maxsize=64)  # each commit asks for it, and it hardly ever changes

@@ -127,7 +127,7 @@ def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> O
 
     def opened() -> OpenCompany:
         writer = _connect(place, tree, company_id, said, alone=alone)
-        with database.kept_only_if_sound(writer):
+        with database.closed_on_error(writer):
             company = OpenCompany(place, company_id, tree, lock, writer)
         try:
             return _settled(company, said, alone=alone)
@@ -203,7 +203,7 @@ def _connect(place: Place, tree: Tree, company_id: str, said: CompanyFile | None
         raise StrangerInTree(layout.DATABASE, "is a symbolic link")
     try:
         connection = database.connect(path, busy_s=place.busy_s, must_exist=True)
-        with database.kept_only_if_sound(connection):
+        with database.closed_on_error(connection):
             if database.has_schema(connection):
                 return connection
         connection.close()
@@ -226,7 +226,7 @@ def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: Co
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         os.chmod(path, 0o600)
     connection = database.connect(path, busy_s=place.busy_s)
-    with database.kept_only_if_sound(connection), database.transaction(connection, durable=True):
+    with database.closed_on_error(connection), database.transaction(connection, durable=True):
         if database.has_schema(connection):
             return connection
         for statement in _statements(database.SCHEMA):

@@ -136,7 +136,7 @@ def check_soundness(connection: sqlite3.Connection) -> None:
     """Raise sqlite3.DatabaseError when SQLite finds fault with its file."""
     (answer,) = connection.execute("pragma quick_check(1)").fetchone()
     if answer != "ok":
-        raise database.Nonsense(answer)
+        raise database.UnexpectedValue(answer)
 
 
 def _bad_database(company_id: str, what: str) -> Finding:

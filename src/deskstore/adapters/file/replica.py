@@ -162,4 +162,4 @@ def _value(index: Index, thing: Thing, body: bytes | CorruptRecord | None) -> Va
 def _as_it_stands(index: Index, thing: Thing, value: Value | CorruptRecord | None) -> Copy:
     if isinstance(value, CorruptRecord):
         raise value
-    return Copy(thing, index.buried(thing), None) if value is None else copy_of(value)
+    return Copy(thing, index.tombstone_version(thing), None) if value is None else copy_of(value)

@@ -58,7 +58,7 @@ def claim(company: OpenCompany, wanted: claims.Request, now: datetime) -> Sequen
 def apply_copies(company: OpenCompany, copies: Collection[Copy], now: datetime) -> int:
     """Keep those copies of another store that are newer than what stands here, and say how many those were."""
     index = company.index
-    known = {copy.thing: max(index.version(copy.thing), index.buried(copy.thing)) for copy in copies}
+    known = {copy.thing: max(index.version(copy.thing), index.tombstone_version(copy.thing)) for copy in copies}
     ordered = sorted(newer(copies, known), key=lambda copy: (PARTS.index(copy.thing.part), copy.thing))
     rows = {copy.thing.key: index.row(copy.thing.key) for copy in ordered if copy.thing.part != "checkpoint"}
     arriving = {copy.thing.key for copy in ordered if isinstance(copy.value, Ticket | Article)}
@@ -121,19 +121,19 @@ def _is_orphan(copy: Copy, rows: dict[Key, Row | None], arriving: set[Key]) -> b
 def _keep(company: OpenCompany, state: CompanyState, copies: Collection[Copy], rows: dict[Key, Row | None], now: datetime) -> None:
     if copies:
         company.index.register()
-    desk = _Desk(company=company, rows=rows)
+    files = _FileWriter(company=company, rows=rows)
     for copy in copies:
-        desk.take(copy)
+        files.take(copy)
         for consumer in state.owed_by(company.store_id):
             company.index.owe(consumer, copy.thing, copy.version)
         if state.consumers:
-            desk.remember_grave(copy)
-    desk.write_records()
-    company.index.touch_platforms(sorted(desk.platforms), times.microseconds(now))
+            files.note_tombstone(copy)
+    files.write_records()
+    company.index.touch_platforms(sorted(files.platforms), times.microseconds(now))
 
 
 @define(kw_only=True)
-class _Desk:
+class _FileWriter:
     """The files that follow from the copies of one commit, one a record, however many of its parts changed."""
 
     company: OpenCompany
@@ -192,11 +192,11 @@ class _Desk:
         journal.append(self.company, file, body, row.crc)
         self.company.index.put_processing(processing, settled=settled, crc=checksum(body))
 
-    def remember_grave(self, copy: Copy) -> None:
+    def note_tombstone(self, copy: Copy) -> None:
         if copy.value is None:
-            self.company.index.bury(copy.thing, copy.version)
+            self.company.index.put_tombstone(copy.thing, copy.version)
         else:
-            self.company.index.unbury(copy.thing)
+            self.company.index.remove_tombstone(copy.thing)
 
     def _before(self, key: Key) -> int | None:
         row = self._row(key)
