@@ -313,7 +313,7 @@ def schema_script(settings: Settings, *, app_role: str) -> str:
 @asynccontextmanager
 async def open_naive_database(url: str) -> AsyncGenerator[NaiveDatabase]:
     """
-    The database that the first version of this code kept, as it stands at this moment, for reading alone.
+    The database that the prototype kept, as it stands at this moment, for reading alone.
 
     Raises:
         ConfigurationError: It is none, or its policies hide rows from this login.

@@ -47,7 +47,7 @@ def acme(environment: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> str:
-    """What the first version of this code left, of many tickets."""
+    """What the prototype left, of many tickets."""
     tree = FirstVersion(tmp_path / "tree")
     for number in range(OLD):
         tree.save_ticket("acme", "freshdesk", {"ticket_id": number, "subject": f"ticket {number}"})

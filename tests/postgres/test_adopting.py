@@ -1,4 +1,4 @@
-"""A database that the first version kept is taken over whole, and left as it is."""
+"""A database that the prototype kept is taken over whole, and left as it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.postgres.commands import Shell
 from tests.postgres.probes import connected
 from tests.servers.databases import Database, Databases
 
-#: the first version's own schema
+#: the prototype's own schema
 SCHEMA: Final = """
 CREATE TABLE tickets (
     id SERIAL PRIMARY KEY, company_id VARCHAR(100) NOT NULL, platform VARCHAR(50) NOT NULL, ticket_id VARCHAR(100) NOT NULL,
@@ -46,7 +46,7 @@ CREATE POLICY tickets_company_isolation ON tickets FOR ALL TO {app} USING (compa
 GRANT SELECT, INSERT, UPDATE ON tickets, knowledge_base, processing_progress TO {app};
 """
 SAVED: Final = "2026-03-02T09:00:00"
-LATER: Final = datetime(2026, 3, 3, 9)  # noqa: DTZ001 - as the first version wrote it
+LATER: Final = datetime(2026, 3, 3, 9)  # noqa: DTZ001 - as the prototype wrote it
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def database(databases: Databases) -> AsyncIterator[Database]:
 
 
 def saved(company: str, **payload: object) -> str:
-    """What the first version's save_ticket wrote into raw_data."""
+    """What the prototype's save_ticket wrote into raw_data."""
     return json.dumps({**payload, "company_id": company, "platform": "freshdesk", "saved_at": SAVED, "storage_type": "postgresql"})
 
 

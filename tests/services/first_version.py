@@ -7,11 +7,11 @@ from typing import Any
 
 import orjson
 
-Dict = dict[str, Any]  # Any: the first version kept whatever it was given
+Dict = dict[str, Any]  # Any: the prototype kept whatever it was given
 
 
 class FirstVersion:
-    """The first version's file storage; its clock goes on by a second and a bit at each look."""
+    """The prototype's file storage; its clock goes on by a second and a bit at each look."""
 
     def __init__(self, base_path: Path) -> None:
         self.base_path = base_path
@@ -72,7 +72,7 @@ class FirstVersion:
         return file_path
 
     def put_progress(self, company_id: str, platform: str, progress: Any) -> Path:  # Any: whatever the application wrote there
-        """Nothing in the first version wrote this file, which it only read: an application did."""
+        """Nothing in the prototype wrote this file, which it only read: an application did."""
         path = self._get_company_path(company_id, platform) / "progress" / "progress.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(orjson.dumps(progress))

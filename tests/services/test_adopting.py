@@ -1,4 +1,4 @@
-"""The first version's tree, taken over: nothing lost, and what could not be placed named."""
+"""The prototype's tree, taken over: nothing lost, and what could not be placed named."""
 
 import asyncio
 import os
@@ -48,7 +48,7 @@ def old(tmp_path: Path) -> FirstVersion:
 
 
 def raw(number: int = 42, **changes: Any) -> Dict:  # Any: fields hold what a test likes
-    """A Freshdesk ticket to which an application added the ticket_id that the first version named files for."""
+    """A Freshdesk ticket to which an application added the ticket_id that the prototype named files for."""
     return freshdesk(number, ticket_id=str(number), **changes)
 
 
@@ -272,7 +272,7 @@ async def adopted_and_made_again(tree: Path) -> tuple[AdoptReport, bytes]:
 
 
 def made_again(ticket: Ticket, processing: Processing, summaries: Sequence[Summary]) -> bytes:
-    """The file that the first version wrote, out of what deskstore keeps and nothing else."""
+    """The file that the prototype wrote, out of what deskstore keeps and nothing else."""
     facts = {
         "company_id": orjson.dumps(ACME),
         "platform": orjson.dumps(ticket.platform),
@@ -795,7 +795,10 @@ async def test_progress_is_compared_with_a_recount(storage: MemoryStorage, old: 
 
     progress = await get_processing_progress(storage, ACME, "freshdesk")
     assert (progress.total, progress.completed, progress.failed) == (30, 5, 5)
-    assert [(one.name, one.recorded, one.counted) for one in report.differences] == [("total_tickets", 31, 30), ("failed_tickets", "'5'", 5)]
+    assert [(one.name, one.recorded, one.counted) for one in report.differences] == [
+        ("total_tickets", 31, 30),
+        ("failed_tickets", "'5'", 5),
+    ]
     assert "acme/freshdesk/progress/progress.json" not in reasons(report)
 
 
@@ -853,7 +856,7 @@ async def test_a_tree_is_never_adopted_into_itself(old: FirstVersion, place: str
     before = digest(old.base_path)
     storage = FileStorage(old.base_path / place)
 
-    with pytest.raises(ConfigurationError, match="choose another DATA_PATH"):
+    with pytest.raises(ConfigurationError, match="choose a DATA_PATH outside the tree"):
         await adopt(storage, old.base_path)
 
     await storage.aclose()

@@ -1,4 +1,4 @@
-"""`deskstore adopt`: take over the tree that the first version of this code wrote, or the database that it kept."""
+"""`deskstore adopt`: take over the tree that the prototype wrote, or the database that it kept."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Words(NamedTuple):
 
 
 OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "not_placed")
-OF_FILES: Final = Words("file", "the tree", "name the directory that the first version wrote, which has one for each company")
-OF_ROWS: Final = Words("row", "the old database", "name the database that the first version kept, which has a table tickets")
+OF_FILES: Final = Words("file", "the tree", "name the directory that the prototype wrote, which has one for each company")
+OF_ROWS: Final = Words("row", "the old database", "name the database that the prototype kept, which has a table tickets")
 EXAMPLES: Final = """\b
 Examples:
   deskstore adopt backend/data --dry-run
@@ -42,12 +42,12 @@ Examples:
 
 @click.command("adopt", cls=Command, epilog=EXAMPLES)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path), required=False)
-@click.option("--from-postgres", "url", metavar="URL", help="A database of the first version's, instead of files.")
+@click.option("--from-postgres", "url", metavar="URL", help="A database of the prototype's, instead of files.")
 @some_companies_option
 @click.option("--dry-run", is_flag=True, help="Only say what would become of the files.")
 def command(directory: Path | None, url: str | None, companies: tuple[str, ...], dry_run: bool) -> int:
     """
-    Take over what the first version of this code kept.
+    Take over what the prototype kept.
 
     DIR has a directory for each company, in it one for each platform, in it tickets, knowledge_base, summaries and progress. Nothing in it
     is changed, and what cannot be placed is named. Adopting a tree twice changes nothing. A database is read as the owner of its tables.

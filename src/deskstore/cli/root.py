@@ -18,7 +18,7 @@ Examples:
 """
 #: command -> its module, and what it is for; written here so that --help imports none of them
 COMMANDS: Final = {
-    "adopt": ("adopting", "Take over what the first version of this code kept."),
+    "adopt": ("adopting", "Take over what the prototype kept."),
     "company": ("companies", "The companies whose records are kept."),
     "completion": ("completion", "Let a shell complete commands and options."),
     "config": ("config", "The settings, and where each came from."),

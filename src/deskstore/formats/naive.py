@@ -1,5 +1,5 @@
 """
-Files that the first version of deskstore wrote: one JSON object each, its own metadata mixed into the payload.
+Files that the prototype wrote: one JSON object each, its own metadata mixed into the payload.
 
 It kept `tickets/<ticket_id>.json`, `knowledge_base/<id>.json` and `summaries/<item_id>.json` below `<company>/<platform>`. Saving was
 `payload.update(metadata)` and a dump: a key that the payload lacked was appended, in a known order, and a key that the payload had kept its
@@ -55,7 +55,7 @@ OTHER_ID: Final = (
 )
 _IN_TREE_ALONE: Final = "the file's exact bytes are in the tree alone: its metadata stands between other keys, or cannot be kept as it is"
 _RENAMED: Final = "its {id} is not the one the file is named for: it was renamed, or copied"
-_BARE: Final = "it lacks metadata that the first version added to every file: nothing was cut out of it"
+_BARE: Final = "it lacks metadata that the prototype added to every file: nothing was cut out of it"
 
 
 @frozen
@@ -134,7 +134,7 @@ def _inserted(text: str, processed: ProcessedData) -> bytes:
 
 
 def stamp(at: datetime) -> bytes:
-    """A time as the first version wrote it, as a JSON value: UTC, without saying so."""
+    """A time as the prototype wrote it, as a JSON value: UTC, without saying so."""
     return orjson.dumps(at.replace(tzinfo=None).isoformat())
 
 
@@ -351,7 +351,7 @@ def _status(value: Parsed) -> tuple[ProcessingStatus | None, Sequence[str]]:
 
 
 def status_of(said: object) -> tuple[ProcessingStatus, Sequence[str]]:
-    """The status that the first version's text stands for, and what is to be said of it."""
+    """The status that the prototype's text stands for, and what is to be said of it."""
     if not isinstance(said, str) or said not in _STATUSES:
         return PENDING, [f"its processing_status {ascii(said)[:40]} is none of {', '.join(_STATUSES)}: it is pending"]
     return _STATUSES[said], ["it was being processed: it is pending again"] if said == "processing" else []
@@ -384,7 +384,7 @@ def _article_id(value: Parsed) -> object:
 def _summary(file: _File) -> FoundSummary:
     summary: object = file.value["summary"]
     if file.value.keys() != {*_SUMMARY}:
-        raise InvalidRecord("it holds more than the first version wrote into a summary")
+        raise InvalidRecord("it holds more than the prototype wrote into a summary")
     if summary is None:
         raise InvalidRecord("it holds no summary")
     text = file.source.decode()
@@ -404,7 +404,7 @@ def _summary(file: _File) -> FoundSummary:
 
 @frozen(kw_only=True)
 class _Writer:
-    """One of the first version's three ways to save."""
+    """One of the prototype's three ways to save."""
 
     folder: str
     adds: tuple[str, ...]  #: to the payload, in this order
@@ -432,14 +432,14 @@ _WRITERS: Final = (_SUMMARIES, _TICKETS, _ARTICLES)
 
 
 def _bare(file: _File) -> Found:
-    """A record that somebody put into the tree by hand under its own id, where the first version's reads found it."""
+    """A record that somebody put into the tree by hand under its own id, where the prototype's reads found it."""
     writer = next((one for one in _WRITERS if one.folder == file.folder), None)
     if writer is None:
-        raise InvalidRecord("it stands where the first version kept neither tickets nor articles nor summaries")
+        raise InvalidRecord("it stands where the prototype kept neither tickets nor articles nor summaries")
     if file.has_metadata(writer):
         raise InvalidRecord(file.why_not_from(writer))
     if writer is _SUMMARIES:
-        raise InvalidRecord("it stands among the summaries, and is none that the first version wrote")
+        raise InvalidRecord("it stands among the summaries, and is none that the prototype wrote")
     of_platform = file.path.partition("/")[0]
     split = _Split(payload=file.source, value=file.value, cut=())
     found = _found_ticket(file, split, of_platform, None) if writer is _TICKETS else _found_article(split, of_platform, None)

@@ -1,5 +1,5 @@
 """
-Rows of the database that the first version of deskstore kept: payloads as `jsonb`, its own metadata mixed into them.
+Rows of the database that the prototype kept: payloads as `jsonb`, its own metadata mixed into them.
 
 `jsonb` keeps no order of keys, so that places tell nothing here: what is cut out of a payload are the keys that every save added, where their
 values are those of the row. Whether the payload had one of that name itself, nobody can know any more; a remark says so.
@@ -40,7 +40,7 @@ _CUT: Final = (
     "the old database kept no order of keys: if the payload had a company_id, platform or saved_at of its own, it was overwritten, "
     "and nobody can tell; an import from the platform brings it back"
 )
-_BARE: Final = "it lacks metadata that the first version added to every payload: nothing was cut out of it"
+_BARE: Final = "it lacks metadata that the prototype added to every payload: nothing was cut out of it"
 _FIRST_SAVED: Final = "when it was first saved (created_at of its row) has no place in deskstore, and is in the old database alone"
 _COLUMNS: Final = "its row has a title or a content that is not in its payload: they are in the old database alone"
 _TWICE: Final = "its payload has another processed_data than its row: it stays in the payload"

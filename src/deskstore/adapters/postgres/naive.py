@@ -1,4 +1,4 @@
-"""The database that the first version of deskstore kept, read in one transaction that sees it as it stood at one moment; nothing is changed."""
+"""The database that the prototype kept, read in one transaction that sees it as it stood at one moment; nothing is changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TICKETS: Final = "tickets"
 _ARTICLES: Final = "knowledge_base"
 _PROGRESS: Final = "processing_progress"
 _DATED: Final = ("company_id", "platform", "created_at", "updated_at", "raw_data", "id")
-#: the tables of the first version, with the columns that it gave them
+#: the tables of the prototype, with the columns that it gave them
 COLUMNS: Final[Mapping[str, frozenset[str]]] = {
     _TICKETS: frozenset({*_DATED, "ticket_id", "processed_data", "summary", "processing_status"}),
     _ARTICLES: frozenset({*_DATED, "article_id", "title", "content"}),
@@ -51,7 +51,7 @@ class NaiveDatabase:
 
     @property
     def strangers(self) -> Sequence[str]:
-        """Columns that the first version did not have, each as table.column."""
+        """Columns that the prototype did not have, each as table.column."""
         return [f"{table}.{column}" for table, columns in sorted(self._there.items()) for column in sorted(columns - COLUMNS[table])]
 
     async def companies(self) -> Sequence[str]:
@@ -131,12 +131,12 @@ async def _tables(driver: Driver) -> dict[str, frozenset[str]]:
         )
         columns = frozenset(row[0] for row in found)
         if columns and (missing := sorted(known - columns - {"id"})):
-            raise ConfigurationError(f"{_OPTION}: the table {table} has no column {missing[0]}: it is none that the first version made")
+            raise ConfigurationError(f"{_OPTION}: the table {table} has no column {missing[0]}: it is none that the prototype made")
         if columns:
             there[table] = columns
             await _refuse_hidden_rows(driver, table)
     if _TICKETS not in there:
-        raise ConfigurationError(f"{_OPTION}: the database has no table {_TICKETS}: name the one that the first version kept")
+        raise ConfigurationError(f"{_OPTION}: the database has no table {_TICKETS}: name the one that the prototype kept")
     return there
 
 

@@ -1,5 +1,5 @@
 """
-Adopting: taking over the tree that the first version of this code wrote, without changing it.
+Adopting: taking over the tree that the prototype wrote, without changing it.
 
 Tickets and articles come first, in the order of their files; those whose file is not named for their id after them, so that of two files
 with one ticket the one that has its name is kept and the other named. Summaries come last, so that what stood inside a ticket is its first
@@ -48,7 +48,7 @@ async def adopt(
     on_progress: Callable[[int], None] | None = None,
 ) -> AdoptReport:
     """
-    Take over a tree that the first version of this code wrote: tickets, articles, summaries and how far the processing had come.
+    Take over a tree that the prototype wrote: tickets, articles, summaries and how far the processing had come.
 
     Args:
         directory: Of the tree, with a directory for each company; nothing in it is changed.
@@ -151,7 +151,7 @@ class _Company:
             elif "/".join(steps[1:]) == naive.PROGRESS:
                 progress.append(entry.path)
             elif not entry.path.endswith(".json"):
-                self._leave(entry.path, "the first version wrote no such file: its names end in .json")
+                self._leave(entry.path, "the prototype wrote no such file: its names end in .json")
             else:
                 self.waiting[_Turn.SUMMARIES if steps[1:2] == [naive.SUMMARIES] else _Turn.NAMED].append(entry.path)
         return progress

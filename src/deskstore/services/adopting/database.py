@@ -1,5 +1,5 @@
 """
-Adopting: taking over the database that the first version of this code kept, without changing it.
+Adopting: taking over the database that the prototype kept, without changing it.
 
 Tickets and articles come first, summaries after them, so that what stood inside a ticket is its first summary. Every batch is one unit of work,
 and all of it can be repeated: what is kept already is unchanged.
@@ -21,16 +21,16 @@ from deskstore.services.adopting.report import AdoptReport, Ledger
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 
 R = TypeVar("R", TicketRow, ArticleRow)
-_STRANGER = "a column that the first version did not have: what it holds is in the old database alone"
+_STRANGER = "a column that the prototype did not have: what it holds is in the old database alone"
 _PROGRESS = "progress"
 
 
 class OldDatabase(Protocol):
-    """What the first version kept in PostgreSQL, as it stood at one moment."""
+    """What the prototype kept in PostgreSQL, as it stood at one moment."""
 
     @property
     def strangers(self) -> Sequence[str]:
-        """Columns that the first version did not have, each as table.column."""
+        """Columns that the prototype did not have, each as table.column."""
         ...
 
     async def companies(self) -> Sequence[str]:
@@ -59,7 +59,7 @@ async def adopt_database(
     on_progress: Callable[[int], None] | None = None,
 ) -> AdoptReport:
     """
-    Take over a database that the first version of this code kept: tickets, articles, summaries and how far the processing had come.
+    Take over a database that the prototype kept: tickets, articles, summaries and how far the processing had come.
 
     Args:
         old: The database; nothing in it is changed.
