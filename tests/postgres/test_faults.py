@@ -152,6 +152,15 @@ async def test_a_commit_whose_answer_is_lost_is_found_to_have_taken_place(databa
 
         assert await desk.find(a_ticket().key) is not None
         assert (await desk.progress()).total == 2
+        wire.cut_at = b"COMMIT"
+        assert len(await desk.claim(2)) == 2
+        state = await desk.replica().state()
+        assert state is not None
+        wire.cut_at = b"COMMIT"
+        assert await desk.replica().compare_and_set_state(state, evolve(state, backups=("one",)))
+        wire.cut_at = b"COMMIT"
+        await storage.erase(desk.company_id)
+        assert desk.company_id not in await storage.companies()
         await storage.aclose()
 
 

@@ -28,4 +28,4 @@ async def claim(transactions: Transactions, company_id: str, wanted: claims.Requ
         for together in slices(calls(copies, existing={copy.thing for copy in copies}, floor=floor, audience=told)):
             await transaction.call(together)
         await transaction.commit()
-        return taken
+    return taken

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.committing import Transactions
 from deskstore.domain import times
 
@@ -27,13 +28,13 @@ async def _forbid(transactions: Transactions, company_id: str, now: datetime) ->
     async with transactions.begin(company_id, known=0, purpose="alone", now=now) as transaction:
         if not await transaction.rows("find_state"):
             return False
-        await transaction.rows("forbid", times.microseconds(now))
+        await transaction.call([Call("forbid", (times.microseconds(now),))])
         await transaction.commit()
-        return True
+    return True
 
 
 async def _erase_some(transactions: Transactions, company_id: str, now: datetime) -> bool:
     async with transactions.begin(company_id, known=0, purpose="alone", now=now) as transaction:
-        ((was_more,),) = await transaction.rows("erase_some", BATCH)
+        was_more, _ = await transaction.call([Call("erase_some", (BATCH,))])
         await transaction.commit()
-        return bool(was_more)
+    return bool(was_more)

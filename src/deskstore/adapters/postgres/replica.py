@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from datetime import datetime
 from typing import Any, Final
 
+from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.committing import Transaction, Transactions
 from deskstore.adapters.postgres.reads import BATCH
 from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpoint_of, company_of, key_row, state_of, summary_of, ticket_of
@@ -121,14 +122,16 @@ class PostgresReplica:
                 return False
             if known is not None:
                 check_succession(self._company_id, known, wanted)
-            await transaction.rows("put_state", json.dumps(plain_state(wanted)).encode(), list(wanted.consumers))
+            put = Call("put_state", (json.dumps(plain_state(wanted)).encode(), list(wanted.consumers)))
+            await transaction.call([put])
             await transaction.commit()
-            return True
+        return True
 
     async def _acknowledge(self, consumer: str, debts: Collection[Debt], epoch: int | None) -> None:
         async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
             check_epoch(self._company_id, await _state(transaction), epoch)
-            await transaction.rows("acknowledge", consumer, *_columns([debt.thing for debt in debts]), [debt.version for debt in debts])
+            named = _columns([debt.thing for debt in debts])
+            await transaction.call([Call("acknowledge", (consumer, *named, [debt.version for debt in debts]))])
             await transaction.commit()
 
     async def _apply(self, copies: Sequence[Copy], epoch: int | None) -> int:
@@ -146,7 +149,7 @@ class PostgresReplica:
             if kept:
                 await transaction.write(locked, kept, {thing for thing, version in standing.items() if version})
                 await transaction.commit()
-            return len(kept)
+        return len(kept)
 
 
 def _newest(copies: Collection[Copy]) -> list[Copy]:

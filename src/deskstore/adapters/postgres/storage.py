@@ -81,7 +81,8 @@ class PostgresStorage:
         backend = self.backend(company_id)
         wanted = claims.request(platform, n, worker, lease)
         claims.log(backend.company_id, wanted)
-        taken = await self._pool.persistently(lambda: claiming.claim(self._transactions, backend.company_id, wanted, self.clock))
+        taking = self._pool.persistently(lambda: claiming.claim(self._transactions, backend.company_id, wanted, self.clock))
+        taken = await claims.delivered(lambda: self.unit_of_work(company_id), taking, self.clock)
         self._folding.note_commit(backend.company_id)
         return taken
 
