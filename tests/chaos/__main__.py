@@ -14,10 +14,10 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import file
+from tests.chaos import file, isolation
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
-AREAS: Final[Mapping[str, Sequence[Part]]] = {"file": file.PARTS}
+AREAS: Final[Mapping[str, Sequence[Part]]] = {"file": file.PARTS, "postgres": isolation.PARTS}
 _SHOWN: Final = 5
 
 
