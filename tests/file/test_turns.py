@@ -12,7 +12,7 @@ import pytest
 
 from deskstore.adapters.file import database
 from deskstore.adapters.file.company import hold
-from deskstore.adapters.file.turns import Turns
+from deskstore.adapters.file.writer_lock import WriterLock
 from deskstore.domain.errors import StorageBusy
 
 HELD_S = 0.05
@@ -23,15 +23,15 @@ class Writer:
 
     def __init__(self, folder: Path, busy_s: float) -> None:
         self.connection = sqlite3.connect(folder / "state.sqlite3", timeout=busy_s, isolation_level=None, check_same_thread=False)
-        self.turns = Turns(str(folder), hold(str(folder / "waiting.lock")), busy_s)
+        self.lock = WriterLock(str(folder), hold(str(folder / "waiting.lock")), busy_s)
 
     def write(self, seconds: float) -> None:
-        with database.transaction(self.connection, durable=False, begin=self.turns.begin):
+        with database.transaction(self.connection, durable=False, begin=self.lock.begin):
             time.sleep(seconds)
 
     def close(self) -> None:
         self.connection.close()
-        self.turns.close()
+        self.lock.close()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_writer_that_never_stops_lets_others_in(writers: tuple[Writer, Writer]
 
 def test_a_writer_that_holds_the_lock_too_long_makes_others_busy(tmp_path: Path) -> None:
     holder, asker = Writer(tmp_path, busy_s=5.0), Writer(tmp_path, busy_s=0.1)
-    holder.turns.begin(holder.connection)
+    holder.lock.begin(holder.connection)
 
     with pytest.raises(StorageBusy, match=str(tmp_path)):
         asker.write(0)

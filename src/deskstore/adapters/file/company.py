@@ -17,7 +17,7 @@ from deskstore.adapters.file import database, layout
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
-from deskstore.adapters.file.turns import Turns
+from deskstore.adapters.file.writer_lock import WriterLock
 from deskstore.domain.errors import CorruptRecord, StorageBusy, StoreReplaced
 from deskstore.domain.identifiers import Key
 
@@ -44,8 +44,9 @@ class OpenCompany:
         self.has_file = False  #: whether company.json is known to be there
         self._lock = lock
         self._identities = _identities(self.database)
-        self.turn: Final = threading.Lock()  #: writer and checkpoint of this process wait here, where SQLite would let one of them starve
-        self._turns: Final = Turns(str(self.path), hold(str(self.path / layout.WAITING)), place.busy_s)
+        #: writer and checkpoint of this process wait here, where SQLite would let one of them starve
+        self.thread_lock: Final = threading.Lock()
+        self._writer_lock: Final = WriterLock(str(self.path), hold(str(self.path / layout.WAITING)), place.busy_s)
         self._idle: list[sqlite3.Connection] = []
         self._idle_guard: Final = threading.Lock()
         self.copying_back: Final = threading.Lock()  #: held while the log is copied back, until it is known how that went
@@ -62,7 +63,7 @@ class OpenCompany:
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction that may write, when it is this process's turn; the caller holds `turn`, or is alone."""
-        self._turns.begin(connection)
+        self._writer_lock.begin(connection)
 
     def connect(self) -> sqlite3.Connection:
         """Another connection to the database, which must still be there."""
@@ -111,7 +112,7 @@ class OpenCompany:
         for connection in (*self._idle, self.writer):
             connection.close()
         self._idle.clear()
-        self._turns.close()
+        self._writer_lock.close()
 
 
 def hold(path: str) -> int:

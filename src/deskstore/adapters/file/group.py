@@ -65,7 +65,7 @@ def commit_together(company: OpenCompany, jobs: Sequence[Job], clock: Callable[[
         StorageUnavailable: None of the jobs was kept.
         CommitOutcomeUnknown: The disk failed at the commit and again when it was asked to void it.
     """
-    with database.translated(str(company.path)), company.turn:
+    with database.translated(str(company.path)), company.thread_lock:
         if company.is_log_in_doubt:
             _replace_log(company)
         company.writer.execute("pragma synchronous=full")

@@ -61,7 +61,7 @@ def newest(company: OpenCompany, file: str, crc: int, key: Key) -> bytes:
 
 def write_files(company: OpenCompany) -> None:
     """Bring what was committed into the files, without a sync; holds the writer lock, so that an older body never follows a newer one."""
-    with company.turn, database.transaction(company.writer, durable=False, begin=company.begin):
+    with company.thread_lock, database.transaction(company.writer, durable=False, begin=company.begin):
         company.check_in_place()
         rows = company.writer.execute(_PENDING, (company.index.number("applied"),)).fetchall()
         if not rows:
@@ -105,7 +105,7 @@ def _drop_written(company: OpenCompany, connection: sqlite3.Connection) -> None:
         company.is_mark_in_doubt = True
         _lower_mark(company, connection)
         raise
-    with company.turn, database.transaction(connection, durable=False, begin=company.begin):
+    with company.thread_lock, database.transaction(connection, durable=False, begin=company.begin):
         connection.execute("delete from redo where seq <= ?", (mark,))
 
 
@@ -113,10 +113,10 @@ def _copy_log_back(company: OpenCompany, connection: sqlite3.Connection) -> None
     try:
         _copying_back(company, lambda: database.copy_log_back(connection))
         if database.log_reaches(company.database, company.log_due):
-            with company.turn:
+            with company.thread_lock:
                 company.log_due = _copying_back(company, lambda: database.restart_log(connection, busy_s=company.busy_s))
     except sqlite3.Error:
-        with company.turn:
+        with company.thread_lock:
             company.is_log_in_doubt = company.is_log_in_doubt and not database.renew(connection, company.database)
         raise
 
@@ -132,7 +132,7 @@ def _copying_back(company: OpenCompany, copy: Callable[[], V]) -> V:
 
 def _lower_mark(company: OpenCompany, connection: sqlite3.Connection) -> None:
     """Have all files of the journal written anew."""
-    with company.turn, database.transaction(connection, durable=False, begin=company.begin):
+    with company.thread_lock, database.transaction(connection, durable=False, begin=company.begin):
         Index(connection).set_meta("applied", 0)
     company.is_mark_in_doubt = False
 

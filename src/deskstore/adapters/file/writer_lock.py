@@ -19,7 +19,7 @@ GIVE_WAY_S: Final = 0.02  #: how long a writer leaves the lock alone when somebo
 ASK_AGAIN_S: Final = 0.002  #: how often who waits asks for it
 
 
-class Turns:
+class WriterLock:
     """The writer lock of one company; used by one thread at a time."""
 
     def __init__(self, place: str, lock: int, busy_s: float) -> None:
