@@ -14,12 +14,14 @@ import asyncpg
 import pytest
 
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.adapters.postgres import PostgresStorage
 from deskstore.adapters.postgres.naive import opened
 from deskstore.domain.errors import ConfigurationError, StorageError
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING
 from deskstore.services.adopting import AdoptReport, adopt_database
 from deskstore.testing.desk import Desk
 from tests.postgres.commands import Shell
+from tests.postgres.preparing import prepare
 from tests.postgres.probes import connected
 from tests.servers.databases import Database, Databases
 
@@ -234,3 +236,38 @@ def test_the_command_takes_a_database_over_and_says_what_it_left(
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
     assert "database's name in --from-postgres" in wrong.err
     assert (neither.code, neither.err.count("\n")) == (2, 1)
+
+
+async def test_payload_and_metadata_together_are_what_the_row_held(database: Database) -> None:
+    await fill(database)
+    storage = MemoryStorage()
+
+    await adopted(database, storage)
+
+    async with connected(database.owner_url) as owner:
+        rows = {
+            row[0]: json.loads(row[1])
+            for row in await owner.fetch("SELECT ticket_id, raw_data::text FROM tickets WHERE company_id = 'acme'")
+        }
+    for ticket in (await Desk(storage, "acme").everything()).tickets:
+        held = rows[ticket.ticket_id]
+        apart = {name: value for name, value in held.items() if name not in ticket.data}
+        assert {**ticket.data, **apart} == held
+        assert {*apart} <= {"company_id", "platform", "saved_at", "storage_type", "processed_data"}
+
+
+async def test_a_database_may_be_adopted_into_itself(database: Database) -> None:
+    await fill(database)
+    await prepare(database)
+    storage = PostgresStorage(database.app_url)
+    try:
+        async with opened(database.owner_url) as old:
+            await adopt_database(storage, old)
+        with_payloads = [one.payload for one in (await Desk(storage, "acme").everything()).tickets]
+    finally:
+        await storage.aclose()
+
+    async with connected(database.owner_url) as owner:
+        texts = [row[0] for row in await owner.fetch("SELECT raw_data::text FROM tickets WHERE company_id = 'acme' ORDER BY ticket_id")]
+    assert with_payloads[3].decode() == texts[3]
+    assert len(with_payloads) == 4
