@@ -11,7 +11,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from deskstore.adapters.postgres import routines, sealing
 from deskstore.adapters.postgres.routines import quoted
 from deskstore.adapters.postgres.schema import tables
-from deskstore.adapters.postgres.scripts import filled, split
+from deskstore.adapters.postgres.scripts import filled
 
 _DIALECT: Final = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its results only
 
@@ -22,7 +22,6 @@ def statements(schema: str) -> Iterator[str]:
         yield str(CreateTable(table).compile(dialect=_DIALECT)).strip()
         yield from (str(CreateIndex(index).compile(dialect=_DIALECT)) for index in sorted(table.indexes, key=lambda one: str(one.name)))
     yield from filled("compressing", {"schema": quoted(schema), "literal": quoted(schema).replace("'", "''")})
-    for routine in routines.statements(schema):
-        yield from split(routine)
+    yield from routines.statements(schema)
     yield from sealing.statements(schema)
     yield f"INSERT INTO {quoted(schema)}.store (id) VALUES ('postgres-' || gen_random_uuid())"  # noqa: S608 - a name of ours

@@ -6,14 +6,14 @@ Bodies name every object with its schema, so that no search_path can lead them e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from importlib import resources
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sqlalchemy import Column, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA, THING, tables
+from deskstore.adapters.postgres.scripts import filled
 from deskstore.domain import times
 
 _IDENTITY: Final = {"ticket": ("platform", "ticket_id"), "article": ("platform", "article_id", "locale")}
@@ -29,26 +29,20 @@ def quoted(name: str) -> str:
 def statements(schema: str = DEFAULT_SCHEMA) -> Iterator[str]:
     """What makes all functions, then all triggers, in an order in which each finds what it names."""
     shared = _shared(schema)
-    yield from _filled("entering", shared)
+    yield from filled("entering", shared)
     for kind in _IDENTITY:
-        yield from _filled("records", shared | _of_records(schema, kind))
-    yield from _filled("reading", shared)
-    yield from _filled("locking", shared)
+        yield from filled("records", shared | _of_records(schema, kind))
+    yield from filled("reading", shared)
+    yield from filled("locking", shared)
     for name in _WRITTEN:
-        yield from _filled("writing", shared | _of_writing(schema, name))
+        yield from filled("writing", shared | _of_writing(schema, name))
     for template in ("receiving", "mirroring", "counting", "erasing"):
-        yield from _filled(template, shared)
+        yield from filled(template, shared)
 
 
 def columns(table: str) -> tuple[str, ...]:
     """The columns of a table that a row is written with, in order, the company's aside."""
     return tuple(column.name for column in _columns(DEFAULT_SCHEMA, table))
-
-
-def _filled(template: str, values: Mapping[str, str]) -> Iterator[str]:
-    text = resources.files("deskstore.adapters.postgres").joinpath("sql", f"{template}.sql").read_text("utf-8").format_map(values)
-    for part in text.split(";\n\n"):
-        yield part.strip().removesuffix(";")
 
 
 def _columns(schema: str, table: str) -> list[Column[object]]:
