@@ -3,8 +3,8 @@
 Everything a contributor runs, on a machine with git and Python 3.11: no environment to activate, no variable to set.
 
 The first command builds `.venv` from `requirements.lock` and installs the checkout into it (with uv where uv is on the path, else with venv
-and pip); later ones find it ready. A build that was interrupted is done again. `--python 3.12` uses that Python in an environment of its own.
-Everything after the command is passed on to what it runs.
+and pip); later ones find it ready. A build that was interrupted is done again. `--python 3.12` uses that Python in an environment of its
+own. Everything after the command is passed on to what it runs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
 Peers: other stores for small documents, each used as its documentation advises.
 
-No bars: what they promise differs. Of those here only deskstore keeps a unit of several records whole, checks what it reads, and lets several
-processes write; diskcache may lose its last writes at a power cut, TinyDB rewrites one file at each insert, and the original syncs nothing.
+No bars: what they promise differs. Of those here only deskstore keeps a unit of several records whole, checks what it reads, and lets
+several processes write; diskcache may lose its last writes at a power cut, TinyDB rewrites one file at each insert, and the original syncs
+nothing.
 """
 
 from __future__ import annotations

@@ -135,7 +135,9 @@ def _starts(taken: Mapping[str, Samples]) -> list[Finding]:
 
 
 def _foreign_modules(programs: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> Finding:
-    """What each program loads that file mode has no use for; `-X importtime` names every module, also one that was tried and is not there."""
+    """
+    What each program loads that file mode has no use for; `-X importtime` names every module, also one that was tried and is not there.
+    """
     here = {name for name in FOREIGN if find_spec(name)}
     found: set[str] = set()
     for command in programs.values():

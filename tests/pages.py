@@ -2,8 +2,9 @@
 The examples on the project's pages, and how each is run.
 
 A page's examples run from top to bottom in one new folder: `python` blocks in one namespace, where `await` may stand at the top; of the
-`console` blocks the commands that begin with `deskstore`, after variables or not. What a command prints is compared with what the page shows,
-where it shows something; `...` stands for anything. Before a block, `<!-- not run -->` spares it and `<!-- exits 2 -->` names the exit code.
+`console` blocks the commands that begin with `deskstore`, after variables or not. What a command prints is compared with what the page
+shows, where it shows something; `...` stands for anything. Before a block, `<!-- not run -->` spares it and `<!-- exits 2 -->` names the
+exit code.
 """
 
 import ast

@@ -1,9 +1,9 @@
 """
 Imports a folder of real exports, and compares what is stored with what the files hold: `python3 dev.py samples DIR`.
 
-With `--postgresql` they go into PostgreSQL and not into files: the server that TEST_DATABASE_URL names, or else one of its own. Each file goes
-into a storage of its own, under the platform that its path names (freshdesk, zendesk, intercom, jira) or else `generic`. Every
-payload that went in is read back, and compared byte for byte with its slice of the source. Ends with 1 when anything differs.
+With `--postgresql` they go into PostgreSQL and not into files: the server that TEST_DATABASE_URL names, or else one of its own. Each file
+goes into a storage of its own, under the platform that its path names (freshdesk, zendesk, intercom, jira) or else `generic`. Every payload
+that went in is read back, and compared byte for byte with its slice of the source. Ends with 1 when anything differs.
 """
 
 import asyncio

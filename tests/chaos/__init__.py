@@ -1,1 +1,3 @@
-"""The long tests: `python3 dev.py chaos [AREA ...] [--minutes N] [--seed S] [--nightly]` prints a table of all parts and what came of them."""
+"""
+The long tests: `python3 dev.py chaos [AREA ...] [--minutes N] [--seed S] [--nightly]` prints a table of all parts and what came of them.
+"""

@@ -1,8 +1,8 @@
 """
 Writers of one ticket whose steps are taken in a given order, and the question whether some serial order explains the end.
 
-A commit is two steps: at the first it is sent, and held at the moment in which its guards hold and its locks are held; at the second it goes
-on. So another commit or claim can be sent while it is held, and whatever that one reads before it waits for the lock is old.
+A commit is two steps: at the first it is sent, and held at the moment in which its guards hold and its locks are held; at the second it
+goes on. So another commit or claim can be sent while it is held, and whatever that one reads before it waits for the lock is old.
 
 Everything goes through the ports. A storage is tried by naming it in test_interleavings.py.
 """

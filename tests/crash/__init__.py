@@ -2,9 +2,9 @@
 Does a program survive being killed, failing disks and power cuts, at every single change it makes to its files?
 
 The engine runs a *workload* in a child process that stops before each change it makes below one folder, whichever of its threads and
-children makes it and whether Python or SQLite does. There it is killed (kill_sweep), refused with an error (fail_sweep), or recorded, to work
-out what a disk may hold if the power is lost at that moment (power_sweep). A *judge* then says whether what is left is right. nested_sweep
-kills the recovery from each kill as well. It needs Linux on x86_64 or aarch64, but no root, no compiler and no other tool.
+children makes it and whether Python or SQLite does. There it is killed (kill_sweep), refused with an error (fail_sweep), or recorded, to
+work out what a disk may hold if the power is lost at that moment (power_sweep). A *judge* then says whether what is left is right.
+nested_sweep kills the recovery from each kill as well. It needs Linux on x86_64 or aarch64, but no root, no compiler and no other tool.
 
     def run(folder: Path, acknowledge: Callable[[int], None]) -> None:
         with Store(folder) as store:                    # the folder is empty
@@ -27,17 +27,17 @@ The contract:
 
 - Units are numbered from 1 and acknowledged in that order. What the judge may find is the state after unit j, for one j from `acked` to
   `acked + upto`; `upto`, 1 by default, is how many units the workload has under way at once.
-- run and judge are called once for every point, each time in a new child process: they may start threads, event loops and processes, and need
-  not clean up. run may raise: a failed commit may end it, or it may go on with what follows. What it leaves is judged all the same.
-- A judge that raises, dies or hangs finds the state wrong. A workload that hangs, or dies of itself, is a failure, whatever it leaves. One that
-  fails, or is judged wrong, when nobody hurts it is WorkloadBroken.
-- All imports belong to the top of the module: children are forked, and what is loaded once is loaded for all of them. If the calling process
-  has threads (an event loop that ran to_thread leaves some), the sweep takes place in a fresh interpreter, so give functions of a module or
-  instances of its classes, not lambdas.
-- Numbers of operations repeat from run to run as far as the workload does: threads may change places. A point that was not reached in a run is
-  judged as the whole run.
-- Before each sweep the recorded operations are added up and compared with what the folder holds: a change that nobody saw is Escaped. So are
-  a shared writable mapping of a file (but SQLite's -shm), io_uring and whatever else writes without a call of its own. A mapping made
+- run and judge are called once for every point, each time in a new child process: they may start threads, event loops and processes, and
+  need not clean up. run may raise: a failed commit may end it, or it may go on with what follows. What it leaves is judged all the same.
+- A judge that raises, dies or hangs finds the state wrong. A workload that hangs, or dies of itself, is a failure, whatever it leaves. One
+  that fails, or is judged wrong, when nobody hurts it is WorkloadBroken.
+- All imports belong to the top of the module: children are forked, and what is loaded once is loaded for all of them. If the calling
+  process has threads (an event loop that ran to_thread leaves some), the sweep takes place in a fresh interpreter, so give functions of a
+  module or instances of its classes, not lambdas.
+- Numbers of operations repeat from run to run as far as the workload does: threads may change places. A point that was not reached in a run
+  is judged as the whole run.
+- Before each sweep the recorded operations are added up and compared with what the folder holds: a change that nobody saw is Escaped. So
+  are a shared writable mapping of a file (but SQLite's -shm), io_uring and whatever else writes without a call of its own. A mapping made
   writable only later, by mprotect, and changes of mode, owner and time stamps are not seen.
 - Child and tracer share one processor: they take turns, and this is three times as fast.
 

@@ -1,8 +1,8 @@
 """
 What a disk may hold after the power was lost: a model.
 
-A recorded run is split into effects: on the data of a file, or on the names in a directory. Files and directories are told apart by what they
-are, not by their paths, which come and go. An effect is *durable* once something synced it:
+A recorded run is split into effects: on the data of a file, or on the names in a directory. Files and directories are told apart by what
+they are, not by their paths, which come and go. An effect is *durable* once something synced it:
 
 - fsync and fdatasync of a file make its data durable, and a write that was asked to be synchronous does so by itself;
 - fsync of a directory makes the names in it durable; a rename between two directories is durable with the directory it leads to;
@@ -345,7 +345,8 @@ class _Contents:
 
 def states(run: Run, *, mode: Mode = "strict", every: int = 1, seed: int = 0, singles: int = 6, randoms: int = 4) -> Iterator[State]:
     """
-    The states the disk may hold when the power is lost after each `every`-th operation of a run that was recorded with its data, and the last.
+    The states the disk may hold when the power is lost after each `every`-th operation of a run that was recorded with its data, and the
+    last.
 
     States of equal content at an equal number of acknowledged units come once.
 

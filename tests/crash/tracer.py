@@ -1,8 +1,8 @@
 """
 Run a workload in a child process that stops before each change it makes to a folder.
 
-One change is made at a time, whatever number of threads and processes there are: the tracer lets a thread into its call, waits for the end of
-it, and only then looks at the next. So the order it records is the order in which things happened.
+One change is made at a time, whatever number of threads and processes there are: the tracer lets a thread into its call, waits for the end
+of it, and only then looks at the next. So the order it records is the order in which things happened.
 """
 
 import os

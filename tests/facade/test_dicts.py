@@ -167,7 +167,7 @@ async def test_hostile_bytes_are_shown_as_their_value_and_kept_when_saved_again(
         assert await find_ticket(storage, ACME, MINE, str(number)) == stored
 
 
-# -- the reserved key ------------------------------------------------------------------------------------------------------------------------
+# -- the reserved key ----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("own", [None, {}, "x", [], {"company_id": "a"}, {"version": 1, "platform": "b"}])

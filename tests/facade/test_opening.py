@@ -127,7 +127,7 @@ async def test_a_storage_that_was_given_stays_open() -> None:
     await storage.aclose()
 
 
-# -- the storage of the environment ----------------------------------------------------------------------------------------------------------
+# -- the storage of the environment --------------------------------------------------------------------------------------------------------
 
 
 async def save_and_list(ticket_id: int) -> list[int]:

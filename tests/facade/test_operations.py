@@ -45,7 +45,7 @@ def ids(found: list[dict[str, Any]]) -> list[str]:  # Any: payloads
     return [one[RESERVED]["ticket_id"] for one in found]
 
 
-# -- a ticket --------------------------------------------------------------------------------------------------------------------------------
+# -- a ticket ------------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_ticket_comes_back_with_its_own_keys_and_one_more(desk: DictStorage) -> None:
@@ -181,7 +181,7 @@ async def test_fifty_writers_of_one_ticket_all_get_their_turn(desk: DictStorage)
     assert (await ticket(desk))["status"] in range(50)
 
 
-# -- lists -----------------------------------------------------------------------------------------------------------------------------------
+# -- lists ---------------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_list_has_the_tickets_created_last_first(desk: DictStorage) -> None:
@@ -232,7 +232,7 @@ async def test_a_negative_limit_or_offset_is_refused(desk: DictStorage, wrong: d
         await desk.list_tickets(ACME, **wrong)  # type: ignore[arg-type]  # a dict of several types of arguments
 
 
-# -- processing ------------------------------------------------------------------------------------------------------------------------------
+# -- processing ----------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_status_is_false_only_for_a_ticket_that_does_not_exist(desk: DictStorage) -> None:
@@ -301,7 +301,7 @@ async def test_progress_has_the_keys_it_always_had(desk: DictStorage, clock: Man
     }
 
 
-# -- summaries and articles ------------------------------------------------------------------------------------------------------------------
+# -- summaries and articles ----------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_summary_goes_to_the_ticket_before_the_article_of_the_same_id(desk: DictStorage, storage: Storage) -> None:
@@ -392,7 +392,7 @@ async def test_saving_an_article_anew_changes_nothing(desk: DictStorage, storage
     assert await find_article(storage, ACME, FRESHDESK, "42") == first
 
 
-# -- companies -------------------------------------------------------------------------------------------------------------------------------
+# -- companies -----------------------------------------------------------------------------------------------------------------------------
 
 
 async def seed(desk: DictStorage, company_id: str) -> None:

@@ -43,8 +43,8 @@ def after_a_failed_sync(run: Workload, errno: int, *, at: int, mode: Mode, every
     """
     What a disk holds when the power is lost after one sync failed.
 
-    The kernel reports a failed sync once, and takes for written what it could not write (measured for ext4, XFS and Btrfs in "Can applications
-    recover from fsync failures?", USENIX ATC 2020): no later sync of the same file brings it to the disk.
+    The kernel reports a failed sync once, and takes for written what it could not write (measured for ext4, XFS and Btrfs in "Can
+    applications recover from fsync failures?", USENIX ATC 2020): no later sync of the same file brings it to the disk.
     """
     with TemporaryDirectory(dir=_memory()) as folder:
         hurt = trace(run, Path(folder), fail=Fail(at=at, errno=errno, kinds=SYNCING), data=True)

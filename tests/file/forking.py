@@ -1,4 +1,6 @@
-"""A process that forks while a storage is open: `python -m tests.file.forking FOLDER` ends with the status of the child, 0 if all is well."""
+"""
+A process that forks while a storage is open: `python -m tests.file.forking FOLDER` ends with the status of the child, 0 if all is well.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def settled(desk: Desk, settle: Settle) -> Desk:
     return await settle(desk)
 
 
-# -- finding -----------------------------------------------------------------------------------------------------------------------------------
+# -- finding -------------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_company_as_it_was_left_has_no_findings(settled: Desk) -> None:
@@ -315,7 +315,7 @@ async def test_the_memory_of_a_look_does_not_grow_with_the_company(desk: Desk, s
     assert peak_bytes < 800 * len(text) / 3
 
 
-# -- what another hand wrote -------------------------------------------------------------------------------------------------------------------
+# -- what another hand wrote ---------------------------------------------------------------------------------------------------------------
 
 
 def _an_envelope(company: bytes, ticket_id: bytes, *, payload: bytes = b"{}") -> bytes:
@@ -360,7 +360,7 @@ def test_a_file_that_an_editor_wrote_anew_still_gives_its_payload_exactly() -> N
     assert (found.payload, found.key) == (payload, article_key("p", "7", "ko"))
 
 
-# -- mending -------------------------------------------------------------------------------------------------------------------------------------
+# -- mending -------------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_what_the_journal_still_holds_is_healed_and_the_edit_is_kept_aside(desk: Desk, company: Path) -> None:
@@ -563,7 +563,7 @@ async def test_a_place_that_is_no_directory_is_told(storage: FileStorage, base: 
     assert not check.is_fine
 
 
-# -- crashes -------------------------------------------------------------------------------------------------------------------------------------
+# -- crashes -------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("is_database", [False, True], ids=["an empty file", "a database without tables"])

@@ -1,4 +1,6 @@
-"""Each way to break a promise about crashes is found out, so that a green sweep means something; `chaos file` tries those that take longer."""
+"""
+Each way to break a promise about crashes is found out, so that a green sweep means something; `chaos file` tries those that take longer.
+"""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _threads() -> set[str]:
     return {thread.name for thread in threading.enumerate() if thread.name.startswith("deskstore")}
 
 
-# -- before the first commit -----------------------------------------------------------------------------------------------------------------
+# -- before the first commit ---------------------------------------------------------------------------------------------------------------
 
 
 async def test_making_a_storage_and_opening_a_unit_touches_no_disk(base: Path, clock: ManualClock) -> None:
@@ -161,7 +161,7 @@ async def test_asking_for_the_store_of_an_unknown_company_registers_nothing(desk
     assert store_id == await desk.replica().store_id()
 
 
-# -- which companies there are ---------------------------------------------------------------------------------------------------------------
+# -- which companies there are -------------------------------------------------------------------------------------------------------------
 
 
 async def test_only_companies_are_listed_whatever_else_lies_there(storage: FileStorage, base: Path, outside: Path) -> None:
@@ -208,7 +208,7 @@ async def test_another_programs_database_is_no_company_and_stays_as_it_is(
     assert (foreign.read_bytes(), sorted(os.listdir(foreign.parent))) == (before, listed)
 
 
-# -- where they lie --------------------------------------------------------------------------------------------------------------------------
+# -- where they lie ------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_a_data_path_that_is_a_file_is_named(base: Path, desk: Desk) -> None:
@@ -370,7 +370,7 @@ async def test_a_state_in_words_of_a_newer_release_is_refused_and_nothing_is_set
     assert not (base / "acme" / layout.DAMAGED).exists()
 
 
-# -- what opening costs ----------------------------------------------------------------------------------------------------------------------
+# -- what opening costs --------------------------------------------------------------------------------------------------------------------
 
 
 async def test_opening_a_company_that_was_closed_costs_the_same_however_many_records_it_has(
@@ -401,7 +401,7 @@ async def test_companies_that_nobody_uses_are_closed(base: Path, clock: ManualCl
     assert _descriptors() == before
 
 
-# -- closing ---------------------------------------------------------------------------------------------------------------------------------
+# -- closing -------------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_an_open_that_fails_leaves_no_descriptor(desk: Desk, base: Path, new_storage: Callable[[], FileStorage]) -> None:
@@ -504,7 +504,7 @@ async def test_two_closings_at_once_both_wait_for_the_end(base: Path, clock: Man
     await first
 
 
-# -- several storages, loops and processes ---------------------------------------------------------------------------------------------------
+# -- several storages, loops and processes -------------------------------------------------------------------------------------------------
 
 
 async def test_two_storages_on_one_path_agree(storage: FileStorage, new_storage: Callable[[], FileStorage]) -> None:

@@ -1,9 +1,9 @@
 """
 Units of work whose every state is known, and the judge of what a crash leaves of them.
 
-Everything goes through the public methods of the storage. Companies take turns, with names of several scripts; the redo journal is dropped every few
-rows, so that checkpoints are in the midst of it all. `python -m tests.file.workload DIR run` works in DIR/data and prints `ACK n` after each unit;
-`verify`, `open` and `verify-many` are what a tool calls that kills, fails and power-cuts it from outside.
+Everything goes through the public methods of the storage. Companies take turns, with names of several scripts; the redo journal is dropped
+every few rows, so that checkpoints are in the midst of it all. `python -m tests.file.workload DIR run` works in DIR/data and prints `ACK n`
+after each unit; `verify`, `open` and `verify-many` are what a tool calls that kills, fails and power-cuts it from outside.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Adapter(Protocol):
     def __call__(self, path: Path, *, clock: Callable[[], datetime], checkpoint_rows: int) -> Storage: ...
 
 
-# -- what a unit does ------------------------------------------------------------------------------------------------------------------------
+# -- what a unit does ----------------------------------------------------------------------------------------------------------------------
 
 
 @frozen
@@ -100,7 +100,7 @@ def _if(condition: int, step: Step) -> tuple[Step, ...]:
     return (step,) if condition else ()
 
 
-# -- what must be there afterwards -------------------------------------------------------------------------------------------------------------
+# -- what must be there afterwards ---------------------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
@@ -169,7 +169,7 @@ def expected(plan: Plan, units: int) -> State:
     return state
 
 
-# -- doing it --------------------------------------------------------------------------------------------------------------------------------
+# -- doing it ------------------------------------------------------------------------------------------------------------------------------
 
 
 @define
@@ -288,7 +288,7 @@ class Work:
                     raise
 
 
-# -- judging what is left --------------------------------------------------------------------------------------------------------------------
+# -- judging what is left ------------------------------------------------------------------------------------------------------------------
 
 
 async def seen(storage: Storage, plan: Plan) -> State:
@@ -431,7 +431,7 @@ class Recovery:
                     await uow.tickets.page(Filter())
 
 
-# -- the same for a tool that looks from outside ---------------------------------------------------------------------------------------------
+# -- the same for a tool that looks from outside -------------------------------------------------------------------------------------------
 
 
 def _acknowledge(unit: int) -> None:

@@ -205,7 +205,7 @@ async def test_nobody_waits_for_claims_in_a_sound_company(files: FileStorage) ->
     assert not await release_claims(files, ACME)
 
 
-# -- what goes on beside a damaged record --------------------------------------------------------------------------------------------------------
+# -- what goes on beside a damaged record --------------------------------------------------------------------------------------------------
 
 
 async def test_an_export_names_a_damaged_record_in_the_middle_and_writes_the_rest(tmp_path: Path) -> None:

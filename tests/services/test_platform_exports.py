@@ -113,7 +113,7 @@ async def test_every_export_of_every_platform_comes_in_whole(
     }
 
 
-# -- out again, and into another storage -----------------------------------------------------------------------------------------------------
+# -- out again, and into another storage ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

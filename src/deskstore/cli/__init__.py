@@ -1,8 +1,9 @@
 """
 The `deskstore` command: what an operator sees.
 
-stdout is data, stderr is messages. Exit codes: 0 all is well; 1 a check or a record failed; 2 wrong usage or settings; 3 finished, but records
-were rejected; 4 the store cannot be reached or does not work; 5 the store is busy; 130 interrupted; 141 the reader of the output went away.
+stdout is data, stderr is messages. Exit codes: 0 all is well; 1 a check or a record failed; 2 wrong usage or settings; 3 finished, but
+records were rejected; 4 the store cannot be reached or does not work; 5 the store is busy; 130 interrupted; 141 the reader of the output
+went away.
 """
 
 from __future__ import annotations

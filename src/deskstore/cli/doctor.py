@@ -144,7 +144,7 @@ async def _agree(visit: Visit, company_id: str, repair: Callable[..., AsyncItera
         raise click.UsageError(f"{what}, and that is not its name: nothing of it was repaired")
 
 
-# -- what it says --------------------------------------------------------------------------------------------------------------------------------
+# -- what it says --------------------------------------------------------------------------------------------------------------------------
 
 
 def _closing(visit: Visit) -> int:

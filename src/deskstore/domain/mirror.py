@@ -92,8 +92,8 @@ def digest_of(value: Value, *, rehash: bool = False) -> ThingDigest:
     The fields are in this order, with one NUL byte between two:
 
     - of everything: part, kind, platform, id, locale, number; then
-    - of a ticket or an article: sha256 (of the payload), subject, status, priority, requester, created_at, updated_at, the field and the value
-      of source_version, text_digest, saved_at;
+    - of a ticket or an article: sha256 (of the payload), subject, status, priority, requester, created_at, updated_at, the field and the
+      value of source_version, text_digest, saved_at;
     - of a processing: status, attempts, error, the claim's worker, token, lease_until and text_digest, claimable_at, changed_at;
     - of a summary: content, model, prompt_id, parameters, tokens, cost, source_digest, pinned, created_at;
     - of a checkpoint: cursor.

@@ -81,8 +81,8 @@ class Processing:
         """
         The same processing in another status, or itself when it has that status already.
 
-        Who says that a ticket is in processing without a claim has no token: the ticket is left to them for as long as the longest lease, and
-        then handed out again.
+        Who says that a ticket is in processing without a claim has no token: the ticket is left to them for as long as the longest lease,
+        and then handed out again.
 
         Raises:
             InvalidTransition: No such step leads on from the present status.

@@ -1,9 +1,9 @@
 """
 Payloads and what deskstore keeps beside them, as one dict.
 
-A ticket is given as its payload's own keys and one more, `_deskstore`, under which the rest stands. Whoever saves such a dict again saves the
-payload: `_deskstore` is taken off. A payload that came with a key of that name, as an import may bring one, loses nothing: what it holds there
-is given under `_deskstore` as `payload_value`, and put back by a save.
+A ticket is given as its payload's own keys and one more, `_deskstore`, under which the rest stands. Whoever saves such a dict again saves
+the payload: `_deskstore` is taken off. A payload that came with a key of that name, as an import may bring one, loses nothing: what it
+holds there is given under `_deskstore` as `payload_value`, and put back by a save.
 """
 
 from __future__ import annotations

@@ -120,7 +120,9 @@ def read(source: bytes, company_id: str, path: str) -> Found:
 
 
 def as_written(payload: bytes, facts: Mapping[str, bytes], processed: ProcessedData | None = None) -> bytes:
-    """The file that saving this payload wrote: facts (JSON values) that it has no key for are appended, processed data goes to its place."""
+    """
+    The file that saving this payload wrote: facts (JSON values) that it has no key for are appended, processed data goes to its place.
+    """
     added = b"".join(b',\n  "' + name.encode() + b'": ' + fact for name, fact in facts.items())
     file = payload.removesuffix(b"\n}") + added + b"\n}"
     return file if processed is None else _inserted(file.decode(), processed)
@@ -232,7 +234,7 @@ def place(of_platform: str, folder: str, identifier: object) -> str | None:
     return posixpath.normpath(posixpath.join(of_platform, folder, f"{identifier}.json"))
 
 
-# -- what was appended, and what was overwritten --------------------------------------------------------------------------------------------
+# -- what was appended, and what was overwritten -------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
@@ -357,7 +359,7 @@ def status_of(said: object) -> tuple[ProcessingStatus, Sequence[str]]:
     return _STATUSES[said], ["it was being processed: it is pending again"] if said == "processing" else []
 
 
-# -- articles and summaries -----------------------------------------------------------------------------------------------------------------
+# -- articles and summaries ----------------------------------------------------------------------------------------------------------------
 
 
 def _article(file: _File) -> FoundArticle:
@@ -399,7 +401,7 @@ def _summary(file: _File) -> FoundSummary:
     )
 
 
-# -- who wrote what, and what nobody wrote ----------------------------------------------------------------------------------------------------
+# -- who wrote what, and what nobody wrote -------------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
@@ -455,7 +457,7 @@ def _moment(text: object) -> datetime:
     return found
 
 
-# -- progress -------------------------------------------------------------------------------------------------------------------------------
+# -- progress ------------------------------------------------------------------------------------------------------------------------------
 
 
 COUNTS: Final = ("total_tickets", "processed_tickets", "failed_tickets")

@@ -1,8 +1,8 @@
 """
 Rows of the database that the prototype kept: payloads as `jsonb`, its own metadata mixed into them.
 
-`jsonb` keeps no order of keys, so that places tell nothing here: what is cut out of a payload are the keys that every save added, where their
-values are those of the row. Whether the payload had one of that name itself, nobody can know any more; a remark says so.
+`jsonb` keeps no order of keys, so that places tell nothing here: what is cut out of a payload are the keys that every save added, where
+their values are those of the row. Whether the payload had one of that name itself, nobody can know any more; a remark says so.
 """
 
 from __future__ import annotations

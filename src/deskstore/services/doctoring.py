@@ -45,8 +45,8 @@ async def repair_company(storage: Storage, company_id: str, *, dry_run: bool = F
     """
     Heal what was found where something still holds what deskstore wrote, else set it aside; one durable commit each.
 
-    A record that nothing holds any more is given up: what is left of its file is moved out of the way, and it is named as lost. What was set
-    aside is never deleted.
+    A record that nothing holds any more is given up: what is left of its file is moved out of the way, and it is named as lost. What was
+    set aside is never deleted.
     """
     inspection = inspection_of(storage)
     looks = 2  # a company whose database had to be made anew is looked through again
@@ -66,8 +66,8 @@ async def accept_edits(storage: Storage, company_id: str, *, dry_run: bool = Fal
     """
     Take in what another hand wrote, as ordinary saves: files that were changed as new versions, files that were added as new records.
 
-    The payload goes through the platform's mapping. Whatever the platform's own order says, the edit counts as the newer one; a changed text
-    returns an unclaimed ticket to pending. What cannot be a record is left, with the reason.
+    The payload goes through the platform's mapping. Whatever the platform's own order says, the edit counts as the newer one; a changed
+    text returns an unclaimed ticket to pending. What cannot be a record is left, with the reason.
     """
     inspection = inspection_of(storage)
     async for finding in inspection.findings(company_id):

@@ -2,18 +2,18 @@
 Imports: records from exported files, received in batches, that go on where they were interrupted.
 
 **One unit a batch.** The records of a batch and the checkpoint behind them are kept together, so that after a kill the checkpoint tells the
-truth. The sources of a run are one long row of records; the checkpoint says how many of them are done, and holds a digest over all of those.
-A run that resumes reads the done records again without receiving them, and compares the digest: where the files are not what they were, it
-begins anew, which only repeats what has no effect. Rejected records are on the disk before the checkpoint that counts them.
+truth. The sources of a run are one long row of records; the checkpoint says how many of them are done, and holds a digest over all of
+those. A run that resumes reads the done records again without receiving them, and compares the digest: where the files are not what they
+were, it begins anew, which only repeats what has no effect. Rejected records are on the disk before the checkpoint that counts them.
 
 **The same identity twice in one run.** Where the platform's own order says which payload is newer, that one stands. Where nothing says so,
-the first stands and the later one is rejected as *duplicate id*; else two imports of one export would each replace the one by the other, report
-updates for ever, and never say that two records share a name. Now "stored with other bytes" alone does not tell a repetition from a record that
-changed since the last import, and the store cannot tell them apart either, because an unchanged record leaves no trace in it. So the run
-itself remembers which records it has met: on the disk and exactly (`repeats`), because a set in memory grows with the run, and a filter of
-fixed size would now and then reject a record that came once. What is decided of a record thus depends on the records before it in the run and
-on the store, and on nothing else. A run that resumes meets the same records in the same order before it goes on, and the store holds what the
-batches before the checkpoint left: so kills change no decision, and a second import makes the same ones.
+the first stands and the later one is rejected as *duplicate id*; else two imports of one export would each replace the one by the other,
+report updates for ever, and never say that two records share a name. Now "stored with other bytes" alone does not tell a repetition from a
+record that changed since the last import, and the store cannot tell them apart either, because an unchanged record leaves no trace in it.
+So the run itself remembers which records it has met: on the disk and exactly (`repeats`), because a set in memory grows with the run, and a
+filter of fixed size would now and then reject a record that came once. What is decided of a record thus depends on the records before it in
+the run and on the store, and on nothing else. A run that resumes meets the same records in the same order before it goes on, and the store
+holds what the batches before the checkpoint left: so kills change no decision, and a second import makes the same ones.
 """
 
 from __future__ import annotations

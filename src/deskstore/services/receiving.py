@@ -164,7 +164,8 @@ async def keep(
     checkpoint: Callable[[Plan], Checkpoint | None] | None = None,
 ) -> tuple[Plan, Committed]:
     """
-    Judge a batch and keep what it saves, with its checkpoint, in one unit; where another writer was first, only those records are read again.
+    Judge a batch and keep what it saves, with its checkpoint, in one unit; where another writer was first, only those records are read
+    again.
 
     Raises:
         VersionConflict: Other writers won every race; nothing of the batch was kept.

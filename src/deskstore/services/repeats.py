@@ -2,8 +2,8 @@
 Which records a run has met, exactly, in memory that is the same from the first record to the last.
 
 A digest of each key goes to one of many buckets, each with room for one block; a full one is written to a temporary file, together with the
-number of the block that the same bucket wrote before. Adding costs microseconds. Asking follows a bucket's blocks, a few kilobytes in a run of
-a million records, and is only done for the few records whose payload replaces another one that nothing orders it against.
+number of the block that the same bucket wrote before. Adding costs microseconds. Asking follows a bucket's blocks, a few kilobytes in a run
+of a million records, and is only done for the few records whose payload replaces another one that nothing orders it against.
 """
 
 from __future__ import annotations

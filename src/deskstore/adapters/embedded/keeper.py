@@ -1,8 +1,8 @@
 """
 The process that starts a server, and ends it when whoever asked for it is gone.
 
-It reads orders from its standard input, a line of JSON each, and answers each with a line. However the other side ends, that input ends with
-it, and the server too; its folder is removed unless it is to be kept. Standard library only, so that it starts in no time.
+It reads orders from its standard input, a line of JSON each, and answers each with a line. However the other side ends, that input ends
+with it, and the server too; its folder is removed unless it is to be kept. Standard library only, so that it starts in no time.
 """
 
 from __future__ import annotations

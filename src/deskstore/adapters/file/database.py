@@ -170,7 +170,8 @@ def log_reaches(path: str, frames: int) -> bool:
     """
     Whether the write-ahead log of the database at a path holds so many frames, or more, since it last began anew.
 
-    Older frames may stand behind those that count, which bear the salt of the log's head: see "WAL File Format" at sqlite.org/fileformat2.html.
+    Older frames may stand behind those that count, which bear the salt of the log's head: see "WAL File Format" at
+    sqlite.org/fileformat2.html.
     """
     try:
         with open(f"{path}-wal", "rb", buffering=0) as log:
@@ -205,8 +206,8 @@ def renew(connection: sqlite3.Connection, path: str) -> bool:
     """
     Write log and database at a path anew, every page of them, after a sync failed; says whether nobody stood in the way.
 
-    SQLite counts on the sync of one checkpoint for pages of earlier ones, which it does not write again. The log comes first: if it had a gap,
-    and the power was lost in the midst of this, older pages would be copied over newer ones.
+    SQLite counts on the sync of one checkpoint for pages of earlier ones, which it does not write again. The log comes first: if it had a
+    gap, and the power was lost in the midst of this, older pages would be copied over newer ones.
     """
     make_log_whole(connection, path)
     connection.execute("vacuum")

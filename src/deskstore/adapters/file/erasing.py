@@ -83,7 +83,9 @@ def remove(path: Path, company: Tree) -> None:
 
 
 def sweep(base: Path, *, wait: bool = False) -> None:
-    """Finish deletions that were interrupted, those that another process is at only if this one is to wait for it; raises as remove() does."""
+    """
+    Finish deletions that were interrupted, those that another process is at only if this one is to wait for it; raises as remove() does.
+    """
     doomed = base / DOOMED
     with suppress(FileNotFoundError, BlockingIOError), _opened(doomed) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

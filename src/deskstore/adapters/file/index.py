@@ -301,10 +301,12 @@ class Index:
         rows = self._sql(statements.STALE, (platform, platform, *(after or ("", "", "", "")), limit))
         return [(Key(*row[:4]), row[4], row[5]) for row in rows]
 
-    # -- files that could not vouch for themselves -------------------------------------------------------------------------------------------
+    # -- files that could not vouch for themselves -----------------------------------------------------------------------------------------
 
     def doubt(self, key: Key, number: int, file: str) -> None:
-        """Remember a file that may have been a record's, or its summary's; the key holds nothing but its kind where the name does not tell."""
+        """
+        Remember a file that may have been a record's, or its summary's; the key holds nothing but its kind where the name does not tell.
+        """
         self._sql("insert into doubt values (?, ?, ?, ?, ?, ?) on conflict do nothing", (*key, number, file))
 
     def forget_doubt(self, file: str) -> None:

@@ -1,8 +1,9 @@
 """
 Mending what a look through a company found, one finding a commit.
 
-What has to be moved is written to its new place and removed from the old one by the journal, in the transaction that also changes the index:
-after a kill the old finding stands, or the mended state. Only what cannot be read or named, such as a link or a directory, is moved by itself before.
+What has to be moved is written to its new place and removed from the old one by the journal, in the transaction that also changes the
+index: after a kill the old finding stands, or the mended state. Only what cannot be read or named, such as a link or a directory, is moved
+by itself before.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """
 Names of files and directories for identifiers of any kind.
 
-An identifier of plain lower-case ASCII, as nearly all real ones are, is its own name. Every other one gets a readable body, then `~` and 32 hexadecimal
-digits of the BLAKE2b hash of the exact identifier. Plain names have no `~`, and nothing before the hash can change it, so two identifiers never share a
-name, even where a file system folds case or normalises Unicode. Case, scripts, `..`, slashes and Windows devices are harmless for the same reason: what is
-not a letter, a digit or one of `-_.` is written `%XX`.
+An identifier of plain lower-case ASCII, as nearly all real ones are, is its own name. Every other one gets a readable body, then `~` and 32
+hexadecimal digits of the BLAKE2b hash of the exact identifier. Plain names have no `~`, and nothing before the hash can change it, so two
+identifiers never share a name, even where a file system folds case or normalises Unicode. Case, scripts, `..`, slashes and Windows devices
+are harmless for the same reason: what is not a letter, a digit or one of `-_.` is written `%XX`.
 """
 
 import re
@@ -37,8 +37,8 @@ def decode(name: str) -> str | None:
     """
     The identifier that has this name, or None when the name alone does not tell.
 
-    None for a name that `is_name` accepts means that its identifier was too long for the name, or not in NFC: read it from the record and compare
-    with `encode`. None for any other name means that it is not one of ours.
+    None for a name that `is_name` accepts means that its identifier was too long for the name, or not in NFC: read it from the record and
+    compare with `encode`. None for any other name means that it is not one of ours.
     """
     hashed = _HASHED.fullmatch(name)
     if not hashed:

@@ -91,7 +91,9 @@ def _sorted_out(tree: Tree) -> tuple[list[str], list[str], list[StrangerInTree]]
 
 
 def _take_records(tree: Tree, index: Index, company_id: str, files: Sequence[str]) -> int:
-    """Keep what the files of records hold, one step for many of them at a time: so each finds its code and data in the processor's caches."""
+    """
+    Keep what the files of records hold, one step for many of them at a time: so each finds its code and data in the processor's caches.
+    """
     count = 0
     for some in _batches(tree, files):
         found = _vouched(tree, index, company_id, some, lambda file, body: _record_in(company_id, file, body))

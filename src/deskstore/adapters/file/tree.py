@@ -1,9 +1,9 @@
 """
 One company's directory tree, and the few things done in it.
 
-Nothing here follows a link, waits for a pipe, or leaves the directory that was opened: every step down is opened relative to the one before. What is
-made is readable by its owner alone, whatever the umask. Paths are texts such as `freshdesk/tickets/42.json`, relative to the root; an OSError names the
-whole path. All functions block, and belong in a worker thread.
+Nothing here follows a link, waits for a pipe, or leaves the directory that was opened: every step down is opened relative to the one
+before. What is made is readable by its owner alone, whatever the umask. Paths are texts such as `freshdesk/tickets/42.json`, relative to
+the root; an OSError names the whole path. All functions block, and belong in a worker thread.
 """
 
 from __future__ import annotations
@@ -171,7 +171,8 @@ class Tree:
         """
         The path of every file that may be a record: those of a directory, then those below it, by code points.
 
-        A name says no more: that `42.bak.json` is a copy which an editor left, only the id inside tells. What else there is `strangers` gives.
+        A name says no more: that `42.bak.json` is a copy which an editor left, only the id inside tells. What else there is `strangers`
+        gives.
         """
         return (path for path, objection in self.survey() if objection is None)
 
@@ -194,8 +195,9 @@ class Tree:
         """
         Give each path its new bytes, or remove its file where there are none; makes the directories that are missing.
 
-        Each file is the old or the new one at any moment, but nothing is durable before `make_durable`. A link or a pipe in place of a file gives way.
-        An error names the path that failed; those before it, in the order of the paths, are done, and the whole call may be repeated.
+        Each file is the old or the new one at any moment, but nothing is durable before `make_durable`. A link or a pipe in place of a file
+        gives way. An error names the path that failed; those before it, in the order of the paths, are done, and the whole call may be
+        repeated.
 
         Raises:
             StrangerInTree: A directory stands in place of a file, or something else in place of a directory.
@@ -222,7 +224,8 @@ class Tree:
         """
         Move whatever stands at a path, without following it; gives the path it has now, which ends in a number when the new one was taken.
 
-        Makes the directories that are missing; nothing is durable before `make_durable`. Two that move to one path at the same time may collide.
+        Makes the directories that are missing; nothing is durable before `make_durable`. Two that move to one path at the same time may
+        collide.
 
         Raises:
             FileNotFoundError: Nothing stands at the path.
@@ -242,7 +245,8 @@ class Tree:
         """
         Bring files to the disk, with every directory from theirs up to the one the root stands in.
 
-        A missing file is a removed one: only its directory is brought to the disk. Write-back of all is started before the first is waited for.
+        A missing file is a removed one: only its directory is brought to the disk. Write-back of all is started before the first is waited
+        for.
 
         Raises:
             StrangerInTree: Something else stands at a path, or on the way.

@@ -1,8 +1,8 @@
 """
 Adopting: taking over the database that the prototype kept, without changing it.
 
-Tickets and articles come first, summaries after them, so that what stood inside a ticket is its first summary. Every batch is one unit of work,
-and all of it can be repeated: what is kept already is unchanged.
+Tickets and articles come first, summaries after them, so that what stood inside a ticket is its first summary. Every batch is one unit of
+work, and all of it can be repeated: what is kept already is unchanged.
 """
 
 from __future__ import annotations
