@@ -158,6 +158,19 @@ async def test_a_record_is_never_taken_for_a_page() -> None:
     assert await payloads_of(b"\n".join(map(text, records))) == [text(record) for record in records]
 
 
+async def test_a_record_is_never_taken_for_a_note_of_a_connector() -> None:
+    records = [
+        b'{"number":1,"type":"LOG","subject":"a"}',
+        b'{"number":2,"type":"STATE"}',
+        b'{"number":3,"type":"CONTROL","control":"of a valve"}',
+        b'{"number":4,"type":"RECORD","record":{"artist":"x"}}',
+    ]
+
+    found, _ = await found_in(b"\n".join(records), id_fields=["number"])
+
+    assert [one.payload for one in found if isinstance(one, Slice)] == records
+
+
 async def test_an_empty_page_and_an_empty_array_hold_no_record() -> None:
     for source in (b'{"tickets": [], "count": 0}', b"[]", b' [ ] \n{"results":[]}'):
         found, reader = await found_in(source)

@@ -22,8 +22,18 @@ LISTS: Final = ("tickets", "conversations", "issues", "articles", "results", "re
 OBJECTS: Final = ("ticket", "helpdesk_ticket", "conversation", "issue", "article", "request")  #: under which one record lies
 _IDS: Final = frozenset({"id", "ticket_id", "display_id", "issueId", "article_id", "pageId", "_id", "uuid", "key"})
 RECORD_KEYS: Final = _IDS | {"subject"}  #: keys that no page has
-#: what connectors write between records
-_NOTES: Final = frozenset({"STATE", "SCHEMA", "LOG", "SPEC", "TRACE", "CATALOG", "CONTROL", "CONNECTION_STATUS", "ACTIVATE_VERSION"})
+#: what connectors write between records, each with the keys of which it has one
+_NOTES: Final = {
+    "STATE": ("state", "value"),
+    "SCHEMA": ("schema",),
+    "ACTIVATE_VERSION": ("version",),
+    "LOG": ("log",),
+    "SPEC": ("spec",),
+    "TRACE": ("trace",),
+    "CATALOG": ("catalog",),
+    "CONTROL": ("control",),
+    "CONNECTION_STATUS": ("connectionStatus",),
+}
 
 _LONGEST_TEXT: Final = 4096  #: bytes of a text that is read: those of any id
 
@@ -41,7 +51,8 @@ class Envelope:
 
 def is_exported(value: Value) -> bool:
     """Whether it is a record in the envelope of our own exports: its metadata, and under `payload` what the platform sent."""
-    return value.get("deskstore") == 1 and isinstance(value.get("payload"), dict)
+    # an object, its text, or what outline() gives for a long text
+    return value.get("deskstore") == 1 and "payload" in value and isinstance(value["payload"], dict | str | None)
 
 
 def envelope_of(value: Value, *, whole: bool, sound: bool, id_fields: frozenset[str]) -> Envelope | None:
@@ -51,8 +62,10 @@ def envelope_of(value: Value, *, whole: bool, sound: bool, id_fields: frozenset[
     A whole document may hold its records under any name, a line or an item of a list only under a known one. What breaks the rule for
     JSON is not opened on the strength of an unknown name: it is refused as it stands.
     """
+    if not (_IDS.isdisjoint(value) and id_fields.isdisjoint(value)):
+        return None
     connector = _connector(value)
-    if connector or not (_IDS.isdisjoint(value) and id_fields.isdisjoint(value)) or kind_of(value):
+    if connector or kind_of(value):
         return connector
     return _one_record(value, any_name=sound) or _page(value, whole=whole)
 
@@ -66,7 +79,8 @@ def _connector(value: Value) -> Envelope | None:
         return Envelope(name="singer", path=("record",), stream=str(value.get("stream") or ""))
     if "stream" in value and "emitted_at" in value and isinstance(data, dict):
         return Envelope(name="airbyte", path=("data",), stream=str(value["stream"]))
-    return Envelope(name="singer") if isinstance(kind, str) and kind in _NOTES and _IDS.isdisjoint(value) else None
+    is_note = isinstance(kind, str) and "subject" not in value and any(key in value for key in _NOTES.get(kind, ()))
+    return Envelope(name="singer") if is_note else None
 
 
 def _one_record(value: Value, *, any_name: bool) -> Envelope | None:
