@@ -144,6 +144,21 @@ def test_depth_and_size_are_the_same_limits_for_bytes_and_for_dicts() -> None:
             dump(nested_dict(depth))
 
 
+@pytest.mark.parametrize("depth", [200, 700, 985, 1_020, 50_000])
+def test_depth_that_a_key_which_comes_again_hides_is_depth(depth: int) -> None:
+    hidden = b'{"id":1,"a":' + b"[" * depth + b"]" * depth + b',"a":1}'
+
+    with pytest.raises(InvalidRecord, match="200 objects and arrays deep"):
+        load(hidden)
+
+
+@pytest.mark.parametrize("text", [b"[" * 300, b"{[" * 300, b'\\"[' * 300, b"\\\\", b'\\\\\\"[[['])
+def test_brackets_inside_texts_are_no_depth(text: bytes) -> None:
+    payload = b'{"\\"[":"' + text + b'","list":[' + b"[]," * 300 + b"[]]}"
+
+    assert load(payload) == json.loads(payload)
+
+
 def test_a_dict_that_holds_itself_is_refused() -> None:
     value: dict[str, object] = {}
     value["self"] = [value]

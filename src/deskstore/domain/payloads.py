@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, count
+from operator import sub
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from deskstore.domain.errors import InvalidRecord
@@ -18,8 +18,7 @@ MAX_DEPTH: Final = 200  #: objects and arrays inside one another, the payload it
 MAX_BYTES: Final = 16 * 2**20
 INT_DIGITS: Final = 10_000  #: an integer with more is given as a Decimal: turning 16 MiB of digits into an int would take hours
 _SAFE_DIGITS: Final = 4_000  #: below the limit CPython sets for turning text into an int
-_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_NO_BRACKETS: Final = bytes({*range(256)} - {*b"[]{}"})
+_NO_BRACKETS: Final = bytes({*range(256)} - {*b'[]{}"'})
 _STEPS: Final = bytes(2 if byte in b"[{" else 0 for byte in range(256))  #: one down, or one up, and one more
 
 
@@ -44,7 +43,7 @@ def check(text: object, what: str) -> None:
         raise InvalidRecord(f"{what} is of type {type(text).__name__}: give bytes")
     if len(text) > MAX_BYTES:
         raise InvalidRecord(f"{what} is {len(text):,} bytes long: at most {MAX_BYTES:,} are allowed")
-    if _is_too_deep(text):
+    if is_too_deep(text):
         raise InvalidRecord(f"{what} is more than {MAX_DEPTH} objects and arrays deep: flatten it")
     try:
         value = json.loads(text.decode(), parse_int=exact_int, parse_float=_finite, parse_constant=_refuse)
@@ -54,12 +53,15 @@ def check(text: object, what: str) -> None:
         raise InvalidRecord(f"{what} is not a JSON object")
 
 
-def _is_too_deep(text: bytes) -> bool:
-    """Whether brackets stand deeper in one another than is allowed, also where a key that comes again hides them from the value."""
+def is_too_deep(text: bytes) -> bool:
+    """Whether brackets of a JSON text stand deeper in one another than is allowed, also where a key that comes again hides them."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    steps = _TEXT.sub(b"", text).translate(_STEPS, _NO_BRACKETS)
-    return max(accumulate(step - 1 for step in steps), default=0) > MAX_DEPTH
+    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
+    # each second part between quotes is the inside of a text
+    brackets = b"".join(plain.translate(None, _NO_BRACKETS).split(b'"')[::2])
+    depths = map(sub, accumulate(brackets.translate(_STEPS)), count(1))
+    return max(depths, default=0) > MAX_DEPTH
 
 
 def _finite(digits: str) -> float:

@@ -53,10 +53,9 @@ def load(payload: bytes | bytearray | memoryview) -> Parsed:
     value = _exactly(data) if _BEYOND_64_BITS in outline else _fast(data)
     if not isinstance(value, dict):
         raise InvalidRecord(f"the payload is {_kind(value)}: a payload is one JSON object")
-    found = cast(Parsed, value)
-    if outline.count(b"[") > MAX_DEPTH and _deeper_than(MAX_DEPTH, found):
+    if payloads.is_too_deep(data):
         raise _too_deep()
-    return found
+    return cast(Parsed, value)
 
 
 def _fast(data: bytes) -> object:
