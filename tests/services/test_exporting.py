@@ -5,16 +5,19 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from deskstore.adapters.memory import MemoryBackend, MemoryStorage, MemoryTickets
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.paging import EVERYTHING, Filter
 from deskstore.domain.records import Ticket
+from deskstore.formats.json import MAX_BYTES
 from deskstore.formats.platforms import Options
 from deskstore.services.articles import save_article
 from deskstore.services.exporting import export_records
 from deskstore.services.importing import import_records
-from deskstore.services.tickets import save_ticket, save_tickets
+from deskstore.services.tickets import get_ticket, save_ticket, save_tickets
 
 ACME = "acme"
 
@@ -87,3 +90,34 @@ class _Damaged(MemoryTickets):
             if ticket.ticket_id == "2":
                 raise CorruptRecord(ticket.key, "2.json", "it was changed by hand")
             yield ticket
+
+
+OUTER, BROKEN = b'  {"id":1,"status":"open"}\t ', b'{"id":2,\r\n "text":"a \\"b\\" \\ud800"\n}\n'
+AT_THE_LIMIT = b'{"id":3,\n"quotes":"' + b'\\"' * ((MAX_BYTES - 22) // 2) + b'"}'
+
+
+@pytest.mark.parametrize("payload", [OUTER, BROKEN, AT_THE_LIMIT], ids=["white space around it", "line breaks", "the largest, as text"])
+async def test_an_export_with_envelopes_gives_back_every_byte(storage: MemoryStorage, payload: bytes, tmp_path: Path) -> None:
+    key = (await save_ticket(storage, ACME, "docs", payload)).key
+    await export_records(storage, ACME, tmp_path / "t.ndjson", envelope=True)
+
+    report = await import_records(storage, "copy", None, [tmp_path / "t.ndjson"])
+
+    assert (report.created, report.rejected) == (1, 0)
+    assert (await get_ticket(storage, "copy", "docs", key.id)).payload == payload
+
+
+@pytest.mark.parametrize("payload", [b'{"id":1,"text":"a"}', b'{"id":1,\n"text":"a"}'], ids=["as it is", "as text"])
+async def test_an_envelope_whose_payload_is_not_the_one_it_was_made_for_is_rejected(
+    storage: MemoryStorage, payload: bytes, tmp_path: Path
+) -> None:
+    await save_ticket(storage, ACME, "docs", payload)
+    [line] = await exported(storage, envelope=True)
+    other = line.replace(b'{"id":1,"text":"a"}', b'{"id":1,"text":"b"}').replace(b'\\"a\\"', b'\\"b\\"')
+    (tmp_path / "t.ndjson").write_bytes(other)
+
+    report = await import_records(storage, "copy", None, [tmp_path / "t.ndjson"])
+
+    assert other != line
+    assert report.rejected == 1
+    assert "its payload is not the one that was exported" in report.rejects[0].reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -114,9 +115,31 @@ class Reading:
 
 
 def _exact(found: bytes, digest: object) -> bytes:
-    """A payload as it was exported: with the white space around it if that was its own, which its digest tells."""
+    """
+    A payload as it was exported: out of its text, or with the white space around it if that was its own, which its digest tells.
+
+    Raises:
+        InvalidRecord: It is not the one that was exported.
+    """
     payload = found.strip(b" \t\r\n")
-    return found if len(found) > len(payload) and payloads.digest(found).hex() == digest else payload
+    if payload.startswith(b'"'):
+        payload = found = _text(payload).encode("utf-8", errors="surrogatepass")
+    if digest is None:
+        return payload
+    for exact in (payload, found):
+        if payloads.digest(exact).hex() == digest:
+            return exact
+    raise InvalidRecord(
+        "its payload is not the one that was exported, as its sha256 says: export it again, or remove the sha256 if it is right"
+    )
+
+
+def _text(quoted: bytes) -> str:
+    try:
+        text: str = json.loads(quoted)
+    except ValueError as error:
+        raise InvalidRecord(f"the text of its payload is not valid JSON ({error}): export it again") from error
+    return text
 
 
 def _key_of(envelope: Parsed) -> Key:

@@ -2,7 +2,8 @@
 Exports: one payload a line, untouched, as every import reads it.
 
 A raw line break inside a payload, which JSON allows as white space only, becomes a space; everything else stays as the platform sent it.
-With `envelope` each line is an object of our own that holds the payload last, and that gives an import the same keys again.
+With `envelope` each line is an object of our own that holds the payload last, and that gives an import the same keys and bytes again: a
+payload with raw line breaks is a text there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from deskstore.domain.identifiers import TICKET, Key, Kind
 from deskstore.domain.paging import Filter
 from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.records import Article, Ticket
-from deskstore.formats.streams import write_lines
+from deskstore.formats.streams import one_line, write_lines
 
 ENVELOPE: Final = 1  #: the layout of an envelope, which stands under its key "deskstore"
 
@@ -84,8 +85,10 @@ def _stream(uow: UnitOfWork, kind: Kind, where: Filter, after: Key | None) -> As
 
 
 def enveloped(record: Ticket | Article) -> bytes:
-    """A record with our metadata, the payload last."""
+    """A record with our metadata, the payload last: as it is where that is one line, else as text."""
     kind, platform, identifier, locale = record.key
     ours: dict[str, object] = {"deskstore": ENVELOPE, "kind": kind, "platform": platform, "id": identifier, "locale": locale}
     ours |= {"version": record.version, "saved_at": record.saved_at, "sha256": record.sha256.hex()}
-    return orjson.dumps(ours)[:-1] + b',"payload":' + record.payload + b"}"
+    payload = record.payload
+    is_one_line = one_line(payload) is payload
+    return orjson.dumps(ours)[:-1] + b',"payload":' + (payload if is_one_line else orjson.dumps(payload.decode())) + b"}"

@@ -17,7 +17,7 @@ from deskstore.domain.payloads import Parsed
 from deskstore.formats.json import MAX_BYTES, load
 from deskstore.formats.streams.envelopes import LISTS, RECORD_KEYS, Envelope, enter, envelope_of, is_exported, outline
 from deskstore.formats.streams.places import REJECT_BYTES, Detected, Format, Place, Reject, Slice
-from deskstore.formats.streams.scanning import LONGEST, OPEN_LIST, OPEN_OBJECT, CutOff, TooLong, Window, is_whole, next_item, next_key
+from deskstore.formats.streams.scanning import OPEN_LIST, OPEN_OBJECT, CutOff, TooLong, Window, is_whole, next_item, next_key
 from deskstore.formats.streams.sources import Source, open_source
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -251,7 +251,7 @@ async def _lines(window: Window) -> AsyncIterator[Piece]:
 async def _line(window: Window) -> Piece | None:
     """The rest of the line, without its line break; None at the end of the text."""
     while (end := window.data.find(b"\n", window.pos)) < 0:
-        if len(window.data) - window.pos > LONGEST:
+        if len(window.data) - window.pos > window.longest:
             return await _long_line(window)
         if not await window.grow():
             end = len(window.data)
@@ -298,7 +298,7 @@ async def _format(window: Window, name: str) -> Format:
 async def _has_lines(window: Window) -> bool:
     """Whether the text is one object a line: its first line is a whole one, or is broken, and more follow."""
     while (end := window.data.find(b"\n", window.pos)) < 0:
-        if len(window.data) - window.pos > LONGEST or not await window.grow():
+        if len(window.data) - window.pos > window.longest or not await window.grow():
             return False
     first = window.data[window.pos : end]
     following = await _following(window, end - window.pos)

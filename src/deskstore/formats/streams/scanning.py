@@ -24,6 +24,8 @@ _SCALAR: Final = re.compile(rb"[^,\[\]{}\" \t\r\n:]*")
 _COMMAS: Final = re.compile(rb"[ \t\r\n,]*")
 _COLON: Final = re.compile(rb"[ \t\r\n]*:")
 LONGEST: Final = MAX_BYTES + 8_192  #: bytes of a piece: of a record with the envelope that an export puts around it
+_LONGEST_AS_TEXT: Final = 2 * MAX_BYTES + 8_192  #: of one whose envelope holds the payload as text, in which quotes take two bytes
+_OUR_ENVELOPE: Final = b'{"deskstore":'
 QUOTE, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT, COMMA, COLON, NEWLINE = b'"[]{},:\n'
 
 More = Callable[[], Awaitable[bytes]]
@@ -67,6 +69,11 @@ class Window:
         self._counted = self.pos
         return self._line
 
+    @property
+    def longest(self) -> int:
+        """How many bytes the piece that begins at `pos` may have."""
+        return _LONGEST_AS_TEXT if self.data.startswith(_OUR_ENVELOPE, self.pos) else LONGEST
+
     async def grow(self) -> bool:
         """Let go of what lies before `pos` and add the next piece; False at the end of the text."""
         chunk = await self._more()
@@ -98,11 +105,11 @@ class Window:
         """
         scan = _Scan()
         while not scan.run(self.data, self.pos):
-            if scan.at > LONGEST:
+            if scan.at > self.longest:
                 raise TooLong
             if not await self.grow():
                 raise CutOff
-        if scan.at > LONGEST:
+        if scan.at > self.longest:
             raise TooLong
         return self.pos + scan.at
 
