@@ -14,6 +14,7 @@ import pytest
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import ConfigurationError, StorageUnavailable
+from deskstore.formats.platforms import Options
 from deskstore.services.companies import list_companies
 from deskstore.services.importing import import_records
 from tests.services.test_importing import FailingStorage
@@ -36,6 +37,10 @@ def fifo(path: Path, given: bytes) -> Iterator[Path]:
     writer.start()
     yield path
     writer.join()
+
+
+def write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def is_device(path: Path) -> bool:
@@ -117,3 +122,19 @@ async def test_a_pipe_gets_each_reject_once_however_often_its_batch_is_tried(tmp
         await import_records(storage, ACME, "docs", [source], rejects=pipe)
 
         assert [json.loads(line)["raw"] for line in read.result(30).splitlines()] == ["broken"]
+
+
+# -- names -------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_names_that_are_not_utf_8_are_escaped_where_they_are_written(storage: MemoryStorage, tmp_path: Path) -> None:
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff.ndjson"))
+    write(source, b'{"id":1}\nbroken\n')
+    options = Options(id_field=os.fsdecode(b"z\xff"))
+
+    report = await import_records(storage, ACME, "docs", [source], options=options, rejects=tmp_path / "r.ndjson")
+
+    assert report.rejected == 2
+    kept = [json.loads(line) for line in (tmp_path / "r.ndjson").read_bytes().splitlines()]
+    assert [one["raw"] for one in kept] == ['{"id":1}', "broken"]
+    assert kept[0]["file"].endswith("x\\udcff.ndjson")

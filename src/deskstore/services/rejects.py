@@ -94,13 +94,18 @@ def _stat(source: Path | IO[bytes]) -> os.stat_result | None:
 
 
 def as_line(reject: Reject) -> bytes:
-    """A reject as it stands in the file; raw bytes that are no text are given in base64."""
-    said: dict[str, object] = {"file": reject.place.file, "line": reject.place.line, "reason": reject.reason}
+    """A reject as it stands in the file; raw bytes that are no text are given in base64, a name that is none with its bytes escaped."""
+    said: dict[str, object] = {"file": printable(reject.place.file), "line": reject.place.line, "reason": printable(reject.reason)}
     try:
         said["raw"] = reject.raw.decode()
     except UnicodeDecodeError:
         said["raw_base64"] = base64.b64encode(reject.raw).decode()
     return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def printable(text: str) -> str:
+    """The same text with what is not UTF-8 escaped, as names of files and options of a command may hold it."""
+    return text.encode("utf-8", errors="backslashreplace").decode()
 
 
 def raw_of(value: Mapping[str, object]) -> bytes | None:
