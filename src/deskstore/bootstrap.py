@@ -283,7 +283,7 @@ def _not_in_this_release(settings: Settings) -> Storage:
 # -- the schema of a database ----------------------------------------------------------------------------------------------------------------
 
 
-def migrations(settings: Settings, *, app_role: str) -> Migrations:
+def migrations(settings: Settings, *, app_role: str | None) -> Migrations:
     """
     The schema in PostgreSQL, as its owner works on it.
 
@@ -302,12 +302,12 @@ def migrations(settings: Settings, *, app_role: str) -> Migrations:
     return Migrations(url, variable=variable, schema=settings.schema, role=role)
 
 
-def schema_script(settings: Settings, *, app_role: str) -> str:
+def schema_script(settings: Settings, *, app_role: str | None) -> str:
     """All that makes the schema in an empty database, as SQL; connects to nothing."""
     from deskstore.adapters.postgres.migrating import script
-    from deskstore.adapters.postgres.roles import AppRole
+    from deskstore.adapters.postgres.roles import app_role_of
 
-    return script(settings.schema, AppRole(name=app_role))
+    return script(settings.schema, app_role_of(app_role, settings.database_url if settings.owner_url else None))
 
 
 @asynccontextmanager

@@ -113,14 +113,21 @@ def test_the_application_role_is_made_with_the_password_of_its_own_address(shell
     app_url = with_password(database.app_url, "p").replace(f"//{database.app_role}:p@", f"//{name}:s%40cret%3A@")
     shell.set(DESKSTORE_OWNER_URL=database.admin_url, DATABASE_URL=app_url)
     try:
-        made = shell("db", "upgrade", "--app-role", name, "--json")
+        made = shell("db", "upgrade", "--json")
 
-        assert (made.code, made.json["made_role"], made.err) == (0, True, "")
+        assert (made.code, made.json["app_role"], made.json["made_role"], made.err) == (0, name, True, "")
         assert run(app_url, "SELECT current_user") == [(name,)]
         assert [row[0] for row in run(app_url, "SELECT version_num FROM deskstore.schema_version")] == ["0001"]
     finally:
         run(database.admin_url, f'DROP OWNED BY "{name}"')
         run(database.admin_url, f'DROP ROLE "{name}"')
+
+
+def test_a_name_that_is_none_is_refused(shell: Shell) -> None:
+    ran = shell("db", "upgrade", "--app-role", "app user; drop")
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "choose one of 1 to 63 letters, digits and underscores with --app-role" in ran.err
 
 
 def test_a_role_without_a_password_is_told_of(shell: Shell, database: Database) -> None:

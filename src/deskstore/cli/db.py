@@ -39,7 +39,11 @@ def _whose(function: FC) -> FC:
     owner = click.option(
         "--owner-url", metavar="URL", expose_value=False, callback=_note_owner, help="The owner's login (DESKSTORE_OWNER_URL)."
     )
-    role = click.option("--app-role", metavar="NAME", default="app_user", show_default=True, help="Whom the application logs in as.")
+    role = click.option(
+        "--app-role",
+        metavar="NAME",
+        help="Whom the application logs in as: the user in DATABASE_URL beside an owner's login, else app_user.",
+    )
     return owner(role(function))
 
 
@@ -50,7 +54,7 @@ def _note_owner(context: click.Context, _: click.Parameter, value: str | None) -
 
 @command.command("upgrade")
 @_whose
-def upgrade_command(app_role: str) -> int:
+def upgrade_command(app_role: str | None) -> int:
     """
     Make the schema, or bring it up to date, with the application's role and its privileges.
 
@@ -62,7 +66,7 @@ def upgrade_command(app_role: str) -> int:
         if shared().as_json:
             print_json(_upgraded_shown(migrations, upgraded))
         else:
-            print_table(["SCHEMA", "WAS AT", "IS AT", "ROLE"], [(migrations.schema, upgraded.before, upgraded.after, app_role)])
+            print_table(["SCHEMA", "WAS AT", "IS AT", "ROLE"], [(migrations.schema, upgraded.before, upgraded.after, migrations.role.name)])
         if upgraded.made_role and migrations.role.password is None:
             tell(
                 f"the role {app_role} was made and has no password yet: set one as somebody who may, with ALTER ROLE {app_role} PASSWORD '...'"
@@ -74,7 +78,7 @@ def upgrade_command(app_role: str) -> int:
 
 @command.command("current")
 @_whose
-def current_command(app_role: str) -> int:
+def current_command(app_role: str | None) -> int:
     """Say at which migration the database stands, and which one this release needs."""
 
     async def work(migrations: Migrations) -> int:
@@ -95,7 +99,7 @@ def current_command(app_role: str) -> int:
 
 @command.command("check")
 @_whose
-def check_command(app_role: str) -> int:
+def check_command(app_role: str | None) -> int:
     """
     Compare the database with what this release makes, and name whatever differs.
 
@@ -117,7 +121,7 @@ def check_command(app_role: str) -> int:
 
 @command.command("sql")
 @_whose
-def sql_command(app_role: str) -> int:
+def sql_command(app_role: str | None) -> int:
     """Print what makes the schema in an empty database, for whoever may run it; connects to nothing."""
     from deskstore.bootstrap import schema_script
 
@@ -129,7 +133,7 @@ def sql_command(app_role: str) -> int:
     return OK
 
 
-def _run(work: Callable[[Migrations], Awaitable[int]], app_role: str) -> int:
+def _run(work: Callable[[Migrations], Awaitable[int]], app_role: str | None) -> int:
     """Work as the owner, and give the exit code."""
     import asyncio
 

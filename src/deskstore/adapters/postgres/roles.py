@@ -36,13 +36,21 @@ class AppRole:
         return f"CREATE ROLE {quoted(self.name)} {login}" + (f" PASSWORD '{_verifier(self.password)}'" if self.password else "")
 
 
-def app_role_of(name: str, url: str | None) -> AppRole:
-    """The role of that name, with the password that the application's own address gives it, where that is its address."""
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"--app-role is {name!r}: a role's name has 1 to 63 letters, digits and underscores")
+def app_role_of(name: str | None, url: str | None) -> AppRole:
+    """
+    The role of that name, else the one that the application's own address logs in as, else the usual one.
+
+    It has the password that the address gives it, where that is its address.
+    """
     known = driven(url) if url else None
-    password = known.password if known is not None and known.username == name else None
-    return AppRole(name=name, password=None if password is None else str(password))
+    user = known.username if known is not None else None
+    chosen = name or user or DEFAULT_ROLE
+    if not _NAME.fullmatch(chosen):
+        raise ConfigurationError(
+            f"the application's role is {chosen!r}: choose one of 1 to 63 letters, digits and underscores with --app-role"
+        )
+    password = known.password if known is not None and user == chosen else None
+    return AppRole(name=chosen, password=None if password is None else str(password))
 
 
 def privileges(schema: str, role: str) -> Iterator[str]:
