@@ -123,7 +123,8 @@ def show(outcomes: list[Outcome]) -> None:
     )
     taken = [one for one in outcomes if one.kept]
     print(  # noqa: T201 - this is a command
-        f"{len(outcomes)} files: {len(taken)} imported, {len(outcomes) - len(taken)} refused; {sum(one.kept for one in outcomes):,} records kept, "
+        f"{len(outcomes)} files: {len(taken)} imported, {len(outcomes) - len(taken)} refused; "
+        f"{sum(one.kept for one in outcomes):,} records kept, "
         f"{sum(one.rejected for one in outcomes):,} rejected, {sum(one.differing for one in outcomes):,} differ"
     )
 

@@ -94,7 +94,9 @@ def test_a_company_can_be_chosen(deskstore: Deskstore, old: FirstVersion) -> Non
     assert (ran.code, deskstore("company", "list", "--json").json) == (0, {"companies": ["globex"]})
 
 
-@pytest.mark.parametrize(("tree", "said"), [("data", "kept by deskstore already"), ("nowhere", "No such file"), (".", "choose a DATA_PATH outside the tree")])
+@pytest.mark.parametrize(
+    ("tree", "said"), [("data", "kept by deskstore already"), ("nowhere", "No such file"), (".", "choose a DATA_PATH outside the tree")]
+)
 def test_what_cannot_be_adopted_is_a_wrong_usage(deskstore: Deskstore, old: FirstVersion, tmp_path: Path, tree: str, said: str) -> None:
     deskstore("adopt", str(old.base_path))
 

@@ -11,7 +11,8 @@ they are, not by their paths, which come and go. An effect is *durable* once som
 
 What is not yet durable may be there or not, in any combination that the mode allows:
 
-strict   each name is on its own: an fsynced file may lack its name, and a later name may be there without an earlier one. As POSIX promises.
+strict   each name is on its own: an fsynced file may lack its name, and a later name may be there without an earlier one. As POSIX
+         promises.
 ordered  names reach the disk in the order in which they were made, as in the journal of ext4: an fsync of a file takes along all names made
          before the last change of that file, an fdatasync those made before its size last changed.
 

@@ -139,7 +139,8 @@ CASES: Final = [
         found_by_races,
         Edit(
             "journal",
-            "    with company.thread_lock, database.transaction(company.writer, durable=False, begin=company.begin):\n        company.check_in_place()\n",
+            "    with company.thread_lock, database.transaction(company.writer, durable=False, begin=company.begin):\n"
+            "        company.check_in_place()\n",
             "    import contextlib, random, time\n    with contextlib.nullcontext():\n",
         ),
         Edit(

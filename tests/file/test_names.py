@@ -12,14 +12,20 @@ from deskstore.adapters.file.names import decode, decode_locale, encode, encode_
 
 NASTY = [
     *("a1", "A1", "a.", "a..", "a~b", "~", "~~", "a b", "a/b", "a\\b", "a%2Fb", "a%2fb", "%", "%61", "x.json", "x.json.json"),
-    *(".", "..", "...", ".hidden", "../../etc/passwd", "/etc/passwd", "a/../b", ".deskstore", ".git", ".tmp", "~a", "-rf", "--", "_", "lost+found"),
-    *("con", "CON", "Con", "nul", "NUL.", "nul.txt", "aux.tar.gz", "prn", "com1", "com0", "COM9.x", "lpt0", "com¹", "COM².log", "lpt³", "conin$", "CONOUT$"),
+    *(".", "..", "...", ".hidden", "../../etc/passwd", "/etc/passwd", "a/../b", ".deskstore", ".git", ".tmp",
+      "~a", "-rf", "--", "_", "lost+found"),
+    *("con", "CON", "Con", "nul", "NUL.", "nul.txt", "aux.tar.gz", "prn", "com1", "com0", "COM9.x",
+      "lpt0", "com¹", "COM².log", "lpt³", "conin$", "CONOUT$"),
     *("console", "com", "com10", "ｃｏｎ", "ｎｕｌ.x", "con .x", "con" + " " * 100 + "x", "com⒈", "⒈con", "⒈", "½", "ﷺ", "①", "℀"),
-    *("é", "e\u0301", "É", "E\u0301", "ﬁ", "fi", "ß", "ss", "SS", "ẞ", "İ", "i\u0307", "ı", "I", "i", "Å", "\u212b", "A\u030a", "K", "\u212a", "k"),
-    *("한글", unicodedata.normalize("NFD", "한글"), "각", "ᄀ\u1161\u11a8", "가\u11a8", "티켓-42", "हिन्दी", "ไทยำ", "عربى", "\u0301", "a\u0301\u0323", "a\u0323\u0301"),
-    *("😀", "👩\u200d👩\u200d👧", "\u202eabc", "\u200b", "\ufeff", "\u00ad", "“quoted”", '"', "'", "a:b", "a*b", "a?b", "a<b", "a>b", "a|b", "a;b", "$HOME", "`id`"),
+    *("é", "e\u0301", "É", "E\u0301", "ﬁ", "fi", "ß", "ss", "SS", "ẞ",
+      "İ", "i\u0307", "ı", "I", "i", "Å", "\u212b", "A\u030a", "K", "\u212a", "k"),
+    *("한글", unicodedata.normalize("NFD", "한글"), "각", "ᄀ\u1161\u11a8", "가\u11a8", "티켓-42",
+      "हिन्दी", "ไทยำ", "عربى", "\u0301", "a\u0301\u0323", "a\u0323\u0301"),
+    *("😀", "👩\u200d👩\u200d👧", "\u202eabc", "\u200b", "\ufeff", "\u00ad", "“quoted”",
+      '"', "'", "a:b", "a*b", "a?b", "a<b", "a>b", "a|b", "a;b", "$HOME", "`id`"),
     *("～", "．．", "／", "＼", "․․", "\u2024", "﹒", "a\u037eb", "\u037a", "ſ", "s", "ς", "σ", "Σ", "Ω", "\u2126"),
-    *("a" * 120, "a" * 121, "a" * 255, "A" * 255, "한" * 255, "각" * 255, "😀" * 255, "/" * 255, "." * 255, "a" * 254 + "b", "a" * 254 + "c", "%" * 255),
+    *("a" * 120, "a" * 121, "a" * 255, "A" * 255, "한" * 255, "각" * 255, "😀" * 255, "/" * 255,
+      "." * 255, "a" * 254 + "b", "a" * 254 + "c", "%" * 255),
     "encoded~" + "0" * 32,
 ]  # fmt: skip
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]

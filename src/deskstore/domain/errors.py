@@ -107,7 +107,8 @@ class CorruptRecord(StorageError):
 
     def __init__(self, key: Key | None, place: str, reason: str) -> None:
         super().__init__(
-            f"{key or 'a record'} cannot be trusted: {place}: {reason}; nothing of it is returned; `deskstore doctor` tells what can be done"
+            f"{key or 'a record'} cannot be trusted: {place}: {reason}; nothing of it is returned; "
+            "`deskstore doctor` tells what can be done"
         )
         self.key = key  #: pass it to stream(after=…) to go on behind this record
         self.place = place  #: the file, or the row

@@ -112,7 +112,11 @@ class Processing:
         return evolve(self, claim=claim, claimable_at=lease_until + CLOCK_SKEW)
 
     def bounded(self, now: datetime) -> Self:
-        """The same processing without what its status rules out: only in processing is it claimed, for 15 minutes at most, and never once done."""
+        """
+        The same processing without what its status rules out.
+
+        Only in processing is it claimed, for 15 minutes at most, and never once done.
+        """
         if self.status == PROCESSING and self.claim is not None:
             return self.renewed(min(self.claim.lease_until, now + LONGEST_LEASE))
         return evolve(self, claim=None, claimable_at=None if self.status == COMPLETED else self.claimable_at)

@@ -291,7 +291,8 @@ class Index:
     def current_summary(self, key: Key) -> int | None:
         """The number of a record's current summary, or None."""
         found = self._sql(
-            "select number from summary where kind = ? and platform = ? and id = ? and locale = ? order by pinned desc, number desc limit 1",
+            "select number from summary where kind = ? and platform = ? and id = ? and locale = ?"
+            " order by pinned desc, number desc limit 1",
             key,
         ).fetchone()
         return found[0] if found else None

@@ -51,7 +51,8 @@ PUT_PROCESSING: Final = """
 """
 PUT_SUMMARY: Final = """
     insert into summary (kind, platform, id, locale, number, version, pinned, source_digest, crc) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict do update set version = excluded.version, pinned = excluded.pinned, source_digest = excluded.source_digest, crc = excluded.crc
+    on conflict do update set
+        version = excluded.version, pinned = excluded.pinned, source_digest = excluded.source_digest, crc = excluded.crc
 """
 STALE: Final = """
     with current as (

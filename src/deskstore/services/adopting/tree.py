@@ -55,7 +55,8 @@ class Tree:
         for entry in self.companies():
             if entry.path == OURS or (entry.is_directory and any(one.path.endswith(f"/{OURS}") for one in self._entries(entry.path))):
                 raise ConfigurationError(
-                    f"{self.root} is kept by deskstore already ({entry.path} holds {OURS}): there is nothing to adopt; read it with DATA_PATH"
+                    f"{self.root} is kept by deskstore already ({entry.path} holds {OURS}): "
+                    "there is nothing to adopt; read it with DATA_PATH"
                 )
 
     def read(self, path: str) -> bytes:
