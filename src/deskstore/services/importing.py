@@ -84,7 +84,7 @@ class ImportProgress:
 
 
 @frozen(kw_only=True)
-class Mark:
+class ResumePoint:
     """How far a run has come: what its checkpoint says."""
 
     records: int = 0
@@ -98,7 +98,7 @@ class Mark:
         return json.dumps([self.records, self.digest, dict(self.counts), self.rejects_bytes, self.is_finished])
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint | None) -> Mark:
+    def of(cls, checkpoint: Checkpoint | None) -> ResumePoint:
         """What a checkpoint says; the beginning where there is none, or where the run came to its end."""
         if checkpoint is None:
             return BEGINNING
@@ -106,7 +106,7 @@ class Mark:
         return BEGINNING if is_finished else cls(records=records, digest=digest, counts=counts, rejects_bytes=rejects_bytes)
 
 
-BEGINNING: Final = Mark()
+BEGINNING: Final = ResumePoint()
 
 
 class _OtherContent(Exception):
@@ -158,15 +158,15 @@ async def import_records(
     )
     refuse_source(run.rejects, sources)
     await run.arrivals.refuse_strangers()
-    mark = BEGINNING if restart or dry_run else await run.interrupted()
+    point = BEGINNING if restart or dry_run else await run.interrupted()
     try:
-        return await run.from_mark(mark)
+        return await run.from_point(point)
     except _OtherContent:
         if once := next((source for source in sources if is_read_once(source)), None):
             said = once if isinstance(once, Path) else "standard input"
             raise ConfigurationError(f"{said} is not what the interrupted import read: begin anew with --restart") from None
         run.arrivals = evolve(run.arrivals, read_bytes=0)
-        return evolve(await run.from_mark(BEGINNING), began_anew=True)
+        return evolve(await run.from_point(BEGINNING), began_anew=True)
 
 
 @define(kw_only=True)
@@ -193,23 +193,23 @@ class _Run:
     def platform(self) -> str:
         return self.arrivals.reading.platform or "deskstore"
 
-    async def interrupted(self) -> Mark:
+    async def interrupted(self) -> ResumePoint:
         """How far an interrupted run over the same sources came."""
         async with self.storage.unit_of_work(self.company_id) as uow:
-            mark = Mark.of(await uow.progress.checkpoint(self.platform, self.stream))
-        return mark if holds(self.rejects, mark.rejects_bytes) else BEGINNING
+            point = ResumePoint.of(await uow.progress.checkpoint(self.platform, self.stream))
+        return point if holds(self.rejects, point.rejects_bytes) else BEGINNING
 
-    async def from_mark(self, mark: Mark) -> ImportReport:
-        """Receive all records behind a mark."""
-        with repeats() as met, RejectsFile(self.rejects, mark.rejects_bytes) as file:
-            desk = _Desk(run=self, met=met, file=file, counts=Counter(mark.counts))
+    async def from_point(self, point: ResumePoint) -> ImportReport:
+        """Receive all records behind a resume point."""
+        with repeats() as met, RejectsFile(self.rejects, point.rejects_bytes) as file:
+            progress = _Progress(run=self, met=met, file=file, counts=Counter(point.counts))
             async with aclosing(self.arrivals.stream()) as arrivals:
-                await desk.pass_over(arrivals, mark)
+                await progress.pass_over(arrivals, point)
                 async with aclosing(ahead(in_batches(arrivals, self.batch_records))) as batches:
                     async for batch in batches:
-                        await desk.receive(batch)
-            await desk.finish()
-        return desk.report(resumed_at=mark.records)
+                        await progress.receive(batch)
+            await progress.finish()
+        return progress.report(resumed_at=point.records)
 
 
 def _name_of(source: Source) -> str:
@@ -248,7 +248,7 @@ def _counted(results: Iterable[Outcome | Reject]) -> Counter[str]:
 
 
 @define(kw_only=True)
-class _Desk:
+class _Progress:
     """What a run knows of the records it has done."""
 
     run: _Run
@@ -260,15 +260,15 @@ class _Desk:
     first_rejects: list[Reject] = Factory(list[Reject])
     foreseen: dict[Key, Head] = Factory(dict[Key, Head])  #: what a dry run would have kept
 
-    async def pass_over(self, arrivals: AsyncIterator[Arrival], mark: Mark) -> None:
+    async def pass_over(self, arrivals: AsyncIterator[Arrival], point: ResumePoint) -> None:
         """Read again what was done before an interruption, to know which records it met; raises _OtherContent."""
-        while self.records < mark.records:
+        while self.records < point.records:
             try:
                 self._note([arrival := await anext(arrivals)])
             except StopAsyncIteration:
                 raise _OtherContent from None
             self._meet([arrival])
-        if mark.records and self.digest.hexdigest() != mark.digest:
+        if point.records and self.digest.hexdigest() != point.digest:
             raise _OtherContent
 
     async def receive(self, arrivals: Sequence[Arrival]) -> None:
@@ -302,14 +302,14 @@ class _Desk:
         return made
 
     def _checkpoint(self, results: Sequence[Outcome | Reject], *, is_finished: bool = False) -> Checkpoint | None:
-        """Put the rejects on the disk, then say how far the run has come; None as long as nothing was kept that a mark could vouch for."""
+        """Put the rejects on the disk, then say how far the run has come; None as long as nothing was kept that this could vouch for."""
         size = self.file.put(one for one in results if isinstance(one, Reject))
         counts = self.counts + _counted(results)
         if not any(counts[outcome.value] for outcome in Outcome):
             return None
         digest = self.digest.hexdigest()
-        mark = Mark(records=self.records, digest=digest, counts=counts, rejects_bytes=size, is_finished=is_finished)
-        return Checkpoint(platform=self.run.platform, stream=self.run.stream, cursor=mark.as_cursor())
+        point = ResumePoint(records=self.records, digest=digest, counts=counts, rejects_bytes=size, is_finished=is_finished)
+        return Checkpoint(platform=self.run.platform, stream=self.run.stream, cursor=point.as_cursor())
 
     def _settle(self, batch: _Batch, made: Plan) -> None:
         results = [*batch.results(made)]
