@@ -34,7 +34,7 @@ NOTES: Final = frozenset({FindingKind.WAITING, FindingKind.CLAIMS})
 LOSSES: Final = frozenset({FindingKind.EDITED, FindingKind.DAMAGED, FindingKind.MISSING})
 """What a repair can only set aside where nothing else holds what deskstore wrote."""
 
-FIRST: Final = frozenset({FindingKind.STATE, FindingKind.DATABASE, FindingKind.LAYOUT, FindingKind.ERASURE})
+BLOCKING: Final = frozenset({FindingKind.STATE, FindingKind.DATABASE, FindingKind.LAYOUT, FindingKind.ERASURE})
 """What has to be settled before the records can be looked at."""
 
 _ADVICE: Final = {

@@ -12,7 +12,7 @@ from typing import Final
 from attrs import evolve
 
 from deskstore.domain.errors import ConfigurationError, InvalidRecord
-from deskstore.domain.findings import FIRST, Finding, FindingKind, Mended, Offer, Remedy
+from deskstore.domain.findings import BLOCKING, Finding, FindingKind, Mended, Offer, Remedy
 from deskstore.domain.identifiers import TICKET, Key
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.ports import Inspectable, Inspection, Storage
@@ -56,7 +56,7 @@ async def repair_company(storage: Storage, company_id: str, *, dry_run: bool = F
         async for finding in inspection.findings(company_id):
             if finding.kind not in _OF_NO_CONCERN:
                 mended = _foreseen(finding) if dry_run else await inspection.mend(finding)
-                is_settled |= finding.kind in FIRST and mended.remedy is Remedy.HEALED
+                is_settled |= finding.kind in BLOCKING and mended.remedy is Remedy.HEALED
                 yield mended
         if dry_run or not is_settled:
             return

@@ -26,7 +26,7 @@ from deskstore.adapters.file.surveying import Entry, is_file_of_record, is_of_su
 from deskstore.adapters.file.tree import OnDisk, Tree
 from deskstore.domain import times
 from deskstore.domain.errors import CorruptRecord, InvalidRecord
-from deskstore.domain.findings import FIRST, Finding, FindingKind
+from deskstore.domain.findings import BLOCKING, Finding, FindingKind
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import Thing
 from deskstore.domain.paging import EVERYTHING
@@ -46,7 +46,7 @@ def look(place: Place, company_id: str) -> Generator[Sequence[Finding], None, No
             return
         first = outside.look(place, company_id)
         yield first
-        if any(finding.kind in FIRST and finding.kind != FindingKind.STATE for finding in first):
+        if any(finding.kind in BLOCKING and finding.kind != FindingKind.STATE for finding in first):
             return
         if not outside.has_database(place, company_id):
             return

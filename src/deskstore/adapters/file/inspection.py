@@ -18,7 +18,7 @@ from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.place import Place
 from deskstore.domain import identifiers
 from deskstore.domain.errors import StorageUnavailable
-from deskstore.domain.findings import FIRST, Check, Finding, FindingKind, Mended, Offer, Remedy
+from deskstore.domain.findings import BLOCKING, Check, Finding, FindingKind, Mended, Offer, Remedy
 
 V = TypeVar("V")
 LEAST_BYTES: Final = 256 * 2**20  #: free space below which something should be done
@@ -122,7 +122,7 @@ class FileInspection:
                     break
                 except StorageUnavailable:
                     continue
-        if [left for left in await self._outside(finding.company_id) if left.kind in FIRST]:
+        if [left for left in await self._outside(finding.company_id) if left.kind in BLOCKING]:
             return Mended(finding=finding, remedy=Remedy.LEFT, detail=f"it is as it was: {finding.advice}")
         return Mended(finding=finding, remedy=Remedy.HEALED)
 
