@@ -66,7 +66,7 @@ def _without_secrets(url: str | None) -> str:
     return repr(masked(url))
 
 
-# -- what a variable may say -----------------------------------------------------------------------------------------------------------------
+# -- what a variable may say ---------------------------------------------------------------------------------------------------------------
 
 
 def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
@@ -120,7 +120,7 @@ def _setting(variable: str, read: Callable[[str], object], *, is_secret: bool = 
     return {"variable": variable, "read": read, "is_secret": is_secret}
 
 
-# -- settings --------------------------------------------------------------------------------------------------------------------------------
+# -- settings ------------------------------------------------------------------------------------------------------------------------------
 
 
 class Layer(NamedTuple):
@@ -216,7 +216,7 @@ def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
         yield f"{variable} means nothing to deskstore; {advice}"
 
 
-# -- storages --------------------------------------------------------------------------------------------------------------------------------
+# -- storages ------------------------------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -280,7 +280,7 @@ def _not_in_this_release(settings: Settings) -> Storage:
     )
 
 
-# -- the schema of a database ----------------------------------------------------------------------------------------------------------------
+# -- the schema of a database --------------------------------------------------------------------------------------------------------------
 
 
 def migrations(settings: Settings, *, app_role: str | None) -> Migrations:

@@ -69,7 +69,8 @@ def upgrade_command(app_role: str | None) -> int:
             print_table(["SCHEMA", "WAS AT", "IS AT", "ROLE"], [(migrations.schema, upgraded.before, upgraded.after, migrations.role.name)])
         if upgraded.made_role and migrations.role.password is None:
             tell(
-                f"the role {app_role} was made and has no password yet: set one as somebody who may, with ALTER ROLE {app_role} PASSWORD '...'"
+                f"the role {app_role} was made and has no password yet: "
+                f"set one as somebody who may, with ALTER ROLE {app_role} PASSWORD '...'"
             )
         return OK
 
