@@ -287,8 +287,8 @@ class Replica(Protocol):
         What was owed to a consumer that is none any more is forgotten, and with the last consumer what is known of deletions.
 
         Raises:
-            MigrationError: The primary changes, or a mirror goes, or the company begins after an erasure, without a higher epoch: what comes
-                late would be kept.
+            MigrationError: The primary changes, or a mirror goes, or the company begins after an erasure, without a higher epoch: what
+                comes late would be kept.
         """
         ...
 
