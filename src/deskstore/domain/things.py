@@ -150,6 +150,6 @@ def check_succession(company_id: str, before: CompanyState, wanted: CompanyState
     has_parted = before.primary != wanted.primary or before.mirror not in (None, wanted.mirror)
     if wanted.epoch < before.epoch or (has_parted and wanted.epoch == before.epoch):
         raise MigrationError(
-            f"company {company_id!r} is in epoch {before.epoch}, and is to change its primary or to part from its mirror in epoch {wanted.epoch}: "
-            f"give it an epoch above {before.epoch}; nothing was changed"
+            f"company {company_id!r} is in epoch {before.epoch}, and is to change its primary or to part from its mirror "
+            f"in epoch {wanted.epoch}: give it an epoch above {before.epoch}; nothing was changed"
         )
