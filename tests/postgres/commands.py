@@ -26,7 +26,9 @@ class Ran:
 
 
 class Shell:
-    """Somebody who sets variables and calls `deskstore`; no test that uses it may be asynchronous, since commands have loops of their own."""
+    """
+    Somebody who sets variables and calls `deskstore`; no test that uses it may be asynchronous, since commands have loops of their own.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, read: Callable[[], tuple[str, str]]) -> None:
         self._monkeypatch = monkeypatch

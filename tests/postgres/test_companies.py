@@ -1,4 +1,6 @@
-"""What becomes of a company: erased in steps that can be resumed, refused when another database stands in its place, counted in few rows."""
+"""
+What becomes of a company: erased in steps that can be resumed, refused when another database stands in its place, counted in few rows.
+"""
 
 from __future__ import annotations
 

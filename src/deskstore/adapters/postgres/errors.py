@@ -1,4 +1,6 @@
-"""What the driver and the pool raise, as errors of deskstore: by SQLSTATE where the server answered, else by what became of the connection."""
+"""
+What the driver and the pool raise, as errors of deskstore: by SQLSTATE where the server answered, else by what became of the connection.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the doctor is told of a database: whether it is reached, at which migration it stands, and every fault with the SQL that mends it."""
+"""
+What the doctor is told of a database: whether it is reached, at which migration it stands, and every fault with the SQL that mends it.
+"""
 
 from __future__ import annotations
 

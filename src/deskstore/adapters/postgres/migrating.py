@@ -65,7 +65,9 @@ class Migrations:
         self._url: Final[URL] = driven(url, variable)
 
     async def upgrade(self) -> Upgraded:
-        """Make or bring up to date the schema, the application's role and its privileges, in one transaction; doing so again changes nothing."""
+        """
+        Make or bring up to date the schema, the application's role and its privileges, in one transaction; doing so again changes nothing.
+        """
         async with self._connection() as (connection, driver):
             await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_S}s'"))
             await connection.execute(
@@ -85,7 +87,9 @@ class Migrations:
             return await checks.revision(driver, self.schema)
 
     async def check(self) -> Sequence[Fault]:
-        """Whatever is not as this release makes it; makes the schema once more beside the one that is there, compares, and takes it back."""
+        """
+        Whatever is not as this release makes it; makes the schema once more beside the one that is there, compares, and takes it back.
+        """
         async with self._connection() as (connection, driver):
             stands = await checks.revision(driver, self.schema)
             if late := checks.behind(stands, self.schema):

@@ -106,8 +106,8 @@ async def opened(url: str) -> AsyncGenerator[NaiveDatabase]:
     Open such a database for reading, all of it as it stands at this moment.
 
     Raises:
-        ConfigurationError: The address, the login or the tables are not those of such a database, or its policies hide rows from this login.
-        StorageUnavailable: It cannot be reached.
+        ConfigurationError: The address, the login or the tables are not those of such a database, or its policies hide rows from this
+        login. StorageUnavailable: It cannot be reached.
     """
     address = driven(url, _OPTION)
     place = address.render_as_string(hide_password=True)

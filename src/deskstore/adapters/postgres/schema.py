@@ -1,8 +1,8 @@
 """
 The tables of deskstore in PostgreSQL.
 
-Every key begins with company_id. Names compare by code points (COLLATE "C") and times are microseconds since 1970 in UTC, so that order and values
-are those of every other storage. Payloads are `json`, which keeps their bytes, as `jsonb` would not.
+Every key begins with company_id. Names compare by code points (COLLATE "C") and times are microseconds since 1970 in UTC, so that order and
+values are those of every other storage. Payloads are `json`, which keeps their bytes, as `jsonb` would not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Who sees which rows: the policies of every table, and what the application may do with it.
 
-A policy compares with a setting that is local to one transaction. It stops whatever forgets to name its company; it stops nobody who can send
-SQL of his own, since any session may set that setting.
+A policy compares with a setting that is local to one transaction. It stops whatever forgets to name its company; it stops nobody who can
+send SQL of his own, since any session may set that setting.
 """
 
 from __future__ import annotations
