@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     )
     from deskstore.domain.findings import Finding, FindingKind, Mended, Remedy
     from deskstore.domain.identifiers import Key, article_key, ticket_key
+    from deskstore.domain.outcomes import UnitOutcome
     from deskstore.domain.paging import Filter, Page
-    from deskstore.domain.ports import Storage, UnitOfWork, UnitOutcome
+    from deskstore.domain.ports import Storage, UnitOfWork
     from deskstore.domain.processing import Checkpoint, Claim, PlatformStats, Processing, ProcessingStatus, Progress
     from deskstore.domain.receiving import Outcome, Received
     from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
@@ -102,8 +103,9 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "domain.findings": ("Finding", "FindingKind", "Mended", "Remedy"),
     "domain.identifiers": ("Key", "article_key", "ticket_key"),
+    "domain.outcomes": ("UnitOutcome",),
     "domain.paging": ("Filter", "Page"),
-    "domain.ports": ("Storage", "UnitOfWork", "UnitOutcome"),
+    "domain.ports": ("Storage", "UnitOfWork"),
     "domain.processing": ("Checkpoint", "Claim", "PlatformStats", "Processing", "ProcessingStatus", "Progress"),
     "domain.receiving": ("Outcome", "Received"),
     "domain.records": ("Article", "Fields", "SourceVersion", "Ticket"),

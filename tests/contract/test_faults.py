@@ -6,7 +6,7 @@ import pytest
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import CommitOutcomeUnknown, StorageUnavailable
-from deskstore.domain.ports import UnitOutcome
+from deskstore.domain.outcomes import UnitOutcome
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
 from deskstore.testing.faults import FaultyStorage, lost_answer, slow, unavailable

@@ -12,7 +12,8 @@ from typing import Final
 
 from deskstore.adapters.file import FileStorage
 from deskstore.domain.identifiers import ticket_key
-from deskstore.domain.ports import Storage, UnitOfWork, UnitOutcome
+from deskstore.domain.outcomes import UnitOutcome
+from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.testing.makers import a_summary, a_ticket
 from tests.file.workers import COMPANY
 

@@ -14,7 +14,8 @@ from attrs import frozen
 from deskstore.adapters.file import FileStorage
 from deskstore.domain.errors import CommitOutcomeUnknown, StorageError, StorageUnavailable
 from deskstore.domain.identifiers import Key
-from deskstore.domain.ports import Storage, UnitOutcome
+from deskstore.domain.outcomes import UnitOutcome
+from deskstore.domain.ports import Storage
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed
     from deskstore.domain.findings import Check, Finding, Mended, Offer
     from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+    from deskstore.domain.outcomes import UnitOutcome
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
 
@@ -197,15 +197,6 @@ class ProgressRepo(ProgressReads, Protocol):
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep at the commit how far a stream has been read; the last one saved stands."""
         ...
-
-
-class UnitOutcome(StrEnum):
-    """What has become of a unit of work."""
-
-    OPEN = "open"
-    COMMITTED = "committed"
-    DISCARDED = "discarded"  #: left, or failed: nothing of it was kept
-    UNKNOWN = "unknown"  #: nobody could tell; read before you write again
 
 
 class UnitOfWork(Protocol):

@@ -32,8 +32,7 @@ class Thing(NamedTuple):
         return Key("article" if self.kind == "article" else "ticket", self.platform, self.id, self.locale)
 
 
-@frozen
-class Debt:
+class Debt(NamedTuple):
     """A thing that a consumer of the outbox has yet to be told of, at the version it had when it was recorded."""
 
     thing: Thing

@@ -14,14 +14,15 @@ from attrs import evolve
 from deskstore.domain import identifiers
 from deskstore.domain.errors import CommitOutcomeUnknown, InvalidRecord, UncommittedChanges, UnitOfWorkMisuse
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, article_key, checked_key, ticket_key
+from deskstore.domain.outcomes import UnitOutcome
 from deskstore.domain.paging import EVERYTHING, Filter, Page, checked_filter, checked_limit, checked_offset
 from deskstore.domain.pending import Pending
-from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads, UnitOutcome
 from deskstore.domain.processing import COMPLETED, FAILED, Checkpoint, PlatformStats, Processing, Progress, fresh
 from deskstore.domain.records import Article, Ticket, check_record, clean
 
 if TYPE_CHECKING:
     from deskstore.domain.changes import Committed, SaveProcessing
+    from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
 

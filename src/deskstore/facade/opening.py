@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from deskstore.domain.ports import Storage
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
 
-Opener = Callable[[], AbstractAsyncContextManager[Storage]]
+
+Opener = Callable[[], "AbstractAsyncContextManager[Storage]"]
 
 
 class StoragePerLoop:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from deskstore.bootstrap import Settings, StorageType, open_storage
 from deskstore.domain import identifiers
@@ -14,12 +14,14 @@ from deskstore.domain.errors import ArticleNotFound, InvalidRecord, TicketNotFou
 from deskstore.domain.identifiers import record_id, ticket_key
 from deskstore.domain.paging import LARGEST_PAGE, Filter, checked_offset
 from deskstore.domain.payloads import Parsed
-from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.records import Article, Incoming, Ticket
 from deskstore.facade import dicts
 from deskstore.facade.opening import StoragePerLoop
 from deskstore.facade.turns import Turns
 from deskstore.services import companies
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage, UnitOfWork
 
 
 class DictStorage:

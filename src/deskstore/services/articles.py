@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from deskstore.domain.errors import ArticleNotFound
 from deskstore.domain.identifiers import article_key
 from deskstore.domain.paging import Filter, Page
-from deskstore.domain.ports import Storage
 from deskstore.domain.records import Article
 from deskstore.formats.options import Options
 from deskstore.services.removing import delete_record
 
 if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
     from deskstore.domain.receiving import Received
     from deskstore.domain.records import Incoming
     from deskstore.services.receiving import Payload

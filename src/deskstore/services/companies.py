@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from deskstore.domain.ports import Storage
 from deskstore.domain.processing import PlatformStats
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
 
 
 async def list_companies(storage: Storage) -> Sequence[str]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from deskstore.domain.errors import ClaimLost, InvalidRecord, TicketNotFound
 from deskstore.domain.identifiers import Key, ticket_key
-from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing, ProcessingStatus, Progress
 from deskstore.services.attempts import until_saved
 
 if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage, UnitOfWork
     from deskstore.services.summaries import SummaryDraft
 
 LEASE: Final = timedelta(minutes=5)  #: of a claim, where none is given

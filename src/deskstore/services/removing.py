@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from deskstore.domain.errors import ArticleNotFound, TicketNotFound
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
-from deskstore.domain.ports import Storage
 from deskstore.services.attempts import until_saved
-from deskstore.services.receiving import version_of
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
 
 _NOT_FOUND: Final = {TICKET: TicketNotFound, ARTICLE: ArticleNotFound}
 
 
 async def delete_record(storage: Storage, company_id: str, key: Key) -> None:
     """Remove a record with its processing, claim and summaries; raises TicketNotFound or ArticleNotFound when there is none."""
+    from deskstore.services.receiving import version_of  # who only reads starts without it
 
     async def attempt() -> None:
         async with storage.unit_of_work(company_id) as uow:

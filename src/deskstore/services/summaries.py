@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from deskstore.domain.identifiers import Key
-from deskstore.domain.ports import Storage
 from deskstore.domain.processing import Claim
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.formats import json
+
+if TYPE_CHECKING:
+    from deskstore.domain.ports import Storage
 
 
 def _object(value: bytes | Mapping[str, object]) -> bytes:

@@ -14,8 +14,9 @@ from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import ClaimLost, StorageBusy, UnitOfWorkMisuse, VersionConflict
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import Thing, Value
+from deskstore.domain.outcomes import UnitOutcome
 from deskstore.domain.paging import EVERYTHING, Filter, Page
-from deskstore.domain.ports import Backend, BeforeCommit, UnitOfWork, UnitOutcome
+from deskstore.domain.ports import Backend, BeforeCommit, UnitOfWork
 from deskstore.domain.processing import Checkpoint, Processing, Progress
 from deskstore.domain.records import Article, Ticket, check_record
 from deskstore.domain.summaries import Summary

@@ -24,7 +24,6 @@ from deskstore.adapters.file.readers import Readers
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
 from deskstore.domain import identifiers, times
 from deskstore.domain.errors import StorageUnavailable
-from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import Processing
 from deskstore.domain.unit import BufferedUnit
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from deskstore.adapters.file.inspection import FileInspection
     from deskstore.adapters.file.replica import FileReplica
     from deskstore.domain.changes import Changes, Committed
+    from deskstore.domain.ports import BeforeCommit, Health
 
 V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
@@ -115,6 +115,8 @@ class FileStorage:
 
     async def health(self) -> Health:
         """How the storage is doing."""
+        from deskstore.domain.ports import Health  # most programs never ask
+
         return Health(adapter="file", place=str(self.path), companies=len(await self.companies()))
 
     async def aclose(self) -> None:

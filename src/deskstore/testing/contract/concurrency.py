@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from deskstore.domain.errors import VersionConflict
-from deskstore.domain.ports import UnitOutcome
+from deskstore.domain.outcomes import UnitOutcome
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, digest, fields, incoming
 

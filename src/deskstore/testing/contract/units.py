@@ -9,9 +9,9 @@ import pytest
 from attrs import evolve
 
 from deskstore.domain.errors import InvalidRecord, UncommittedChanges, UnitOfWorkMisuse, VersionConflict
+from deskstore.domain.outcomes import UnitOutcome
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.pending import MOST_BYTES, MOST_CHANGES
-from deskstore.domain.ports import UnitOutcome
 from deskstore.domain.processing import COMPLETED, PENDING, PROCESSING, Progress
 from deskstore.domain.records import Ticket
 from deskstore.testing.clock import ManualClock
