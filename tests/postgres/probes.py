@@ -193,8 +193,8 @@ async def a_writer_that_waited_sees_what_happened_meanwhile(database: Database, 
 async def _until_somebody_waits(database: Database) -> None:
     async with connected(database.admin_url) as onlooker:
         for _ in range(500):
-            query = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE NOT l.granted AND d.datname = current_database()"
-            if await onlooker.fetchval(query):
+            waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            if await onlooker.fetchval(f"{waiting} WHERE NOT l.granted AND d.datname = current_database()"):
                 return
             await asyncio.sleep(0.01)
     raise AssertionError("the writer does not wait for the lock")

@@ -67,7 +67,8 @@ def saved(company: str, **payload: object) -> str:
 async def put_ticket(owner: asyncpg.Connection, company: str, ticket_id: str, raw: str, **columns: object) -> None:
     given = {"processed_data": None, "summary": None, "processing_status": "pending", **columns}
     await owner.execute(
-        "INSERT INTO tickets (company_id, platform, ticket_id, raw_data, processed_data, summary, processing_status, created_at, updated_at)"
+        "INSERT INTO tickets"
+        " (company_id, platform, ticket_id, raw_data, processed_data, summary, processing_status, created_at, updated_at)"
         " VALUES ($1, 'freshdesk', $2, $3, $4, $5, $6, $7, $7)",
         company,
         ticket_id,
@@ -103,7 +104,8 @@ async def fill(database: Database) -> None:
         await put_ticket(owner, "acme", "5", json.dumps(["no object"]))
         await put_ticket(owner, "globex", "1", saved("globex", id=1, ticket_id="1", subject="theirs"))
         await owner.execute(
-            "INSERT INTO knowledge_base (company_id, platform, article_id, title, content, raw_data) VALUES ('acme', 'freshdesk', '7', 'How', 'So', $1),"
+            "INSERT INTO knowledge_base (company_id, platform, article_id, title, content, raw_data) VALUES"
+            " ('acme', 'freshdesk', '7', 'How', 'So', $1),"
             " ('initech', 'freshdesk', '8', 'Only', 'here', $2)",
             json.dumps({"id": 7, "title": "How", "content": "So", "company_id": "acme", "platform": "freshdesk", "saved_at": SAVED}),
             json.dumps({"id": 8}),

@@ -72,20 +72,28 @@ UNSEALED: Final[Mapping[str, str]] = {
     "GRANT CREATE ON SCHEMA deskstore TO {app}": "the role {app} may create things in the schema deskstore",
     "GRANT EXECUTE ON FUNCTION deskstore.register(text) TO PUBLIC": "everybody may call deskstore.register(company text)",
     "REVOKE EXECUTE ON FUNCTION deskstore.register(text) FROM {app}": "the role {app} may not call deskstore.register(company text)",
-    "ALTER FUNCTION deskstore.find_state(text) SECURITY DEFINER": "the function deskstore.find_state(company text) runs with the rights of its owner",
+    "ALTER FUNCTION deskstore.find_state(text) SECURITY DEFINER": (
+        "the function deskstore.find_state(company text) runs with the rights of its owner"
+    ),
     "ALTER FUNCTION deskstore.enter STABLE": "the function deskstore.enter(company text, known bigint) is not VOLATILE",
     "CREATE VIEW deskstore.all_tickets AS SELECT * FROM deskstore.ticket": "deskstore.all_tickets is a view",
     "CREATE MATERIALIZED VIEW deskstore.kept AS SELECT * FROM deskstore.ticket": "deskstore.kept is a materialized view",
-    "CREATE UNIQUE INDEX shared ON deskstore.ticket (platform, ticket_id)": "the key shared of deskstore.ticket does not begin with company_id",
+    "CREATE UNIQUE INDEX shared ON deskstore.ticket (platform, ticket_id)": (
+        "the key shared of deskstore.ticket does not begin with company_id"
+    ),
     "ALTER TABLE deskstore.ticket_state ADD FOREIGN KEY (company_id, platform, ticket_id) REFERENCES deskstore.ticket": (
         "the foreign key ticket_state_company_id_platform_ticket_id_fkey of deskstore.ticket_state looks past row-level security"
     ),
-    "CREATE SEQUENCE deskstore.numbers; GRANT USAGE ON SEQUENCE deskstore.numbers TO {app}": "the role {app} may use the sequence deskstore.numbers",
+    "CREATE SEQUENCE deskstore.numbers; GRANT USAGE ON SEQUENCE deskstore.numbers TO {app}": (
+        "the role {app} may use the sequence deskstore.numbers"
+    ),
     "ALTER TABLE deskstore.ticket OWNER TO {app}": "the role {app} owns tables of the schema",
     "GRANT {owner} TO {app}": "the role {app} is a member of {owner}",
     "ALTER ROLE {app} BYPASSRLS": "the role {app} has BYPASSRLS",
     "ALTER ROLE {app} SUPERUSER": "the role {app} is a superuser",
-    "ALTER TABLE deskstore.ticket_state DISABLE TRIGGER count_inserted": "the trigger count_inserted of deskstore.ticket_state is switched off",
+    "ALTER TABLE deskstore.ticket_state DISABLE TRIGGER count_inserted": (
+        "the trigger count_inserted of deskstore.ticket_state is switched off"
+    ),
 }
 #: what somebody changed -> what is named by `db check`
 DRIFTED: Final[Mapping[str, str]] = {
@@ -105,7 +113,10 @@ TOGETHER: Final = (
     ("PERFORM pg_advisory_xact_lock_shared(deskstore.company_lock(company));", ""),
     (
         "FROM deskstore.store o LEFT JOIN",
-        "FROM (SELECT pg_advisory_xact_lock_shared(deskstore.company_lock(company)) OFFSET 0) locked CROSS JOIN deskstore.store o LEFT JOIN",
+        (
+            "FROM (SELECT pg_advisory_xact_lock_shared(deskstore.company_lock(company)) OFFSET 0) locked"
+            " CROSS JOIN deskstore.store o LEFT JOIN"
+        ),
     ),
 )
 MUTANTS: Final[Mapping[str, Mutant]] = {

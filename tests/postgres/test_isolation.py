@@ -239,7 +239,10 @@ def test_no_statement_of_ours_outlives_its_transaction(pattern: str) -> None:
 
 
 def test_the_look_at_the_sources_would_find_what_it_looks_for() -> None:
-    bad = "SET app.x = 1; set_config('a', b, false); DECLARE c CURSOR WITH HOLD; LISTEN x; CREATE TEMP TABLE; SECURITY DEFINER; pg_advisory_lock(1); SET x = $1"
+    bad = (
+        "SET app.x = 1; set_config('a', b, false); DECLARE c CURSOR WITH HOLD; LISTEN x; CREATE TEMP TABLE; SECURITY DEFINER; "
+        "pg_advisory_lock(1); SET x = $1"
+    )
 
     assert [pattern for pattern in FORBIDDEN if not re.search(pattern, bad, re.IGNORECASE)] == []
     assert len(list(texts())) > 20

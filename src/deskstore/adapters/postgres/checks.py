@@ -1,4 +1,8 @@
-"""What is wrong with a database: one look into its catalog, for whoever opens it, for `deskstore doctor`, for `deskstore db check` and for tests."""
+"""
+What is wrong with a database: one look into its catalog.
+
+For whoever opens it, for `deskstore doctor`, for `deskstore db check` and for tests.
+"""
 
 from __future__ import annotations
 

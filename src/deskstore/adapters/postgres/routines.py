@@ -140,7 +140,8 @@ def _of_writing(schema: str, name: str) -> dict[str, str]:
     key = [column.name for column in table.primary_key.columns if column.name != "company_id"]
     kept = (*key, "created_us") if name == "ticket_state" else key
     arrays = [f"{column.name}_of" for column in written]
-    created = f"coalesce(k.created_us, (SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {_equal(key, 't', 'k')}))"  # noqa: S608 - names of ours
+    of_ticket = f"SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {_equal(key, 't', 'k')}"  # noqa: S608 - names of ours
+    created = f"coalesce(k.created_us, ({of_ticket}))"
     return {
         "table": name,
         "columns": _listed(column.name for column in written),
