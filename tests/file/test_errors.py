@@ -166,7 +166,7 @@ async def test_a_database_that_may_only_be_read_says_so(desk: Desk) -> None:
     await desk.keep(a_ticket("1"))
     await _pragma(desk, "query_only=on")
 
-    with pytest.raises(StorageUnavailable, match="may not write there: check the owner and the permissions"):
+    with pytest.raises(StorageUnavailable, match="may not write there: check DATA_PATH, its owner and its permissions"):
         await desk.keep(a_ticket("2"))
 
     assert await desk.find(ticket_key(PLATFORM, "1")) is not None
