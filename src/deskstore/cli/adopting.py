@@ -52,8 +52,10 @@ def command(directory: Path | None, url: str | None, companies: tuple[str, ...],
     DIR has a directory for each company, in it one for each platform, in it tickets, knowledge_base, summaries and progress. Nothing in it
     is changed, and what cannot be placed is named. Adopting a tree twice changes nothing. A database is read as the owner of its tables.
     """
-    if (directory is None) == (url is None):
-        raise click.UsageError("Name the directory of the files, or the database with --from-postgres")
+    if directory is None and url is None:
+        raise click.UsageError("Missing argument 'DIR': name the directory of the files, or the database with --from-postgres")
+    if directory is not None and url is not None:
+        raise click.UsageError("DIR and --from-postgres exclude one another: adopt one after the other")
     shared().if_interrupted = "interrupted: what was adopted stays; run the same command again, and the rest follows"
 
     async def work(storage: Storage) -> int:
