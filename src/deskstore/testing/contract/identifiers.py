@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
 
 import pytest
 from hypothesis import example, given
@@ -118,7 +119,7 @@ async def test_a_bad_name_cannot_be_asked_for(desk: Desk) -> None:
 
     async with desk.unit() as uow:
         for key in keys:
-            for asking in (*_of_any_record(uow, key), *(_of_a_ticket(uow, key) if key.kind == TICKET else _of_an_article(uow, key))):
+            for asking in chain(_of_any_record(uow, key), _of_a_ticket(uow, key) if key.kind == TICKET else _of_an_article(uow, key)):
                 with pytest.raises(InvalidIdentifier):
                     await asking
 
@@ -151,16 +152,18 @@ def _of_an_article(uow: UnitOfWork, key: Key) -> Iterator[Awaitable[object]]:
 async def test_a_bad_platform_stream_or_worker_cannot_be_asked_for(desk: Desk) -> None:
     async with desk.unit() as uow:
         for bad in (*BAD_NAMES, "x" * 256):
-            for asking in (
-                uow.progress.progress(bad),
-                uow.progress.checkpoint(bad, "tickets"),
-                uow.progress.checkpoint(PLATFORM, bad),
-                anext(aiter(uow.summaries.stale(bad))),
-                desk.claim(platform=bad),
-                desk.claim(worker=bad),
-            ):
+            for asking in _of_anything_else(desk, uow, bad):
                 with pytest.raises(InvalidIdentifier):
                     await asking
+
+
+def _of_anything_else(desk: Desk, uow: UnitOfWork, bad: str) -> Iterator[Awaitable[object]]:
+    yield uow.progress.progress(bad)
+    yield uow.progress.checkpoint(bad, "tickets")
+    yield uow.progress.checkpoint(PLATFORM, bad)
+    yield anext(aiter(uow.summaries.stale(bad)))
+    yield desk.claim(platform=bad)
+    yield desk.claim(worker=bad)
 
 
 @PROPERTY
