@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -601,6 +602,16 @@ async def test_a_pipe_stays_one_and_gets_the_lines(tmp_path: Path, name: str) ->
         assert await payloads_of(read.result(30)) == PAYLOADS * 300
     assert pipe.is_fifo()
     assert names_in(tmp_path) == [name]
+
+
+async def test_waiting_for_somebody_who_reads_a_pipe_can_be_interrupted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), write_lines(tmp_path / "pipe"):
+            raise AssertionError("nobody reads")
+
+    assert names_in(tmp_path) == ["pipe"]
 
 
 async def test_a_device_stays_one() -> None:

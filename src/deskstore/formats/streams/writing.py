@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -81,6 +83,8 @@ async def write_lines(to: Path | IO[bytes]) -> AsyncGenerator[LineWriter]:
             await writer.flush()
             await loop.run_in_executor(thread, target.finish)
         finally:
+            if isinstance(target, _Device):
+                target.give_up()
             await loop.run_in_executor(thread, target.clean_up)  # behind an opening or a write that was cancelled and goes on
     finally:
         thread.shutdown(wait=False)
@@ -119,9 +123,10 @@ class _Device:
     def __init__(self, to: Path) -> None:
         self._to = to
         self._opened: list[IO[bytes]] = []  #: none yet while it is being opened
+        self._is_over = threading.Event()
 
     def open(self) -> IO[bytes]:
-        raw = self._to.open("wb")
+        raw = os.fdopen(self._once_read(), "wb")
         self._opened = [_packed(raw, self._to.suffix), raw]
         return self._opened[0]
 
@@ -132,6 +137,22 @@ class _Device:
     def clean_up(self) -> None:
         with suppress(OSError):  # what could not be written has been said already
             self.finish()
+
+    def give_up(self) -> None:
+        """Wait no longer for somebody who reads."""
+        self._is_over.set()
+
+    def _once_read(self) -> int:
+        """Open it as soon as somebody reads; an open that blocks could not be interrupted."""
+        while True:
+            try:
+                handle = os.open(self._to, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno != errno.ENXIO or self._is_over.wait(0.05):
+                    raise
+            else:
+                os.set_blocking(handle, True)
+                return handle
 
 
 class _File:
