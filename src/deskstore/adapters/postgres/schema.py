@@ -148,14 +148,15 @@ def _summary(made: MetaData) -> None:
 
 
 def _count_delta(made: MetaData) -> None:
-    """Counts as differences that statements append, so that no two writers ever share a row."""
+    """Counts as differences that statements append, so that no two writers ever share a row: so many went from one status to another."""
     _sealed(
         made,
         "count_delta",
         ("id",),
         _column("part", NAME),
         _column("platform", NAME),
-        _column("status", NAME),
+        _column("was", NAME),  # empty: they came
+        _column("status", NAME),  # empty: they went
         _column("n", BigInteger()),
         _column("changed_us", BigInteger()),
         id=UUID(),

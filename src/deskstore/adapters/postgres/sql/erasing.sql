@@ -6,8 +6,8 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     INSERT INTO {schema}.erasure (company_hash, epoch, erased_us, counts)
     SELECT {schema}.company_hash(company), s.epoch + 1, now_us, json_build_object(
-        'tickets', (SELECT coalesce(sum(d.n), 0) FROM {schema}.count_delta d WHERE d.company_id = company AND d.part = 'ticket'),
-        'articles', (SELECT coalesce(sum(d.n), 0) FROM {schema}.count_delta d WHERE d.company_id = company AND d.part = 'article'),
+        'tickets', (SELECT count(*) FROM {schema}.ticket r WHERE r.company_id = company),
+        'articles', (SELECT count(*) FROM {schema}.article r WHERE r.company_id = company),
         'summaries', (SELECT count(*) FROM {schema}.summary m WHERE m.company_id = company))
     FROM {schema}.company_state s WHERE s.company_id = company AND NOT s.erased;
     UPDATE {schema}.company_state s SET erased = true, epoch = s.epoch + 1,

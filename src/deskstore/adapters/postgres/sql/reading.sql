@@ -110,10 +110,18 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
-    RETURN QUERY SELECT entered, d.part, d.platform, d.status, sum(d.n)::bigint, max(d.changed_us), count(*)
-    FROM {schema}.count_delta d
-    WHERE d.company_id = company AND d.part = coalesce(of_part, d.part) AND d.platform = coalesce(of_platform, d.platform)
-    GROUP BY d.part, d.platform, d.status;
+    RETURN QUERY WITH found AS (
+        SELECT d.part, d.platform, d.was, d.status, sum(d.n) AS n, max(d.changed_us) AS changed_us, count(*) AS deltas
+        FROM {schema}.count_delta d
+        WHERE d.company_id = company AND d.part = coalesce(of_part, d.part) AND d.platform = coalesce(of_platform, d.platform)
+        GROUP BY d.part, d.platform, d.was, d.status
+    )
+    SELECT entered, one.part, one.platform, one.status, sum(one.n)::bigint, max(one.changed_us), sum(one.deltas)::bigint
+    FROM (
+        SELECT f.part, f.platform, f.status, f.n, f.changed_us, f.deltas FROM found f WHERE f.status <> ''
+        UNION ALL SELECT f.part, f.platform, f.was, -f.n, f.changed_us, 0 FROM found f WHERE f.was <> ''
+    ) one
+    GROUP BY one.part, one.platform, one.status;
 END $$;
 
 CREATE FUNCTION {schema}.find_checkpoints(company text, known bigint, platforms text[], streams text[])

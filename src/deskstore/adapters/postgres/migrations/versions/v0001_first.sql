@@ -60,6 +60,7 @@ CREATE TABLE "{schema}".count_delta (
 	id UUID NOT NULL, 
 	part TEXT COLLATE "C" NOT NULL, 
 	platform TEXT COLLATE "C" NOT NULL, 
+	was TEXT COLLATE "C" NOT NULL, 
 	status TEXT COLLATE "C" NOT NULL, 
 	n BIGINT NOT NULL, 
 	changed_us BIGINT NOT NULL, 
@@ -597,10 +598,18 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
-    RETURN QUERY SELECT entered, d.part, d.platform, d.status, sum(d.n)::bigint, max(d.changed_us), count(*)
-    FROM "{schema}".count_delta d
-    WHERE d.company_id = company AND d.part = coalesce(of_part, d.part) AND d.platform = coalesce(of_platform, d.platform)
-    GROUP BY d.part, d.platform, d.status;
+    RETURN QUERY WITH found AS (
+        SELECT d.part, d.platform, d.was, d.status, sum(d.n) AS n, max(d.changed_us) AS changed_us, count(*) AS deltas
+        FROM "{schema}".count_delta d
+        WHERE d.company_id = company AND d.part = coalesce(of_part, d.part) AND d.platform = coalesce(of_platform, d.platform)
+        GROUP BY d.part, d.platform, d.was, d.status
+    )
+    SELECT entered, one.part, one.platform, one.status, sum(one.n)::bigint, max(one.changed_us), sum(one.deltas)::bigint
+    FROM (
+        SELECT f.part, f.platform, f.status, f.n, f.changed_us, f.deltas FROM found f WHERE f.status <> ''
+        UNION ALL SELECT f.part, f.platform, f.was, -f.n, f.changed_us, 0 FROM found f WHERE f.was <> ''
+    ) one
+    GROUP BY one.part, one.platform, one.status;
 END $$;
 
 CREATE FUNCTION "{schema}".find_checkpoints(company text, known bigint, platforms text[], streams text[])
@@ -995,30 +1004,36 @@ END $$;
 
 -- Counts are differences that each statement appends, so that no two writers ever wait for one another over a counter.
 
+-- A key of its own for each difference, at the end of the index: the time in microseconds, then at random.
+CREATE FUNCTION "{schema}".delta_key() RETURNS uuid LANGUAGE sql VOLATILE SECURITY INVOKER AS $$
+    SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0') || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid
+$$;
+
 CREATE FUNCTION "{schema}".count_states() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     -- without a company there are no rows to count, on a connection that never had one and on one that had
     moment bigint := nullif(current_setting('app.now_us', true), '')::bigint;
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
-        SELECT c.company_id, gen_random_uuid(), 'ticket', c.platform, c.status, count(*), moment FROM came c GROUP BY c.company_id, c.platform, c.status;
+        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+        SELECT c.company_id, "{schema}".delta_key(), 'ticket', c.platform, '', c.status, count(*), moment
+        FROM came c GROUP BY c.company_id, c.platform, c.status;
     ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
-        SELECT c.company_id, gen_random_uuid(), 'ticket', c.platform, c.status, -count(*), moment FROM went c GROUP BY c.company_id, c.platform, c.status;
+        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+        SELECT w.company_id, "{schema}".delta_key(), 'ticket', w.platform, w.status, '', count(*), moment
+        FROM went w GROUP BY w.company_id, w.platform, w.status;
     ELSE
-        -- a ticket whose status stays cancels itself out; those that change places are counted, though their sum is nothing
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
-        SELECT moved.company_id, gen_random_uuid(), 'ticket', moved.platform, moved.status, sum(moved.n), moment
+        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+        SELECT moved.company_id, "{schema}".delta_key(), 'ticket', moved.platform, moved.was, moved.status, count(*), moment
         FROM (
-            SELECT one.company_id, one.platform, one.status, sum(one.n) AS n
+            SELECT one.company_id, one.platform, max(one.was) AS was, max(one.status) AS status
             FROM (
-                SELECT c.company_id, c.platform, c.ticket_id, c.status, 1 AS n FROM came c
-                UNION ALL SELECT w.company_id, w.platform, w.ticket_id, w.status, -1 FROM went w
+                SELECT c.company_id, c.platform, c.ticket_id, NULL AS was, c.status FROM came c
+                UNION ALL SELECT w.company_id, w.platform, w.ticket_id, w.status, NULL FROM went w
             ) one
-            GROUP BY one.company_id, one.platform, one.ticket_id, one.status HAVING sum(one.n) <> 0
+            GROUP BY one.company_id, one.platform, one.ticket_id HAVING max(one.was) <> max(one.status)
         ) moved
-        GROUP BY moved.company_id, moved.platform, moved.status;
+        GROUP BY moved.company_id, moved.platform, moved.was, moved.status;
     END IF;
     RETURN NULL;
 END $$;
@@ -1035,11 +1050,11 @@ FOR EACH STATEMENT EXECUTE FUNCTION "{schema}".count_states();
 CREATE FUNCTION "{schema}".count_articles() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
-        SELECT c.company_id, gen_random_uuid(), 'article', c.platform, '', count(*), 0 FROM came c GROUP BY c.company_id, c.platform;
+        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+        SELECT c.company_id, "{schema}".delta_key(), 'article', c.platform, '', 'kept', count(*), 0 FROM came c GROUP BY c.company_id, c.platform;
     ELSE
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
-        SELECT c.company_id, gen_random_uuid(), 'article', c.platform, '', -count(*), 0 FROM went c GROUP BY c.company_id, c.platform;
+        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+        SELECT w.company_id, "{schema}".delta_key(), 'article', w.platform, 'kept', '', count(*), 0 FROM went w GROUP BY w.company_id, w.platform;
     END IF;
     RETURN NULL;
 END $$;
@@ -1061,10 +1076,11 @@ BEGIN
         RETURN 0;
     END IF;
     WITH taken AS (
-        DELETE FROM "{schema}".count_delta d WHERE d.company_id = company RETURNING d.part, d.platform, d.status, d.n, d.changed_us
+        DELETE FROM "{schema}".count_delta d WHERE d.company_id = company RETURNING d.part, d.platform, d.was, d.status, d.n, d.changed_us
     ), summed AS (
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, status, n, changed_us)
-        SELECT company, gen_random_uuid(), t.part, t.platform, t.status, sum(t.n), max(t.changed_us) FROM taken t GROUP BY t.part, t.platform, t.status
+        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+        SELECT company, "{schema}".delta_key(), t.part, t.platform, t.was, t.status, sum(t.n), max(t.changed_us)
+        FROM taken t GROUP BY t.part, t.platform, t.was, t.status
     )
     SELECT count(*) INTO folded FROM taken;
     RETURN folded;
@@ -1078,8 +1094,8 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     INSERT INTO "{schema}".erasure (company_hash, epoch, erased_us, counts)
     SELECT "{schema}".company_hash(company), s.epoch + 1, now_us, json_build_object(
-        'tickets', (SELECT coalesce(sum(d.n), 0) FROM "{schema}".count_delta d WHERE d.company_id = company AND d.part = 'ticket'),
-        'articles', (SELECT coalesce(sum(d.n), 0) FROM "{schema}".count_delta d WHERE d.company_id = company AND d.part = 'article'),
+        'tickets', (SELECT count(*) FROM "{schema}".ticket r WHERE r.company_id = company),
+        'articles', (SELECT count(*) FROM "{schema}".article r WHERE r.company_id = company),
         'summaries', (SELECT count(*) FROM "{schema}".summary m WHERE m.company_id = company))
     FROM "{schema}".company_state s WHERE s.company_id = company AND NOT s.erased;
     UPDATE "{schema}".company_state s SET erased = true, epoch = s.epoch + 1,
