@@ -77,6 +77,7 @@ class _PostgresRecords(Generic[R]):
             behind = [*key_row(record.key)]
 
     async def _page(self, where: Filter, *, limit: int, below: Position | None = None, offset: int = 0) -> Page[R]:
+        offset = min(offset, times.LAST_US - limit - 1)  # the database adds the two
         below_us, *names = below or (None,)
         width = len(key_row(Key(self._kind, "", "")))
         found = await self._reader.rows(

@@ -14,7 +14,7 @@ from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpo
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.records import Article, Ticket
-from deskstore.domain.things import check_epoch, check_succession, plain_state
+from deskstore.domain.things import check_beginning, check_epoch, check_succession, plain_state
 
 MANY: Final = 5_000  #: digests read at once
 _NAMES: Final[list[str]] = []
@@ -120,7 +120,10 @@ class PostgresReplica:
             known = await _state(transaction)
             if known != expected:
                 return False
-            if known is not None:
+            if known is None:
+                ((erased_epoch,),) = await transaction.rows("erased_epoch")
+                check_beginning(self._company_id, erased_epoch, wanted)
+            else:
                 check_succession(self._company_id, known, wanted)
             put = Call("put_state", (json.dumps(plain_state(wanted)).encode(), list(wanted.consumers)))
             await transaction.call([put])

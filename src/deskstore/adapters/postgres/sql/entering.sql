@@ -68,6 +68,13 @@ BEGIN
     RETURN QUERY SELECT s.state FROM {schema}.company_state s WHERE s.company_id = company;
 END $$;
 
+-- The epoch in which a company of that name was erased last; 0: never.
+CREATE FUNCTION {schema}.erased_epoch(company text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    RETURN (SELECT coalesce(max(e.epoch), 0) FROM {schema}.erasure e WHERE e.company_hash = {schema}.company_hash(company));
+END $$;
+
 -- The company's first place in this database, in an epoch above all in which one of that name was erased; says in which.
 CREATE FUNCTION {schema}.register(company text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
@@ -77,8 +84,7 @@ BEGIN
     INSERT INTO {schema}.company (company_id) VALUES (company) ON CONFLICT DO NOTHING;
     INSERT INTO {schema}.company_state (company_id, state, primary_store, epoch, born, erased, floor)
     SELECT company, json_build_object('primary', o.id, 'mirror_status', 'none', 'epoch', e.epoch + 1), o.id, e.epoch + 1, e.epoch + 1, false, 0
-    FROM {schema}.store o,
-        (SELECT coalesce(max(x.epoch), 0) AS epoch FROM {schema}.erasure x WHERE x.company_hash = {schema}.company_hash(company)) e
+    FROM {schema}.store o, {schema}.erased_epoch(company) AS e (epoch)
     ON CONFLICT DO NOTHING;
     SELECT s.epoch INTO began FROM {schema}.company_state s WHERE s.company_id = company;
     RETURN began;
