@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -19,7 +19,7 @@ from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.database import CLAIMS_FROM
 from deskstore.adapters.file.envelope import read_record, read_summary
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Overtaken, Want, load
+from deskstore.adapters.file.loading import Want, at_one_moment, load
 from deskstore.adapters.file.offering import offered, read_offer
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.surveying import Entry, is_file_of_record, is_of_summary, survey, whose
@@ -34,7 +34,6 @@ from deskstore.domain.paging import EVERYTHING
 T = TypeVar("T")
 
 BATCH: Final = 100  #: files whose content is in memory at once
-_LOOKS: Final = 3  #: at files that writers replace meanwhile, before they are held up
 _ENTRIES: Final = 1_000  #: of the tree, whose names are in memory at once
 
 
@@ -128,11 +127,7 @@ def _summaries_after(company: OpenCompany, after: Thing | None) -> Callable[[Ind
 def _looked(company: OpenCompany, look: Callable[[Index], T]) -> T:
     """What a look gives that sees index and files as they were at one moment."""
     company.check_in_place()
-    for _ in range(_LOOKS):
-        with suppress(Overtaken), company.reading() as index:
-            return look(index)
-    with company.reading(hold_writers=True) as index:
-        return look(index)
+    return at_one_moment(company, look)
 
 
 def _noted(found: Sequence[Finding], unnamed: set[str]) -> Sequence[Finding]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from deskstore.adapters.file import layout
 from deskstore.adapters.file.company import OpenCompany, checksum, distrust
+from deskstore.adapters.file.database import UnexpectedValue
 from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.tree import OnDisk
 from deskstore.domain.errors import CorruptRecord
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 W = TypeVar("W")
 V = TypeVar("V")
+_LOOKS: Final = 3  #: of a reader whose files are replaced meanwhile, before it holds up the writers
 MOST_BYTES: Final = 16 * 2**20  #: of files that are read for one batch, beside those of the last step
 _FIRST_STEP: Final = 4
 _LONGEST_STEP: Final = 64  #: files read at once without a look at their size
@@ -24,6 +27,18 @@ _LONGEST_STEP: Final = 64  #: files read at once without a look at their size
 
 class Overtaken(Exception):
     """A writer replaced a file that a reader's snapshot tells of, and the journal no longer holds it: the reader begins again."""
+
+
+def at_one_moment(company: OpenCompany, look: Callable[[Index], V]) -> V:
+    """What a look gives that sees index and files as they were at one moment; writers are held up once the first tries were overtaken."""
+    for _ in range(_LOOKS):
+        with suppress(Overtaken), company.reading() as index:
+            return look(index)
+    with company.reading(hold_writers=True) as index:
+        try:
+            return look(index)
+        except Overtaken as error:  # nobody can have written: the database tells one thing here and another there
+            raise UnexpectedValue("it tells two things of one file") from error
 
 
 class Want(NamedTuple):

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -18,7 +17,7 @@ from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.group import Job, Refused
 from deskstore.adapters.file.handles import CompanyHandle, CompanyHandles
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Overtaken
+from deskstore.adapters.file.loading import at_one_moment
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.readers import Readers
 from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
@@ -37,7 +36,6 @@ V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
 READERS: Final = 4  #: reading threads
 BUSY_S: Final = 5.0  #: how long another process may hold a lock
-_LOOKS: Final = 3  #: of a reader whose files are replaced meanwhile, before it holds up the writers
 _HOOK_S: Final = 60.0  #: how long a unit's before_commit may take
 
 
@@ -226,11 +224,7 @@ def _look(handle: CompanyHandle, look: Callable[[OpenCompany, Index], V]) -> V |
             return None
         with database.translated(str(company.path)):
             company.check_in_place()
-            for _ in range(_LOOKS):
-                with suppress(Overtaken), company.reading() as index:
-                    return look(company, index)
-            with company.reading(hold_writers=True) as index:
-                return look(company, index)
+            return at_one_moment(company, lambda index: look(company, index))
 
 
 def _ask(answer: Future[None]) -> None:
