@@ -27,9 +27,8 @@ class Weighed:
     def __init__(self, backend: FileBackend) -> None:
         self._backend = backend
         self.sizes: list[int] = []
-
-    def __getattr__(self, name: str) -> Any:  # Any: whatever a backend has
-        return getattr(self._backend, name)
+        self.company_id: Final = backend.company_id
+        self.write: Final = backend.write
 
     async def read(self, look: Callable[..., Any]) -> Any:  # Any: each look gives a result of its own kind
         found: Any = await self._backend.read(look)

@@ -534,7 +534,7 @@ def test_a_storage_serves_one_event_loop_after_another(base: Path) -> None:
 
 
 def test_after_a_fork_the_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> None:
-    forking = [sys.executable, "-m", "tests.file.forking", tmp_path / "data"]
+    forking = [sys.executable, "-m", "tests.file.forking", str(tmp_path / "data")]
 
     done = subprocess.run(forking, capture_output=True, text=True, timeout=60, check=False)
 

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +25,7 @@ MANY = b"".join(b'{"id":%d,"text":"%s"}\n' % (number, b"x" * 300) for number in 
 
 
 @contextmanager
-def fifo(path: Path, given: bytes) -> Iterator[Path]:
+def fifo(path: Path, given: bytes) -> Generator[Path]:
     """A named pipe into which somebody writes."""
 
     def write() -> None:

@@ -215,7 +215,7 @@ async def damaged_among(storage: Storage, company_id: str, keys: Collection[Key]
                     await (uow.tickets if kind == TICKET else uow.articles).heads(rest)
                 break
             except CorruptRecord as error:
-                if error.key not in rest:
+                if error.key is None or error.key not in rest:
                     raise
                 damaged[error.key] = error
                 rest = rest[rest.index(error.key) + 1 :]

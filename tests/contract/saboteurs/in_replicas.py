@@ -291,7 +291,7 @@ class GivesAllDebts(SabotagedReplica):
 class ForgivesEveryVersion(SabotagedReplica):
     class Kind(Raw):
         async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
-            await super().acknowledge(consumer, [evolve(debt, version=2**62) for debt in debts], epoch=epoch)
+            await super().acknowledge(consumer, [debt._replace(version=2**62) for debt in debts], epoch=epoch)
 
     breaks = (of_replica.test_acknowledging_forgets_a_debt_up_to_its_version_only,)
 
