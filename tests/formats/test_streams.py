@@ -444,8 +444,17 @@ async def test_a_page_longer_than_a_record_may_be_is_read_record_by_record() -> 
 
     found, reader = await found_in(source)
 
-    assert [one.payload for one in found if isinstance(one, Slice)][-count:] == [payload] * count
-    assert str(reader.detected).startswith("JSON, records under")
+    assert [one.payload for one in found if isinstance(one, Slice)] == [payload] * count
+    assert str(reader.detected) == "JSON, records under 'tickets'"
+
+
+async def test_the_lists_of_a_long_page_are_not_taken_for_records_under_names_nobody_knows() -> None:
+    users = b"[" + b",".join([text(made.freshdesk_ticket(id=1, description="x" * 100_000))] * (MAX_BYTES // 100_000 + 5)) + b"]"
+
+    found, _ = await found_in(b'{"users": ' + users + b', "groups": [{"x": 1}]}')
+
+    assert [type(one) for one in found] == [Reject]
+    assert "under a name that is not known ('users', 'groups'): pass that list alone" in getattr(found[0], "reason", "")
 
 
 async def test_a_bomb_is_refused_and_text_that_shrinks_well_is_read() -> None:

@@ -7,7 +7,7 @@ bare records or wrapped ones. What is no record is given as a Reject, and readin
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, NamedTuple, Self
@@ -95,8 +95,9 @@ class RecordReader:
         """The records of an object that is too long to be kept as a whole, or has no end; the object itself when there are none."""
         whole = _begin(window, problem)
         last: Piece | None = None
+        others: list[str] = []
         try:
-            async for last in self._records_of_page(window):
+            async for last in self._records_of_page(window, others):
                 yield last
         except CutOff:
             window.pos = len(window.data)
@@ -106,21 +107,25 @@ class RecordReader:
             raise InvalidRecord(f"{self.source.name} is broken JSON at byte {window.offset:,}: nothing behind can be read") from error
         else:
             if last is None:
-                yield whole
+                yield whole._replace(problem=_unnamed(others)) if others else whole
 
-    async def _records_of_page(self, window: Window) -> AsyncIterator[Piece]:
-        name: str | None = None
+    async def _records_of_page(self, window: Window, others: list[str]) -> AsyncIterator[Piece]:
+        """What lies in lists under the names that records have; other lists are left out, their names added to the others."""
         is_record = False
         window.pos += 1
         while (key := await next_key(window)) is not None:
             is_record = is_record or key in RECORD_KEYS or key in self._id_fields
-            if is_record or not (key in LISTS or name is None) or not await _holds_objects(window):
+            if is_record or not await _holds_objects(window):
                 await window.skip()
-                continue
-            name = key
-            self._detect(Envelope(name=key))
-            async for piece in _list(window):
-                yield piece
+            elif key in LISTS:
+                self._detect(Envelope(name=key))
+                async for piece in _list(window):
+                    yield piece
+            else:
+                others.append(key)
+                await window.skip()
+        if is_record:
+            others.clear()
 
     # -- from pieces to records
 
@@ -205,6 +210,12 @@ async def _outlined(piece: Piece) -> dict[str, object]:
         return await outline(window) if await window.significant() == OPEN_OBJECT else {}
     except (TooLong, CutOff, ValueError):
         return {}
+
+
+def _unnamed(lists: Sequence[str]) -> str:
+    """Why nothing of a long page was taken: which of its lists holds the records could be told from the whole of it only."""
+    names = ", ".join(repr(name) for name in lists[:3])
+    return f"{_TOO_LONG}, and its records lie under a name that is not known ({names}): pass that list alone, or NDJSON"
 
 
 def _begin(window: Window, problem: str) -> Piece:
