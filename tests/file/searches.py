@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack, aclosing
 from errno import EIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,15 +114,15 @@ def found_by_races(mutant: Adapter, seed: int) -> str | None:
 
 
 async def _race(mutant: Adapter, folder: Path) -> None:
-    sides = [mutant(folder / "data", clock=times.now, checkpoint_rows=1_000) for _ in range(3)]
-    for number in range(60):
-        for side in sides:  # a commit is acknowledged before its files are written, so that those of the next one come at the same time
-            await _replace(side, number)
-        if number % 4 == 0:
-            await asyncio.sleep(0.03)
-            await _read(sides[0])
-    for side in sides:
-        await side.aclose()
+    async with AsyncExitStack() as stack:
+        made = (mutant(folder / "data", clock=times.now, checkpoint_rows=1_000) for _ in range(3))
+        sides = [await stack.enter_async_context(aclosing(side)) for side in made]
+        for number in range(60):
+            for side in sides:  # a commit is acknowledged before its files are written, so that those of the next one come at the same time
+                await _replace(side, number)
+            if number % 4 == 0:
+                await asyncio.sleep(0.03)
+                await _read(sides[0])
 
 
 async def _read(side: Storage) -> None:
