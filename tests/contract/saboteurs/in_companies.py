@@ -18,6 +18,7 @@ from deskstore.domain.ports import Backend, BeforeCommit, Health, ProgressReads,
 from deskstore.domain.processing import PlatformStats, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import concurrency as of_concurrency
 from deskstore.testing.contract import identifiers as of_identifiers
@@ -379,7 +380,10 @@ class GoesByAnotherClock(Saboteur):
     def clock(self) -> datetime:
         return super().clock() + timedelta(microseconds=1)
 
-    breaks = (of_companies.test_a_storage_goes_by_the_clock_it_was_given,)
+    breaks = (
+        of_companies.test_a_storage_goes_by_the_clock_it_was_given,
+        of_claims.test_a_claim_that_is_cancelled_leaves_its_tickets_to_others,
+    )
 
 
 class StaysOpen(Saboteur):
