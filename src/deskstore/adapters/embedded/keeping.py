@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,7 +96,8 @@ class KeptProcess:
         """End the server, and remove the folder if it was made for it; doing so again does nothing."""
         if not self._keeper.stdin or self._keeper.stdin.closed:
             return
-        self._keeper.stdin.close()
+        with suppress(BrokenPipeError):  # the keeper was killed before it read what it was sent last
+            self._keeper.stdin.close()
         self._keeper.wait()
         if self._keeper.stdout:
             self._keeper.stdout.close()
