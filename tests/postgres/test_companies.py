@@ -103,6 +103,24 @@ async def test_who_met_another_database_before_is_refused_and_writes_nothing(own
     await storage.aclose()
 
 
+async def test_who_met_another_database_before_takes_no_tickets_of_this_one(own_database: Database) -> None:
+    before, now = (PostgresStorage(own_database.app_url, limits=QUICK) for _ in range(2))
+    company_id = a_new_company()
+    await Desk(before, company_id).keep(a_ticket())
+    owner = await asyncpg.connect(own_database.owner_url)
+    await owner.execute("DROP SCHEMA deskstore CASCADE")
+    await prepare(own_database)
+    await owner.close()
+    await Desk(now, company_id).keep(a_ticket())
+
+    with pytest.raises(StoreReplaced):
+        await Desk(before, company_id).claim()
+
+    assert [one.attempts for one in await Desk(now, company_id).claim()] == [1]
+    for storage in (before, now):
+        await storage.aclose()
+
+
 async def test_who_waited_for_a_swap_sees_that_the_company_has_moved(desk: Desk, admin: asyncpg.Connection) -> None:
     await desk.keep(a_ticket("1"))
     async with admin.transaction():

@@ -52,7 +52,7 @@ class PostgresBackend:
         streams = [(change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints]
         async with self._transactions.begin(self.company_id, known=self._epoch, purpose="write", now=now) as transaction:
             locked = await transaction.lock(changes.keys, streams)
-            self._transactions.check_store(self.company_id, locked)
+            self._transactions.check_store(self.company_id, locked.store_id)
             decision = decide(changes, locked.standing, checkpoints=locked.checkpoints, floor=locked.floor, now=now)
             epoch = await transaction.write(locked, decision.copies, _existing(locked))
             if before_commit is not None:

@@ -21,6 +21,7 @@ async def claim(transactions: Transactions, company_id: str, wanted: claims.Requ
         if not found:
             return []
         store_id, floor, state = found[0][:3]
+        transactions.check_store(company_id, store_id)
         standing = [(state_of((wanted.platform, row[3], *row[5:])), row[4]) for row in found]
         taken = claims.take(standing, wanted, floor=floor, now=now)
         copies = [copy_of(processing) for processing in taken]

@@ -144,11 +144,11 @@ class Transactions:
             raise ConfigurationError("the database has no store id: run `deskstore db upgrade` as its owner")
         return str(found[0][0])
 
-    def check_store(self, company_id: str, locked: Locked) -> None:
+    def check_store(self, company_id: str, store_id: str) -> None:
         """Raise StoreReplaced when this is not the store that the storage met first."""
         if self._store_id is None:
-            self._store_id = locked.store_id
-        if self._store_id != locked.store_id:
+            self._store_id = store_id
+        if self._store_id != store_id:
             raise StoreReplaced(company_id, self.pool.place)
 
     async def _rows(self, company_id: str | None, text: str, *values: object) -> Found:
@@ -177,12 +177,13 @@ class Transactions:
 
 
 def _standing(row: Columns) -> tuple[Key, Standing]:
-    kind, platform, identifier, locale, version, text_digest, last_summary, summary_version, *state = row
+    kind, platform, identifier, locale, version, text_digest, summaries, summary_version, *state = row
     key = Key(kind, platform, identifier, locale)
     return key, Standing(
         version=version,
         text_digest=text_digest,
         processing=processing_of(key, state),
-        last_summary=last_summary,
+        last_summary=summaries[-1] if summaries else 0,
+        summaries=tuple(summaries or ()),
         summary_version=summary_version,
     )

@@ -4,7 +4,7 @@
 CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket_ids text[],
     article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
 RETURNS TABLE (store text, floor bigint, state json,
-    kind text, platform text, id text, locale text, version bigint, text_digest bytea, last_summary integer, summary_version bigint, {state_types_as_s})
+    kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, {state_types_as_s})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
@@ -51,27 +51,27 @@ BEGIN
     END IF;
     IF cardinality(ticket_ids) > 0 THEN
         RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
-            coalesce(m.number, 0), coalesce(m.version, 0), {state}
+            m.numbers, coalesce(m.version, 0), {state}
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
         LEFT JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
         LEFT JOIN LATERAL (
-            SELECT max(x.number) AS number, max(x.version) AS version FROM {schema}.summary x
+            SELECT array_agg(x.number ORDER BY x.number) AS numbers, max(x.version) AS version FROM {schema}.summary x
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
         ) m ON true;
     END IF;
     IF cardinality(article_ids) > 0 THEN
         RETURN QUERY SELECT {no_company}, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
-            coalesce(m.number, 0), coalesce(m.version, 0), {no_state}
+            m.numbers, coalesce(m.version, 0), {no_state}
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
         JOIN {schema}.article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
         LEFT JOIN LATERAL (
-            SELECT max(x.number) AS number, max(x.version) AS version FROM {schema}.summary x
+            SELECT array_agg(x.number ORDER BY x.number) AS numbers, max(x.version) AS version FROM {schema}.summary x
             WHERE x.company_id = company AND x.kind = 'article' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = k.locale
         ) m ON true;
     END IF;
     IF cardinality(streams) > 0 THEN
-        RETURN QUERY SELECT {no_company}, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, 0, 0::bigint, {no_state}
+        RETURN QUERY SELECT {no_company}, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, {no_state}
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN {schema}.checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;

@@ -648,7 +648,7 @@ END $$;
 CREATE FUNCTION "{schema}".lock_unit(company text, ticket_platforms text[], ticket_ids text[],
     article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
 RETURNS TABLE (store text, floor bigint, state json,
-    kind text, platform text, id text, locale text, version bigint, text_digest bytea, last_summary integer, summary_version bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
+    kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
@@ -688,34 +688,34 @@ BEGIN
         locked := locked + found;
     END IF;
     -- a statement of its own sees what others committed while the locks were waited for
-    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer, NULL::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
     FROM "{schema}".store o LEFT JOIN "{schema}".company_state h ON h.company_id = company;
     IF locked = 0 THEN
         RETURN;
     END IF;
     IF cardinality(ticket_ids) > 0 THEN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
-            coalesce(m.number, 0), coalesce(m.version, 0), s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
+            m.numbers, coalesce(m.version, 0), s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
         LEFT JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
         LEFT JOIN LATERAL (
-            SELECT max(x.number) AS number, max(x.version) AS version FROM "{schema}".summary x
+            SELECT array_agg(x.number ORDER BY x.number) AS numbers, max(x.version) AS version FROM "{schema}".summary x
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
         ) m ON true;
     END IF;
     IF cardinality(article_ids) > 0 THEN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
-            coalesce(m.number, 0), coalesce(m.version, 0), NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+            m.numbers, coalesce(m.version, 0), NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
         JOIN "{schema}".article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
         LEFT JOIN LATERAL (
-            SELECT max(x.number) AS number, max(x.version) AS version FROM "{schema}".summary x
+            SELECT array_agg(x.number ORDER BY x.number) AS numbers, max(x.version) AS version FROM "{schema}".summary x
             WHERE x.company_id = company AND x.kind = 'article' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = k.locale
         ) m ON true;
     END IF;
     IF cardinality(streams) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, 0, 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN "{schema}".checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
