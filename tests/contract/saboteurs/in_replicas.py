@@ -50,6 +50,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,
         of_replica.test_a_company_that_lives_in_another_store_takes_copies_only,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_deletion_owes_only_what_was_there,
         of_replica.test_a_first_commit_and_a_first_state_never_both_count,
         of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
         of_replica.test_a_unit_that_fails_owes_nothing,
@@ -251,6 +252,7 @@ class OwesNoDeletions(SabotagedReplica):
     breaks = (
         of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_replica.test_a_deletion_owes_only_what_was_there,
         of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
     )
 
@@ -278,6 +280,17 @@ class OwesWhatFailed(Saboteur):
             raise
 
     breaks = (of_replica.test_a_unit_that_fails_owes_nothing,)
+
+
+class OwesSummariesThatNeverWere(SabotagedReplica):
+    class Kind(Raw):
+        async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+            found = await super().outbox(consumer, limit)
+            there = {debt.thing for debt in found}
+            before = (Debt(debt.thing._replace(number=debt.thing.number - 1), debt.version) for debt in found if debt.thing.number > 2)
+            return [*found, *(debt for debt in before if debt.thing not in there)]
+
+    breaks = (of_replica.test_a_deletion_owes_only_what_was_there,)
 
 
 class GivesAllDebts(SabotagedReplica):

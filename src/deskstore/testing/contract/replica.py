@@ -297,6 +297,17 @@ async def test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along(des
     assert await _debts(desk) == {copy.thing: copy.version for copy in tombstones}
 
 
+async def test_a_deletion_owes_only_what_was_there(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await _apply(desk, [copy_of(evolve(a_summary(_KEY), number=7, version=stored.version))])
+    there = {copy.thing for copy in await _all_copies(desk)}
+    await desk.attach_mirror()
+
+    await desk.delete(stored)
+
+    assert set(await _debts(desk)) == there
+
+
 async def test_a_unit_that_fails_owes_nothing(desk: Desk) -> None:
     stored = await desk.kept(a_ticket())
     await desk.kept(stored)
