@@ -112,3 +112,15 @@ def test_a_platform_that_is_nearly_a_known_one_is_questioned(
     assert ("did you mean" in ran.err) is (meant is not None)
     assert meant is None or f"{platform!r} is not a platform whose fields deskstore knows" in ran.err
     assert meant is None or f"did you mean {meant!r}?" in ran.err
+
+
+@pytest.mark.parametrize(("platform", "is_doubted"), [("zendesk", True), ("freshdesk", False), ("helpcenter", False)])
+def test_records_of_another_platform_than_the_named_one_are_questioned(
+    deskstore: Deskstore, tmp_path: Path, platform: str, is_doubted: bool
+) -> None:
+    (tmp_path / "t.json").write_bytes(as_bytes([freshdesk(1)]))
+
+    ran = deskstore("import", "t.json", "--company", "acme", "--platform", platform)
+
+    assert ran.code == 0
+    assert (f"these look like records of freshdesk, and were read as records of {platform}" in ran.err) is is_doubted

@@ -257,9 +257,16 @@ async def test_another_field_can_hold_the_id(storage: MemoryStorage, tmp_path: P
 
 
 async def test_without_a_platform_only_records_that_say_theirs_come_in(storage: MemoryStorage, tmp_path: Path) -> None:
-    report = await import_records(storage, ACME, None, [lines(tmp_path / "t.ndjson", [freshdesk(1)])])
+    exported = {"deskstore": 1, "kind": "ticket", "platform": "docs", "id": "1", "payload": {"id": 1}}
+    report = await import_records(storage, ACME, None, [lines(tmp_path / "t.ndjson", [exported, freshdesk(1)])])
 
-    assert "name one with --platform" in report.rejects[0].reason
+    assert (report.created, report.rejected) == (1, 1)
+    assert "name one with --platform, probably freshdesk" in report.rejects[0].reason
+
+
+async def test_without_a_platform_a_file_whose_records_do_not_say_theirs_is_refused_once(storage: MemoryStorage, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRecord, match=r"t\.ndjson: nothing says which platform it is from: name one with --platform"):
+        await import_records(storage, ACME, None, [lines(tmp_path / "t.ndjson", [freshdesk(number) for number in range(3)])])
 
 
 async def test_progress_is_told_behind_each_batch(storage: MemoryStorage, tmp_path: Path) -> None:

@@ -102,8 +102,8 @@ def command(
                 dry_run=dry_run,
             )
         code = closing(report, company_id, rejected, dry_run=dry_run)
-        if platform and (known := _nearly(platform)):
-            tell(f"{platform!r} is not a platform whose fields deskstore knows, so they were read as anybody's: did you mean {known!r}?")
+        if platform and (doubt := _doubt(platform, report.likely)):
+            tell(doubt)
         return code
 
     return shared().run(work)
@@ -152,6 +152,21 @@ def report_shown(report: ImportReport, company_id: str, rejects: Path, *, dry_ru
         "rejects_file": str(rejects) if report.rejected and not dry_run else None,
         "rejects": [{"file": one.place.file, "line": one.place.line, "reason": one.reason} for one in report.rejects],
     }
+
+
+def _doubt(platform: str, likely: str | None) -> str | None:
+    """What speaks against the platform that was named."""
+    if known := _nearly(platform):
+        return f"{platform!r} is not a platform whose fields deskstore knows, so they were read as anybody's: did you mean {known!r}?"
+    if likely and likely != platform and _is_known(platform):
+        return f"these look like records of {likely}, and were read as records of {platform}: if that was not meant, import them again"
+    return None
+
+
+def _is_known(platform: str) -> bool:
+    from deskstore.formats.platforms import PLATFORMS
+
+    return platform in PLATFORMS
 
 
 def _nearly(platform: str) -> str | None:

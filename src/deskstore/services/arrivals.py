@@ -67,6 +67,7 @@ class Reading:
     platform: str | None  #: None: each record's envelope says it
     kind: Kind | None = None  #: None: the keys of the first record tell it
     found_kind: Kind | None = None  #: what they told
+    found_platform: str | None = None  #: whose records they look like, as far as those keys tell it
     locale: str | None = None
     options: Options = field(factory=Options)
 
@@ -86,15 +87,17 @@ class Reading:
         if (raw := raw_of(value)) is not None:
             return self.incoming(raw, load(raw))
         if self.platform is None:
-            raise InvalidRecord("nothing says which platform it is from: name one with --platform")
+            raise InvalidRecord(_without_platform(value))
         if reason := self.refusal(value):
             raise InvalidRecord(reason)
         return self._mapped(self.platform, payload, value, self.kind or self.found_kind or TICKET, self.options)
 
     def refusal(self, value: Parsed) -> str | None:
         """Why a record is none of those that are meant; None for one that is, or that says for itself what it is."""
-        if self.platform is None or is_exported(value) or raw_of(value) is not None:
+        if is_exported(value) or raw_of(value) is not None:
             return None
+        if self.platform is None:
+            return _without_platform(value)
         is_another = self.kind is None and platforms.kind_of(value) not in (None, self.found_kind)
         return platforms.refusal(self.platform, value, self.found_kind if is_another else self.kind)
 
@@ -112,6 +115,11 @@ class Reading:
         shown = {**load(payload), _ID: key.id}
         options = evolve(self.options, id_field=_ID)
         return evolve(self._mapped(key.platform, payload, shown, key.kind, options), key=key)
+
+
+def _without_platform(value: Parsed) -> str:
+    likely = platforms.platform_of(value)
+    return f"nothing says which platform it is from: name one with --platform{f', probably {likely}' if likely else ''}"
 
 
 def _exact(found: bytes, digest: object) -> bytes:
@@ -168,6 +176,7 @@ class Arrivals:
     reading: Reading
     read_bytes: int = 0  #: of the sources as they lie on the disk
     detected: dict[str, Detected] = Factory(dict[str, Detected])  #: what each source turned out to be
+    likely: str | None = None  #: the platform whose records these look like, by the first one that tells
 
     async def refuse_strangers(self) -> None:
         """Raise InvalidRecord when a file begins with something that is no such record, before anything of any file is received."""
@@ -196,6 +205,7 @@ class Arrivals:
         if isinstance(one, Reject):
             return Arrival(place=one.place, raw=one.raw, reason=one.reason)
         self.reading = self.reading.of_first(one)
+        self.likely = self.likely or platforms.platform_of(one.value)
         try:
             return Arrival(place=one.place, raw=one.payload, incoming=self.reading.incoming(one.payload, one.value))
         except InvalidRecord as error:

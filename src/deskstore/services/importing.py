@@ -66,6 +66,7 @@ class ImportReport:
     resumed_at: int = 0  #: how many records an interrupted run had done
     began_anew: bool = False  #: there was an interrupted run, but over other content
     detected: Mapping[str, Detected] = field(factory=dict[str, Detected])  #: what each source turned out to be
+    likely: str | None = None  #: the platform whose records these look like, by the first one that tells
     rejects: tuple[Reject, ...] = ()  #: the first few since the last interruption
 
     @property
@@ -343,6 +344,7 @@ class _Progress:
             damaged=self.counts[DAMAGED],
             resumed_at=resumed_at,
             detected=self.run.arrivals.detected,
+            likely=self.run.arrivals.likely,
             rejects=tuple(self.first_rejects),
         )
 
