@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from deskstore.adapters.postgres.pool import Driver
 
 SEALED: Final = [table.name for table in sealed_tables(tables()) if table.name != "company"]
-SEES: Final = " + ".join(f"(SELECT count(*) FROM deskstore.{name})" for name in [*SEALED, "erasure"])  # noqa: S608 - names of ours
+SEES: Final = " + ".join(f"(SELECT count(*) FROM deskstore.{name})" for name in SEALED)  # noqa: S608 - names of ours
 LEFT: Final = f"""SELECT coalesce(current_setting('app.current_company_id', true), ''), {SEES},
     (SELECT count(*) FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'advisory'),
     (SELECT count(*) FROM pg_cursors c WHERE c.is_holdable),

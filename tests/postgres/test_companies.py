@@ -49,8 +49,10 @@ async def test_an_erasure_that_was_interrupted_lets_nobody_in_and_goes_on_when_i
     with pytest.raises(CompanyErased):
         await desk.keep(a_ticket("2"))
     assert desk.company_id in await storage.companies()
-    await storage.erase(desk.company_id)
+    erasure = await storage.erase(desk.company_id)
 
+    assert erasure is not None
+    assert erasure.removed.tickets == 3  # the line is of the whole company, whatever was left of it the second time
     assert desk.company_id not in await storage.companies()
     for table in (
         "ticket",
@@ -79,7 +81,7 @@ async def test_what_stays_of_an_erased_company_names_nobody(storage: PostgresSto
     digest = hashlib.sha256(desk.company_id.encode()).digest()
     ((epoch, counts),) = await admin.fetch("SELECT epoch, counts FROM deskstore.erasure WHERE company_hash = $1", digest)
     assert epoch == 2
-    assert json.loads(counts) == {"tickets": 3, "articles": 3, "summaries": 4}
+    assert json.loads(counts) == {"tickets": 3, "articles": 3, "summaries": 4, "processing": 3, "claims": 0, "checkpoints": 1}
 
 
 async def test_who_met_another_database_before_is_refused_and_writes_nothing(own_database: Database) -> None:

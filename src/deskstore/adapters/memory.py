@@ -14,6 +14,7 @@ from attrs import Factory, define
 from deskstore.domain import claims, identifiers, paging, summaries, times
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import Standing, decide
+from deskstore.domain.erasures import Erasure, Removed, company_hash
 from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
@@ -56,6 +57,18 @@ class _Company:
             last_summary=kept[-1].number if kept else 0,
             summaries=tuple(one.number for one in kept),
             summary_version=max((one.version for one in kept), default=0),
+        )
+
+    def amount(self) -> Removed:
+        """How much there is of it."""
+        parts = Counter(thing.part for thing in self.values)
+        return Removed(
+            tickets=parts["ticket"],
+            articles=parts["article"],
+            summaries=parts["summary"],
+            processing=parts["processing"],
+            claims=sum(isinstance(value, Processing) and value.claim is not None for value in self.values.values()),
+            checkpoints=parts["checkpoint"],
         )
 
     def record(self, key: Key) -> Ticket | Article | None:
@@ -130,6 +143,7 @@ class MemoryStorage:
         self.store_id: Final = f"memory-{uuid.uuid4()}"
         self._companies: dict[str, _Company] = {}
         self._erased: dict[str, int] = {}  #: in which epoch companies were erased last
+        self._erasures: list[Erasure] = []
         self._closed = False
         self.lock: Final = asyncio.Lock()  #: held while a commit decides and writes
 
@@ -168,11 +182,22 @@ class MemoryStorage:
         self._open()
         return sorted(self._companies)
 
-    async def erase(self, company_id: str) -> None:
-        """Remove a company with all that is kept of it."""
+    async def erase(self, company_id: str) -> Erasure | None:
+        """Remove a company with all that is kept of it but one line."""
         async with self.lock:
-            if self.known(identifiers.company_id(company_id)) is not None:
-                self._erased[company_id] = self._companies.pop(company_id).state.epoch + 1
+            company = self.known(identifiers.company_id(company_id))
+            if company is None:
+                return None
+            epoch = self._erased[company_id] = self._companies.pop(company_id).state.epoch + 1
+            named = company_hash(company_id)
+            erasure = Erasure(company_hash=named, epoch=epoch, erased_at=self.clock(), removed=company.amount())
+            self._erasures.append(erasure)
+            return erasure
+
+    async def erasures(self) -> Sequence[Erasure]:
+        """What stays of all companies that were erased here, ascending by time."""
+        self._open()
+        return sorted(self._erasures, key=lambda one: one.erased_at)
 
     async def health(self) -> Health:
         """How the storage is doing."""

@@ -21,6 +21,7 @@ from deskstore.domain.records import Article, Ticket
 
 if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed
+    from deskstore.domain.erasures import Erasure
     from deskstore.domain.findings import Check, Finding, Mended, Offer
     from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
     from deskstore.domain.outcomes import UnitOutcome
@@ -366,8 +367,16 @@ class Storage(Protocol):
         """Every registered company, ascending."""
         ...
 
-    async def erase(self, company_id: str) -> None:
-        """Remove a company with all that is kept of it; whoever has it open gets CompanyErased or StorageUnavailable."""
+    async def erase(self, company_id: str) -> Erasure | None:
+        """
+        Remove a company with all that is kept of it but one line; whoever has it open gets CompanyErased or StorageUnavailable.
+
+        Gives that line, or None where there was no company; one that was left half erased is erased to the end.
+        """
+        ...
+
+    async def erasures(self) -> Sequence[Erasure]:
+        """What stays of all companies that were erased here, ascending by time."""
         ...
 
     async def health(self) -> Health:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.erasures import Erasure
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
@@ -57,8 +58,11 @@ class WrappedStorage:
     async def companies(self) -> Sequence[str]:
         return await self.beneath.companies()
 
-    async def erase(self, company_id: str) -> None:
-        await self.beneath.erase(company_id)
+    async def erase(self, company_id: str) -> Erasure | None:
+        return await self.beneath.erase(company_id)
+
+    async def erasures(self) -> Sequence[Erasure]:
+        return await self.beneath.erasures()
 
     async def health(self) -> Health:
         return await self.beneath.health()

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyErased, StorageBusy, StorageUnavailable, VersionConflict
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import Thing, Value
@@ -21,6 +22,7 @@ from deskstore.domain.summaries import Summary
 from deskstore.testing.contract import claims as of_claims
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import concurrency as of_concurrency
+from deskstore.testing.contract import erasing as of_erasing
 from deskstore.testing.contract import identifiers as of_identifiers
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import pages as of_pages
@@ -304,11 +306,12 @@ class ReadingMakesCompanies(Saboteur):
 
 
 class ErasesTicketsOnly(Saboteur):
-    async def erase(self, company_id: str) -> None:
+    async def erase(self, company_id: str) -> Erasure | None:
         kept = {thing: value for thing, value in self.values(company_id).items() if thing.part == "checkpoint"}
-        await super().erase(company_id)
+        erasure = await super().erase(company_id)
         if kept:
             self.memory.registered(company_id).values.update(kept)
+        return erasure
 
     breaks = (
         of_companies.test_erasing_leaves_nothing_of_a_company,
@@ -318,10 +321,11 @@ class ErasesTicketsOnly(Saboteur):
 
 
 class ErasesNeighbours(Saboteur):
-    async def erase(self, company_id: str) -> None:
-        await super().erase(company_id)
+    async def erase(self, company_id: str) -> Erasure | None:
+        erasure = await super().erase(company_id)
         for company in await self.companies():
             self.values(company).pop(Thing("ticket", "ticket", "zendesk", "1"), None)
+        return erasure
 
     breaks = (of_companies.test_erasing_leaves_every_other_company_as_it_was,)
 
@@ -333,9 +337,10 @@ class ErasesForEver(Saboteur):
         super().__init__(clock)
         self.erased = set()
 
-    async def erase(self, company_id: str) -> None:
-        await super().erase(company_id)
+    async def erase(self, company_id: str) -> Erasure | None:
+        erasure = await super().erase(company_id)
         self.erased.add(company_id)
+        return erasure
 
     async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         if backend.company_id in self.erased:
@@ -344,17 +349,19 @@ class ErasesForEver(Saboteur):
 
     breaks = (
         of_companies.test_an_erased_company_may_begin_anew,
+        of_erasing.test_each_company_of_a_name_has_a_line_of_its_own_in_a_higher_epoch,
         of_replica.test_copies_meant_for_an_erased_company_are_not_kept_in_the_next_of_its_name,
         of_replica.test_the_epoch_grows_over_every_erasure,
     )
 
 
 class ErasingMakesCompanies(Saboteur):
-    async def erase(self, company_id: str) -> None:
+    async def erase(self, company_id: str) -> Erasure | None:
         known = company_id in await self.companies()
-        await super().erase(company_id)
+        erasure = await super().erase(company_id)
         if not known:
             self.memory.registered(company_id)
+        return erasure
 
     breaks = (of_companies.test_erasing_an_unknown_company_changes_nothing,)
 

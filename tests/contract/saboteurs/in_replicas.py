@@ -11,11 +11,13 @@ from attrs import evolve
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.errors import CompanyMoved, VersionConflict
+from deskstore.domain.erasures import Erasure
 from deskstore.domain.mirror import MIRROR, CompanyState, Copy, Debt, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
 from deskstore.domain.wrapping import WrappedReplica
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import replica as of_replica
+from deskstore.testing.contract import erasing as of_erasing
 from tests.contract.saboteurs.base import Saboteur
 
 
@@ -377,8 +379,8 @@ class AppliesWhateverTheEpoch(SabotagedReplica):
 
 
 class BeginsAtTheSameEpoch(Saboteur):
-    async def erase(self, company_id: str) -> None:
-        await super().erase(company_id)
+    async def erase(self, company_id: str) -> Erasure | None:
+        erasure = await super().erase(company_id)
         vars(self.memory)["_erased"].clear()
 
     breaks = (
@@ -414,9 +416,11 @@ class GivesCopiesNewVersions(SabotagedReplica):
         of_replica.test_applied_copies_keep_their_versions_and_are_found_by_every_read,
         of_replica.test_copies_applied_in_any_order_and_repeatedly_end_in_the_same,
         of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
+        return erasure
         of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
         of_replica.test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew,
         of_replica.test_only_copies_that_are_newer_are_applied,
+        of_erasing.test_each_company_of_a_name_has_a_line_of_its_own_in_a_higher_epoch,
         of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,
     )
 

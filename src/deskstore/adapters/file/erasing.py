@@ -1,7 +1,7 @@
 """
 Erasing a company: first nobody can commit any more, then the directory goes out of sight in one step, then all of it is deleted.
 
-What stays is the epoch in which that was, under a hash of the company's name.
+What stays is a line for each erasure, and the epoch in which the last one was, under a hash of the company's name.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import fcntl
 import os
 import stat
 import uuid
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from hashlib import sha256
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import orjson
+from attrs import asdict
 
-from deskstore.adapters.file.company import release
+from deskstore.adapters.file import database
+from deskstore.adapters.file.company import OpenCompany, release
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush, flush_directory
+from deskstore.domain.erasures import Erasure, Removed, company_hash
 from deskstore.domain.errors import StorageUnavailable
 
 DOOMED: Final = ".erasing"  #: below DATA_PATH; no name of a company begins with a dot
@@ -28,36 +31,75 @@ ERASED: Final = ".erased"  #: below DATA_PATH: what is left of erased companies
 _AS_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class _Mark(NamedTuple):
+    """What is left of the companies of one name."""
+
+    epoch: int = 0  #: in which one was erased last
+    erasures: tuple[Erasure, ...] = ()
+
+
 def erased_epoch(base: Path, company_id: str) -> int:
     """The epoch in which a company of that name was erased last; 0 = never."""
-    mark = base / _mark(company_id)
-    try:
-        epoch: int = orjson.loads(mark.read_bytes())["epoch"]
-    except FileNotFoundError:
-        return 0
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise StorageUnavailable(f'{mark} does not say in which epoch a company was erased: write {{"epoch": 1000000}} into it') from error
-    return epoch
+    return _read(base / _file(company_hash(company_id))).epoch
 
 
-def remember(base: Path, company_id: str, epoch: int) -> None:
+def erasures(base: Path) -> list[Erasure]:
+    """What stays of all companies that were erased, ascending by time."""
+    with database.translated(str(base)):
+        found = [one for mark in (base / ERASED).glob("*.json") for one in _read(mark).erasures]
+        return sorted(found, key=lambda one: (one.erased_at, one.company_hash))
+
+
+def what_stays(company: OpenCompany, epoch: int, now: datetime) -> Erasure:
+    """The line that stays of a company nobody can commit to any more."""
+    return Erasure(company_hash=company_hash(company.company_id), epoch=epoch, erased_at=now, removed=company.index.amount())
+
+
+def remember(base: Path, erasure: Erasure, *, is_listed: bool = True) -> None:
     """
-    Keep durably in which epoch a company is being erased, so that one of its name begins above it and takes nothing that comes late.
+    Keep durably that a company is being erased, so that one of its name begins above its epoch and takes nothing that comes late.
 
     Nobody can tell from the mark who that was; whoever knows the name finds out that it was erased.
+
+    Args:
+        is_listed: Whether the line is kept; what was no company yet has none.
     """
-    mark = _mark(company_id)
+    mark = _file(erasure.company_hash)
     with closing(Tree.open(base.resolve())) as root:
         root.make_directory(ERASED)
         with _opened(base / ERASED) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if epoch > erased_epoch(base, company_id):
-                root.replace_many({mark: orjson.dumps({"epoch": epoch}, option=orjson.OPT_APPEND_NEWLINE)})
+            known = _read(base / mark)
+            if erasure.epoch > known.epoch:
+                root.replace_many({mark: _written(erasure.epoch, [*known.erasures, erasure] if is_listed else known.erasures)})
                 root.make_durable([mark])
 
 
-def _mark(company_id: str) -> str:
-    return f"{ERASED}/{sha256(company_id.encode()).hexdigest()}.json"
+def _file(hashed: str) -> str:
+    return f"{ERASED}/{hashed}.json"
+
+
+def _written(epoch: int, lines: Sequence[Erasure]) -> bytes:
+    plain = [{"epoch": one.epoch, "erased_at": one.erased_at, **asdict(one.removed)} for one in lines]
+    return orjson.dumps({"epoch": epoch, "erasures": plain}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _read(mark: Path) -> _Mark:
+    """Raises StorageUnavailable when a mark does not say what it must."""
+    try:
+        said = orjson.loads(mark.read_bytes())
+        return _Mark(epoch=int(said["epoch"]), erasures=tuple(_line(mark.stem, plain) for plain in said.get("erasures", ())))
+    except FileNotFoundError:
+        return _Mark()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StorageUnavailable(f'{mark} does not say in which epoch a company was erased: write {{"epoch": 1000000}} into it') from error
+
+
+def _line(hashed: str, plain: Mapping[str, Any]) -> Erasure:
+    # Any: whatever was written
+    counts = {name: int(count) for name, count in plain.items() if name not in ("epoch", "erased_at")}
+    erased_at = datetime.fromisoformat(plain["erased_at"])
+    return Erasure(company_hash=hashed, epoch=int(plain["epoch"]), erased_at=erased_at, removed=Removed(**counts))
 
 
 def remove(path: Path, company: Tree) -> None:

@@ -15,6 +15,7 @@ from deskstore.adapters.file import database, erasing, group, journal, layout, o
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.group import Job
 from deskstore.adapters.file.place import Place
+from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyErased, StorageError, StorageUnavailable, StoreReplaced
 
 logger: Final = logging.getLogger("deskstore")
@@ -115,24 +116,31 @@ class CompanyHandle:
                 with database.translated(str(company.path)):
                     journal.checkpoint(company)
 
-    def erase(self) -> None:
-        """Delete the company once nobody in this storage uses it any more."""
-        from deskstore.adapters.file import writing  # a process that only reads starts without it
-
+    def erase(self) -> Erasure | None:
+        """Delete the company once nobody in this storage uses it any more, and give the line that stays; None if nothing was kept."""
         if not opening.exists(self._place, self.company_id):
             with database.translated(str(self._place.base)):
                 erasing.sweep(self._place.base, wait=True)
-            return
+            return None
         with self.using(make=True) as company:
             if company is None:
-                return
-            with database.translated(str(company.path)), database.transaction(company.writer, durable=True, begin=company.begin):
-                company.check_in_place()
-                epoch = writing.forbid(company)
+                return None
+            erasure, was_kept = self._forbid(company)
             self.erasures += 1
             with self._nobody_else(), database.translated(str(company.path)):
-                erasing.remember(self._place.base, self.company_id, epoch)
+                erasing.remember(self._place.base, erasure, is_listed=was_kept)
                 erasing.remove(company.path, company.tree)
+            return erasure if was_kept else None
+
+    def _forbid(self, company: OpenCompany) -> tuple[Erasure, bool]:
+        """What is to stay of the company, from which every commit is refused now, and whether anything was ever kept in it."""
+        from deskstore.adapters.file import writing  # a process that only reads starts without it
+
+        with database.translated(str(company.path)), database.transaction(company.writer, durable=True, begin=company.begin):
+            company.check_in_place()
+            was_kept = company.index.is_registered
+            epoch = writing.forbid(company)
+            return erasing.what_stays(company, epoch, self._place.clock()), was_kept
 
     def close_if_idle(self) -> bool:
         """Close the company unless somebody uses it or has something to write; says whether it is closed now."""
@@ -246,7 +254,7 @@ class CompanyHandles:
             self._recent.move_to_end(company_id)
             return handle
 
-    def erasures(self, company_id: str) -> int:
+    def times_erased(self, company_id: str) -> int:
         """How often this storage erased a company."""
         with self._guard:
             handle = self._handles.get(company_id)

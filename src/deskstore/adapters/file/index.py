@@ -34,6 +34,7 @@ from deskstore.domain.rows import processing_of, processing_row
 from deskstore.domain.things import CompanyState, Debt, Thing, plain_state, state_from
 
 if TYPE_CHECKING:
+    from deskstore.domain.erasures import Removed
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import Summary
 
@@ -131,6 +132,20 @@ class Index:
     def state(self) -> CompanyState:
         """Where the company lives, as this store knows it."""
         return _state(str(self.meta("state")))
+
+    def amount(self) -> Removed:
+        """How much of the company there is."""
+        from deskstore.domain.erasures import Removed  # only who erases asks
+
+        tickets, articles, processing, claims = self._sql(
+            "select count(*) filter (where kind = 'ticket'), count(*) filter (where kind = 'article'), "
+            "count(processing), count(token) from record"
+        ).fetchone()
+        (summaries,) = self._sql("select count(*) from summary").fetchone()
+        (checkpoints,) = self._sql("select count(*) from checkpoint").fetchone()
+        return Removed(
+            tickets=tickets, articles=articles, summaries=summaries, processing=processing, claims=claims, checkpoints=checkpoints
+        )
 
     def set_state(self, state: CompanyState) -> None:
         """Keep where the company lives, and forget what was kept for consumers that are none any more."""

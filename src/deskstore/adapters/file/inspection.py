@@ -17,6 +17,7 @@ from deskstore.adapters.file import database, erasing, inspecting, mending, offe
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.place import Place
 from deskstore.domain import identifiers
+from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import StorageUnavailable
 from deskstore.domain.findings import BLOCKING, Check, Finding, FindingKind, Mended, Offer, Remedy
 
@@ -36,11 +37,11 @@ class Access(Protocol):
         """What a job returns once it is committed."""
         ...
 
-    def erasures(self, company_id: str) -> int:
+    def times_erased(self, company_id: str) -> int:
         """How often the company was erased here."""
         ...
 
-    async def erase(self, company_id: str) -> None:
+    async def erase(self, company_id: str) -> Erasure | None:
         """Delete a company with all that is kept of it."""
         ...
 
@@ -135,7 +136,7 @@ class FileInspection:
         return await self._access.call(look)
 
     async def _write(self, company_id: str, run: Callable[[OpenCompany, datetime], V]) -> V:
-        return await self._access.write(company_id, self._access.erasures(company_id), run)
+        return await self._access.write(company_id, self._access.times_erased(company_id), run)
 
 
 class _Steps:

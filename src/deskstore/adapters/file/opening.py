@@ -130,7 +130,7 @@ def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> O
         with database.closed_on_error(writer):
             company = OpenCompany(place, company_id, tree, lock, writer)
         try:
-            return _settled(company, said, alone=alone)
+            return _settled(place, company, said, alone=alone)
         except BaseException:
             company.disconnect()
             raise
@@ -146,11 +146,11 @@ def _open(place: Place, tree: Tree, path: Path, company_id: str, lock: int) -> O
     return opened()
 
 
-def _settled(company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> OpenCompany:
+def _settled(place: Place, company: OpenCompany, said: CompanyFile | None, *, alone: bool) -> OpenCompany:
     _check_database(company)
     state = _agreed(company, said)
     if state.erased:
-        erasing.remember(company.path.parent, company.company_id, state.epoch)
+        erasing.remember(place.base, erasing.what_stays(company, state.epoch, place.clock()))
         erasing.remove(company.path, company.tree)  # somebody began it, and did not come to the end
         raise _Erased
     if said is None:

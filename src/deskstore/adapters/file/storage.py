@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from deskstore.adapters.file.inspection import FileInspection
     from deskstore.adapters.file.replica import FileReplica
     from deskstore.domain.changes import Changes, Committed
+    from deskstore.domain.erasures import Erasure
     from deskstore.domain.ports import BeforeCommit, Health
 
 V = TypeVar("V")
@@ -106,10 +107,16 @@ class FileStorage:
         """Every registered company, ascending."""
         return await self.call(lambda: opening.companies(self._place))
 
-    async def erase(self, company_id: str) -> None:
-        """Delete a company with all that is kept of it."""
+    async def erase(self, company_id: str) -> Erasure | None:
+        """Delete a company with all that is kept of it but one line."""
         handle = self._handle(identifiers.company_id(company_id))
-        await asyncio.wrap_future(self._writer(handle).submit(handle.erase))
+        return await asyncio.wrap_future(self._writer(handle).submit(handle.erase))
+
+    async def erasures(self) -> Sequence[Erasure]:
+        """What stays of all companies that were erased here, ascending by time."""
+        from deskstore.adapters.file import erasing  # hardly anybody asks
+
+        return await self.call(lambda: erasing.erasures(self.path))
 
     async def health(self) -> Health:
         """How the storage is doing."""
@@ -123,10 +130,10 @@ class FileStorage:
         if os.getpid() == self._process:  # what a fork inherits is its parent's to close
             await asyncio.to_thread(self._finish)
 
-    def erasures(self, company_id: str) -> int:
+    def times_erased(self, company_id: str) -> int:
         """How often this storage erased a company."""
         self._open()
-        return self._handles.erasures(company_id)
+        return self._handles.times_erased(company_id)
 
     async def read(self, company_id: str, erasures: int, look: Callable[[OpenCompany, Index], V]) -> V | None:
         """What a look at a company returns; None when it does not exist."""
@@ -186,7 +193,7 @@ class FileBackend:
     def __init__(self, storage: FileStorage, company_id: str) -> None:
         self._storage = storage
         self.company_id: Final = company_id
-        self._erasures: Final = storage.erasures(company_id)
+        self._erasures: Final = storage.times_erased(company_id)
         self.tickets: Final = FileTickets(self)
         self.articles: Final = FileArticles(self)
         self.summaries: Final = FileSummaries(self)

@@ -137,6 +137,11 @@ class Transactions:
         """Every registered company, ascending."""
         return [row[0] for row in await self._rows(None, f"SELECT c.company_id FROM {self.statements.schema}.company c ORDER BY 1")]  # noqa: S608 - a name
 
+    async def erasures(self) -> Found:
+        """The lines that stay of erased companies, ascending by time."""
+        columns = "e.company_hash, e.epoch, e.erased_us, e.counts"
+        return await self._rows(None, f"SELECT {columns} FROM {self.statements.schema}.erasure e ORDER BY e.erased_us, e.company_hash")  # noqa: S608 - names
+
     async def store_id(self) -> str:
         """Which store this is."""
         found = await self._rows(None, f"SELECT o.id FROM {self.statements.schema}.store o")  # noqa: S608 - a name

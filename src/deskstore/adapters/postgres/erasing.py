@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -9,19 +10,30 @@ from typing import Final
 
 from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.committing import Transactions
+from deskstore.adapters.postgres.rows import Columns
 from deskstore.domain import times
+from deskstore.domain.erasures import Erasure, Removed
 
 logger: Final = logging.getLogger("deskstore")
 BATCH: Final = 2_000  #: rows deleted at once
 
 
-async def erase(transactions: Transactions, company_id: str, clock: Callable[[], datetime]) -> None:
-    """Delete a company with all that is kept of it; an unknown one is nothing to delete."""
+async def erase(transactions: Transactions, company_id: str, clock: Callable[[], datetime]) -> Erasure | None:
+    """Delete a company with all that is kept of it but one line, and give that; None for an unknown one."""
     if not await transactions.pool.persistently(lambda: _forbid(transactions, company_id, clock())):
-        return
+        return None
     while await transactions.pool.persistently(lambda: _erase_some(transactions, company_id, clock())):
         pass
     logger.info("company erased", extra={"company_id": company_id, "operation": "erase"})
+    (line,) = await transactions.read(company_id, "last_erasure")
+    return erasure_of(line)
+
+
+def erasure_of(row: Columns) -> Erasure:
+    """The line that stays of a company."""
+    hashed, epoch, erased_us, counts = row
+    removed = Removed(**json.loads(counts))
+    return Erasure(company_hash=hashed.hex(), epoch=epoch, erased_at=times.moment(erased_us), removed=removed)
 
 
 async def _forbid(transactions: Transactions, company_id: str, now: datetime) -> bool:

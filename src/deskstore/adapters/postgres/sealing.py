@@ -80,22 +80,23 @@ def _both(condition: str) -> tuple[Policy, ...]:
     )
 
 
+def _read_by_all(condition: str) -> tuple[Policy, ...]:
+    """Policies under which everybody sees every row, and leaves none but its own."""
+    return (
+        Policy(name="own", kind="PERMISSIVE", command="ALL", sees=condition, leaves=condition),
+        Policy(name="every", kind="PERMISSIVE", command="SELECT", sees=_EVERY),
+        Policy(name="own_only_inserted", kind="RESTRICTIVE", command="INSERT", leaves=condition),
+        Policy(name="own_only_updated", kind="RESTRICTIVE", command="UPDATE", sees=condition, leaves=condition),
+        Policy(name="own_only_deleted", kind="RESTRICTIVE", command="DELETE", sees=condition),
+    )
+
+
 _EXCEPTIONS: Final = {
     seal.table: seal
     for seal in (
-        # everybody may know which companies there are: that list is the one read that belongs to no company
-        Seal(
-            table="company",
-            policies=(
-                Policy(name="own", kind="PERMISSIVE", command="ALL", sees=_OWN, leaves=_OWN),
-                Policy(name="every", kind="PERMISSIVE", command="SELECT", sees=_EVERY),
-                Policy(name="own_only_inserted", kind="RESTRICTIVE", command="INSERT", leaves=_OWN),
-                Policy(name="own_only_updated", kind="RESTRICTIVE", command="UPDATE", sees=_OWN, leaves=_OWN),
-                Policy(name="own_only_deleted", kind="RESTRICTIVE", command="DELETE", sees=_OWN),
-            ),
-            may=("SELECT", "INSERT", "DELETE"),
-        ),
-        Seal(table="erasure", leads="company_hash", policies=_both(_OWN_HASH), may=("SELECT", "INSERT")),
+        # everybody may know which companies there are, and what lines stay of others: those are the reads that belong to no company
+        Seal(table="company", policies=_read_by_all(_OWN), may=("SELECT", "INSERT", "DELETE")),
+        Seal(table="erasure", leads="company_hash", policies=_read_by_all(_OWN_HASH), may=("SELECT", "INSERT")),
         Seal(table="store", leads=None, may=("SELECT",)),
         Seal(table=VERSION_TABLE, leads=None, may=("SELECT",)),
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deskstore.adapters.postgres.inspecting import PostgresInspection
     from deskstore.adapters.postgres.pool import Driver
     from deskstore.adapters.postgres.replica import PostgresReplica
+    from deskstore.domain.erasures import Erasure
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -90,9 +91,13 @@ class PostgresStorage:
         """Every registered company, ascending."""
         return await self._transactions.companies()
 
-    async def erase(self, company_id: str) -> None:
-        """Delete a company with all that is kept of it."""
-        await erasing.erase(self._transactions, identifiers.company_id(company_id), self.clock)
+    async def erase(self, company_id: str) -> Erasure | None:
+        """Delete a company with all that is kept of it but one line."""
+        return await erasing.erase(self._transactions, identifiers.company_id(company_id), self.clock)
+
+    async def erasures(self) -> Sequence[Erasure]:
+        """What stays of all companies that were erased here, ascending by time."""
+        return [erasing.erasure_of(row) for row in await self._transactions.erasures()]
 
     async def health(self) -> Health:
         """How the storage is doing."""

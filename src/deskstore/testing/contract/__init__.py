@@ -106,6 +106,12 @@ from deskstore.testing.contract.documents import (
     test_a_document_may_be_as_deep_and_as_long_as_the_rule_allows_and_no_more,
     test_a_document_that_is_received_is_kept_byte_for_byte_and_known_when_it_comes_again,
 )
+from deskstore.testing.contract.erasing import (
+    test_each_company_of_a_name_has_a_line_of_its_own_in_a_higher_epoch,
+    test_erasing_tells_when_it_was_and_how_much_of_each_part,
+    test_erasing_what_is_not_there_leaves_no_line,
+    test_what_stays_of_an_erased_company_is_one_line_that_names_nobody,
+)
 from deskstore.testing.contract.fixtures import (
     clock,
     company_id,
@@ -418,6 +424,7 @@ __all__ = [
     "test_deleting_a_ticket_leaves_the_article_and_the_other_platform_of_that_id_alone",
     "test_deleting_a_ticket_takes_its_processing_claim_and_summaries_along",
     "test_deleting_one_locale_leaves_the_others_with_their_summaries",
+    "test_each_company_of_a_name_has_a_line_of_its_own_in_a_higher_epoch",
     "test_each_locale_of_an_article_is_a_record_of_its_own",
     "test_each_platform_and_stream_has_a_checkpoint_of_its_own",
     "test_each_repository_takes_records_of_its_own_kind",
@@ -425,6 +432,8 @@ __all__ = [
     "test_erasing_an_unknown_company_changes_nothing",
     "test_erasing_leaves_every_other_company_as_it_was",
     "test_erasing_leaves_nothing_of_a_company",
+    "test_erasing_tells_when_it_was_and_how_much_of_each_part",
+    "test_erasing_what_is_not_there_leaves_no_line",
     "test_errors_of_one_company_never_name_anothers_ids",
     "test_every_filter_by_processing_agrees_with_progress",
     "test_every_read_gives_the_companys_own_records",
@@ -505,6 +514,7 @@ __all__ = [
     "test_what_is_saved_twice_in_a_unit_is_kept_as_it_was_saved_last",
     "test_what_is_stored_is_deleted_whatever_the_unit_saved_before",
     "test_what_leaves_every_status_as_it_is_leaves_when_progress_last_changed",
+    "test_what_stays_of_an_erased_company_is_one_line_that_names_nobody",
     "test_what_was_not_read_stays_missing",
     "test_while_a_claim_lives_nobody_else_changes_the_status",
     "test_whoever_has_an_erased_company_open_can_neither_read_nor_write_it",

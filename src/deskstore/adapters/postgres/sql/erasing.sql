@@ -8,11 +8,24 @@ BEGIN
     SELECT {schema}.company_hash(company), s.epoch + 1, now_us, json_build_object(
         'tickets', (SELECT count(*) FROM {schema}.ticket r WHERE r.company_id = company),
         'articles', (SELECT count(*) FROM {schema}.article r WHERE r.company_id = company),
-        'summaries', (SELECT count(*) FROM {schema}.summary m WHERE m.company_id = company))
+        'summaries', (SELECT count(*) FROM {schema}.summary m WHERE m.company_id = company),
+        'processing', (SELECT count(*) FROM {schema}.ticket_state r WHERE r.company_id = company),
+        'claims', (SELECT count(*) FROM {schema}.ticket_state r WHERE r.company_id = company AND r.token IS NOT NULL),
+        'checkpoints', (SELECT count(*) FROM {schema}.checkpoint r WHERE r.company_id = company))
     FROM {schema}.company_state s WHERE s.company_id = company AND NOT s.erased;
     UPDATE {schema}.company_state s SET erased = true, epoch = s.epoch + 1,
         state = (s.state::jsonb || jsonb_build_object('erased', true, 'epoch', s.epoch + 1))::json
     WHERE s.company_id = company AND NOT s.erased;
+END $$;
+
+-- The line that stays of the last company of that name.
+CREATE FUNCTION {schema}.last_erasure(company text) RETURNS TABLE (hash bytea, epoch bigint, erased_us bigint, counts json)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('app.current_company_id', company, true);
+    RETURN QUERY SELECT e.company_hash, e.epoch, e.erased_us, e.counts FROM {schema}.erasure e
+    WHERE e.company_hash = {schema}.company_hash(company) ORDER BY e.epoch DESC LIMIT 1;
 END $$;
 
 -- Deletes about so many rows of the company, and says whether any were left to delete.
