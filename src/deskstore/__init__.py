@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from deskstore.services.companies import erase_company, get_platform_stats, list_companies
     from deskstore.services.doctoring import accept_edits, inspect_company, release_claims, repair_company
     from deskstore.services.exporting import ExportReport, export_records
+    from deskstore.services.holding import Ending, HeldClaim, Retry
     from deskstore.services.importing import ImportReport, import_records
     from deskstore.services.processing import (
         claim_tickets,
@@ -71,8 +72,10 @@ if TYPE_CHECKING:
         renew,
         update_processing_status,
     )
+    from deskstore.services.stopping import stop_on_signals
     from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
     from deskstore.services.tickets import delete_ticket, find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
+    from deskstore.services.working import Worked, claims, work_off
 
 __version__ = "0.1.0.dev0"
 
@@ -125,6 +128,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "services.companies": ("erase_company", "get_platform_stats", "list_companies"),
     "services.doctoring": ("accept_edits", "inspect_company", "release_claims", "repair_company"),
     "services.exporting": ("ExportReport", "export_records"),
+    "services.holding": ("Ending", "HeldClaim", "Retry"),
     "services.importing": ("ImportReport", "import_records"),
     "services.processing": (
         "claim_tickets",
@@ -136,8 +140,10 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
         "renew",
         "update_processing_status",
     ),
+    "services.stopping": ("stop_on_signals",),
     "services.summaries": ("SummaryDraft", "find_current_summary", "save_summary", "stale_summaries", "summary_history"),
     "services.tickets": ("delete_ticket", "find_ticket", "get_ticket", "list_tickets", "save_ticket", "save_tickets"),
+    "services.working": ("Worked", "claims", "work_off"),
 }
 _PLACE_OF: Final = {name: f"deskstore.{place}" for place, names in _PLACES.items() for name in names}
 
@@ -155,11 +161,13 @@ __all__ = [
     "ConfigurationError",
     "CorruptRecord",
     "DictStorage",
+    "Ending",
     "ExportReport",
     "Fields",
     "Filter",
     "Finding",
     "FindingKind",
+    "HeldClaim",
     "ImportReport",
     "InvalidIdentifier",
     "InvalidRecord",
@@ -176,6 +184,7 @@ __all__ = [
     "Progress",
     "Received",
     "Remedy",
+    "Retry",
     "Settings",
     "SourceVersion",
     "StaleSummary",
@@ -196,11 +205,13 @@ __all__ = [
     "UnitOfWorkMisuse",
     "UnitOutcome",
     "VersionConflict",
+    "Worked",
     "__version__",
     "accept_edits",
     "adopt",
     "article_key",
     "claim_tickets",
+    "claims",
     "complete",
     "delete_article",
     "delete_ticket",
@@ -233,9 +244,11 @@ __all__ = [
     "save_ticket",
     "save_tickets",
     "stale_summaries",
+    "stop_on_signals",
     "summary_history",
     "ticket_key",
     "update_processing_status",
+    "work_off",
 ]
 
 

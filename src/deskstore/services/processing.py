@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
 from deskstore.domain.errors import ClaimLost, InvalidRecord, TicketNotFound
 from deskstore.domain.identifiers import Key, ticket_key
 from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing, ProcessingStatus, Progress
@@ -81,9 +83,23 @@ async def renew(storage: Storage, company_id: str, claimed: Processing, *, lease
     Raises:
         ClaimLost: Another worker took the ticket over, or it is gone.
     """
-    if not timedelta(0) < lease <= LONGEST_LEASE:
-        raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it again to work longer")
-    return await _settle(storage, company_id, claimed, claimed.renewed(storage.clock() + lease))
+    return await _settle(storage, company_id, claimed, claimed.renewed(storage.clock() + _checked_lease(lease)))
+
+
+async def renew_claims(
+    storage: Storage, company_id: str, claimed: Collection[Processing], *, lease: timedelta = LEASE
+) -> Mapping[Key, Processing]:
+    """
+    Hold several claimed tickets for longer, in one unit: all of them or none.
+
+    Raises:
+        ClaimLost: `keys` names those that another worker took over, or that are gone; none was renewed.
+    """
+    until = storage.clock() + _checked_lease(lease)
+    async with storage.unit_of_work(company_id) as uow:
+        for one in claimed:
+            uow.progress.save(one.renewed(until), token=_claim_of(one).token)
+        return (await uow.commit()).processing
 
 
 async def complete(storage: Storage, company_id: str, claimed: Processing, *, summary: SummaryDraft | None = None) -> Processing:
@@ -126,6 +142,25 @@ async def release(storage: Storage, company_id: str, claimed: Processing) -> Pro
     return await _settle(storage, company_id, claimed, claimed.released(now=storage.clock()))
 
 
+async def give_back(storage: Storage, company_id: str, claimed: Collection[Processing]) -> Sequence[Processing]:
+    """
+    Give claimed tickets back as if nobody had taken them: pending, and this attempt does not count.
+
+    Gives what became of each; a ticket that another worker took over, or that is gone, is left alone and not among them.
+    """
+    left = {one.key: one for one in claimed}
+    while left:
+        now = storage.clock()
+        try:
+            async with storage.unit_of_work(company_id) as uow:
+                for one in left.values():
+                    uow.progress.save(evolve(one.released(now=now), attempts=max(0, one.attempts - 1)), token=_claim_of(one).token)
+                return [*(await uow.commit()).processing.values()]
+        except ClaimLost as lost:
+            left = {key: one for key, one in left.items() if key not in lost.keys}
+    return []
+
+
 async def _settle(storage: Storage, company_id: str, claimed: Processing, changed: Processing) -> Processing:
     token = _claim_of(claimed).token
     async with storage.unit_of_work(company_id) as uow:
@@ -142,6 +177,12 @@ def _claim_of(claimed: Processing) -> Claim:
     if claimed.claim is None:
         raise ClaimLost([claimed.key])
     return claimed.claim
+
+
+def _checked_lease(lease: timedelta) -> timedelta:
+    if not timedelta(0) < lease <= LONGEST_LEASE:
+        raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it again to work longer")
+    return lease
 
 
 def _after(now: datetime, pause: timedelta | None) -> datetime | None:
