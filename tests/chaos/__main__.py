@@ -14,10 +14,10 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import file, isolation
+from tests.chaos import file, isolation, pooling
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
-AREAS: Final[Mapping[str, Sequence[Part]]] = {"file": file.PARTS, "postgres": isolation.PARTS}
+AREAS: Final[Mapping[str, Sequence[Part]]] = {"file": file.PARTS, "postgres": [*isolation.PARTS, *pooling.PARTS]}
 _SHOWN: Final = 5
 
 
@@ -34,7 +34,8 @@ class Row:
     def __str__(self) -> str:
         """A line of the table."""
         numbers = f"{self.finding.states:>9,} {len(self.finding.failures):>7} {self.seconds:>8.1f}"
-        return f"{self.area:8} {self.part:52} {numbers}  {self.came}"
+        measured = f": {self.finding.measured}" if self.finding.measured else ""
+        return f"{self.area:8} {self.part:52} {numbers}  {self.came}{measured}"
 
 
 def main(arguments: Sequence[str]) -> int:

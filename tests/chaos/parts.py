@@ -28,6 +28,7 @@ class Finding:
 
     states: int  #: how many were judged
     failures: Sequence[str] = field(factory=tuple[str, ...])
+    measured: str = ""  #: what there is to say besides: rates, and how much of what came about
 
     @classmethod
     def of(cls, report: Report) -> Finding:

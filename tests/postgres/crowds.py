@@ -29,13 +29,14 @@ async def _work(desk: Desk, text: str, steps: int, drawn: random.Random, met: li
     await desk.fill(text)
     for _ in range(steps):
         try:
-            await _step(desk, text, drawn, met)
+            await step(desk, text, drawn, met)
         except StorageError as error:
             if re.search(r"text \d+", str(error)):
                 met.append(str(error))
 
 
-async def _step(desk: Desk, text: str, drawn: random.Random, met: list[str]) -> None:
+async def step(desk: Desk, text: str, drawn: random.Random, met: list[str]) -> None:
+    """One thing that a company does, drawn at random; whatever it meets that has another text is added to what was met."""
     number = str(drawn.randrange(1, 10))
     match drawn.randrange(9):
         case 0:
