@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         save_article,
         save_articles,
     )
-    from deskstore.services.companies import erase_company, get_platform_stats, list_companies
+    from deskstore.services.companies import Receipt, erase_company, get_platform_stats, list_companies, list_erasures
     from deskstore.services.doctoring import accept_edits, inspect_company, release_claims, repair_company
     from deskstore.services.exporting import ExportReport, export_records
     from deskstore.services.holding import Ending, HeldClaim, Retry
@@ -125,7 +125,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
         "save_article",
         "save_articles",
     ),
-    "services.companies": ("erase_company", "get_platform_stats", "list_companies"),
+    "services.companies": ("Receipt", "erase_company", "get_platform_stats", "list_companies", "list_erasures"),
     "services.doctoring": ("accept_edits", "inspect_company", "release_claims", "repair_company"),
     "services.exporting": ("ExportReport", "export_records"),
     "services.holding": ("Ending", "HeldClaim", "Retry"),
@@ -182,6 +182,7 @@ __all__ = [
     "Processing",
     "ProcessingStatus",
     "Progress",
+    "Receipt",
     "Received",
     "Remedy",
     "Retry",
@@ -232,6 +233,7 @@ __all__ = [
     "list_article_locales",
     "list_articles",
     "list_companies",
+    "list_erasures",
     "list_tickets",
     "open_storage",
     "release",

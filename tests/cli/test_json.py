@@ -13,8 +13,10 @@ from attrs import evolve
 
 from deskstore.bootstrap import Settings, open_storage
 from deskstore.services.articles import get_article
+from deskstore.services.companies import erase_company
 from deskstore.services.processing import claim_tickets
 from deskstore.services.summaries import SummaryDraft, save_summary
+from deskstore.services.tickets import save_ticket
 from tests.cli.conftest import Deskstore
 from tests.cli.every_command import commands
 from tests.pages import ROOT
@@ -29,6 +31,8 @@ OF_ACME: Final = ("--company", "acme", "--platform", "freshdesk")
 #: command -> a line that shows all that it prints, and how it ends
 LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "adopt": (["adopt", "tree"], 3),
+    "company erase": (["company", "erase", "acme", "--yes"], 0),
+    "company erasures": (["company", "erasures"], 0),
     "company list": (["company", "list"], 0),
     "config show": (["config", "show"], 0),
     "demo": (["demo"], 0),
@@ -47,6 +51,7 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
 #: what differs from run to run, as the page shows it
 SHOWN: Final[Mapping[str, object]] = {
     "changed_at": "2026-11-20T09:14:00Z",
+    "erased_at": "2026-11-20T09:14:00Z",
     "last_updated": "2026-11-20T09:14:00Z",
     "lease_until": "2026-11-20T09:19:00Z",
     "next": "WzE3NjM0NjAwMDAwMDAwMDAsImZyZXNoZGVzayIsIjIiXQ",
@@ -100,13 +105,15 @@ def busy(deskstore: Deskstore, tmp_path: Path, data_path: Path) -> Deskstore:
 
 
 async def work(data_path: Path) -> None:
-    """Claim a ticket, and summarise an article as it never was."""
+    """Claim a ticket, summarise an article as it never was, and erase another company."""
     async with open_storage(Settings(data_path=data_path)) as storage:
         await claim_tickets(storage, "acme", "freshdesk", 1, worker="worker-1", lease=timedelta(minutes=5))
         article = await get_article(storage, "acme", "docs", "7", "ko")
         another = evolve(article, fields=evolve(article.fields, text_digest=bytes(32)))
         draft = SummaryDraft(content={"text": "how"}, model="a-model", prompt_id="short-1")
         await save_summary(storage, "acme", another, draft)
+        await save_ticket(storage, "initech", "freshdesk", TICKETS[0])
+        await erase_company(storage, "initech")
 
 
 @pytest.mark.parametrize("name", LINES)

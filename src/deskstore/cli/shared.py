@@ -102,12 +102,12 @@ class Group(click.Group):
 
 def company_option(function: FC) -> FC:
     """--company, which every command needs that reads or writes records."""
-    return click.option("--company", "company_id", required=True, metavar="NAME", callback=_company, help="Whose records.")(function)
+    return click.option("--company", "company_id", required=True, metavar="NAME", callback=named_company, help="Whose records.")(function)
 
 
 def one_company_option(function: FC) -> FC:
     """--company, for commands that mean all of them without it."""
-    return click.option("--company", "company_id", metavar="NAME", callback=_company, help="This company alone.")(function)
+    return click.option("--company", "company_id", metavar="NAME", callback=named_company, help="This company alone.")(function)
 
 
 def some_companies_option(function: FC) -> FC:
@@ -122,7 +122,7 @@ def platform_option(*, required: bool) -> Callable[[FC], FC]:
     return click.option("--platform", required=required, metavar="NAME", callback=_platform, help=text)
 
 
-def _company(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+def named_company(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
     """Raises InvalidIdentifier, before a file is read or a storage opened."""
     from deskstore.domain import identifiers
 
@@ -130,7 +130,7 @@ def _company(context: click.Context, _: click.Parameter, value: str | None) -> s
 
 
 def _companies(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(checked for value in values if (checked := _company(context, parameter, value)))
+    return tuple(checked for value in values if (checked := named_company(context, parameter, value)))
 
 
 def _platform(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
