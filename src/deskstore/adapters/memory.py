@@ -17,7 +17,7 @@ from deskstore.domain.commits import Standing, decide
 from deskstore.domain.erasures import Erasure, Removed, company_hash
 from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, PlatformStats, Processing, Progress
@@ -451,6 +451,16 @@ class MemoryReplica:
         company = self._storage.known(self._company_id)
         owed = company.debts.get(consumer, {}) if company else {}
         return [Debt(thing, version) for thing, version in list(owed.items())[:limit]]
+
+    async def owed(self, consumer: str, limit: int) -> Owed:
+        """What a consumer has yet to be told of, as it stands; nothing is awaited here, so that it is of one moment."""
+        company = self._storage.known(self._company_id)
+        things = list(company.debts.get(consumer, {})) if company else []
+        return Owed(
+            state=company.state if company else None,
+            copies=[_as_it_stands(company, thing) for thing in sorted(things[:limit])],
+            is_all=len(things) <= limit,
+        )
 
     async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
         """Forget these debts to a consumer, each only up to its version."""

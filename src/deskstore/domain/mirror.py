@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from struct import pack
@@ -22,6 +22,7 @@ __all__ = [
     "Copy",
     "Debt",
     "MirrorStatus",
+    "Owed",
     "Part",
     "Thing",
     "ThingDigest",
@@ -49,6 +50,15 @@ class Copy:
             return self.value is None and stood is not None
         status = self.value.status if isinstance(self.value, Processing) else None
         return self.thing.part == "processing" and status != (stood.status if stood else None)
+
+
+@frozen(kw_only=True)
+class Owed:
+    """What a consumer of the outbox had yet to be told of at one moment, as all of it stood then."""
+
+    state: CompanyState | None  #: at that moment; a consumer that is not among its consumers is owed nothing, whatever changed
+    copies: Sequence[Copy]  #: ascending by name; what did not exist has value None
+    is_all: bool  #: nothing else was owed: whoever keeps these has the company as it was at that moment
 
 
 @frozen(kw_only=True)

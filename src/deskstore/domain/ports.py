@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deskstore.domain.changes import Changes, Committed
     from deskstore.domain.erasures import Erasure
     from deskstore.domain.findings import Check, Finding, Mended, Offer
-    from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+    from deskstore.domain.mirror import CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest
     from deskstore.domain.outcomes import UnitOutcome
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
@@ -294,6 +294,17 @@ class Replica(Protocol):
 
     async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
         """Any at most limit things that a consumer, one of the state's, has yet to be told of."""
+        ...
+
+    async def owed(self, consumer: str, limit: int) -> Owed:
+        """
+        What a consumer has yet to be told of, as it stands, and where the company lives: all of one moment, between two commits.
+
+        At most limit things, and fewer where they are heavy; for a last step, since commits may have to wait meanwhile.
+
+        Raises:
+            CorruptRecord: One of them cannot be trusted; outbox() and read() tell of the others.
+        """
         ...
 
     async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:

@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.erasures import Erasure
 from deskstore.domain.identifiers import Key
-from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest
 from deskstore.domain.paging import EVERYTHING, Filter, Page
 from deskstore.domain.ports import (
     ArticleReads,
@@ -231,6 +231,9 @@ class WrappedReplica:
 
     async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
         return await self.beneath.outbox(consumer, limit)
+
+    async def owed(self, consumer: str, limit: int) -> Owed:
+        return await self.beneath.owed(consumer, limit)
 
     async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
         await self.beneath.acknowledge(consumer, debts, epoch=epoch)

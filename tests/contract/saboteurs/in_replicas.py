@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from hashlib import sha256
 from typing import ClassVar
@@ -10,14 +11,14 @@ from attrs import evolve
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.errors import CompanyMoved, VersionConflict
 from deskstore.domain.erasures import Erasure
-from deskstore.domain.mirror import MIRROR, CompanyState, Copy, Debt, Part, Thing, ThingDigest
+from deskstore.domain.errors import CompanyMoved, VersionConflict
+from deskstore.domain.mirror import MIRROR, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
 from deskstore.domain.wrapping import WrappedReplica
 from deskstore.testing.contract import companies as of_companies
-from deskstore.testing.contract import replica as of_replica
 from deskstore.testing.contract import erasing as of_erasing
+from deskstore.testing.contract import replica as of_replica
 from tests.contract.saboteurs.base import Saboteur
 
 
@@ -68,6 +69,9 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_the_outbox_gives_no_more_than_was_asked_for,
         of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
         of_replica.test_the_state_is_set_only_if_it_is_as_expected,
+        of_replica.test_what_is_owed_comes_as_it_stands_with_where_the_company_lives,
+        of_replica.test_what_is_owed_is_all_only_if_nothing_else_is,
+        of_replica.test_what_is_owed_is_never_half_a_unit,
         of_replica.test_what_is_owed_to_a_consumer_goes_with_it,
         of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
         of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
@@ -303,6 +307,36 @@ class GivesAllDebts(SabotagedReplica):
     breaks = (of_replica.test_the_outbox_gives_no_more_than_was_asked_for,)
 
 
+class OwesOneByOne(SabotagedReplica):
+    class Kind(Raw):
+        async def owed(self, consumer: str, limit: int) -> Owed:
+            owed = await super().owed(consumer, limit)
+            copies: list[Copy] = []
+            for copy in owed.copies:
+                copies += await self.read([copy.thing])
+                await asyncio.sleep(0)
+            return evolve(owed, copies=copies)
+
+    breaks = (of_replica.test_what_is_owed_is_never_half_a_unit,)
+
+
+class OwesAllAtAnyLimit(SabotagedReplica):
+    class Kind(Raw):
+        async def owed(self, consumer: str, limit: int) -> Owed:
+            return evolve(await super().owed(consumer, limit), is_all=True)
+
+    breaks = (of_replica.test_what_is_owed_is_all_only_if_nothing_else_is,)
+
+
+class OwesValuesAlone(SabotagedReplica):
+    class Kind(Raw):
+        async def owed(self, consumer: str, limit: int) -> Owed:
+            owed = await super().owed(consumer, limit)
+            return evolve(owed, copies=[copy for copy in owed.copies if copy.value is not None])
+
+    breaks = (of_replica.test_what_is_owed_comes_as_it_stands_with_where_the_company_lives,)
+
+
 class ForgivesEveryVersion(SabotagedReplica):
     class Kind(Raw):
         async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
@@ -382,9 +416,11 @@ class BeginsAtTheSameEpoch(Saboteur):
     async def erase(self, company_id: str) -> Erasure | None:
         erasure = await super().erase(company_id)
         vars(self.memory)["_erased"].clear()
+        return erasure
 
     breaks = (
         of_companies.test_whoever_has_an_erased_company_open_can_neither_read_nor_write_it,
+        of_erasing.test_each_company_of_a_name_has_a_line_of_its_own_in_a_higher_epoch,
         of_replica.test_copies_meant_for_an_erased_company_are_not_kept_in_the_next_of_its_name,
         of_replica.test_the_epoch_grows_over_every_erasure,
     )
@@ -416,11 +452,9 @@ class GivesCopiesNewVersions(SabotagedReplica):
         of_replica.test_applied_copies_keep_their_versions_and_are_found_by_every_read,
         of_replica.test_copies_applied_in_any_order_and_repeatedly_end_in_the_same,
         of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,
-        return erasure
         of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
         of_replica.test_digests_take_the_hash_of_a_payload_as_kept_unless_it_is_to_be_hashed_anew,
         of_replica.test_only_copies_that_are_newer_are_applied,
-        of_erasing.test_each_company_of_a_name_has_a_line_of_its_own_in_a_higher_epoch,
         of_replica.test_what_is_saved_after_copies_were_applied_is_newer_than_they_are,
     )
 

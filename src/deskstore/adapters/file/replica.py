@@ -15,7 +15,7 @@ from deskstore.adapters.file.loading import Want, load, until_heavy
 from deskstore.adapters.file.reads import BATCH, Reader
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Kind
-from deskstore.domain.mirror import CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.things import check_epoch
 
@@ -81,6 +81,18 @@ class FileReplica:
         """Any at most limit debts to a consumer."""
         return await self._access.read(lambda _, index: index.debts(consumer, limit)) or []
 
+    async def owed(self, consumer: str, limit: int) -> Owed:
+        """What a consumer has yet to be told of, as it stands, out of one snapshot."""
+
+        def look(company: OpenCompany, index: Index) -> Owed:
+            debts = index.debts(consumer, limit + 1)
+            things = sorted(debt.thing for debt in debts[:limit])
+            bodies = until_heavy(things, lambda some: _bodies(company, index, some))
+            copies = [_as_it_stands(index, thing, _value(index, thing, body)) for thing, body in zip(things, bodies, strict=False)]
+            return Owed(state=index.state() if index.is_registered else None, copies=copies, is_all=len(copies) == len(debts))
+
+        return await self._access.read(look) or Owed(state=None, copies=(), is_all=True)
+
     async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
         """Forget these debts to a consumer, each only up to its version."""
         await self._in_epoch(epoch, lambda company, _: company.index.forget_debts(consumer, debts))
@@ -141,10 +153,15 @@ def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
 
 
 def _values(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
-    """What the things hold; those with a file are read together."""
+    """What the things hold."""
+    return [_value(index, thing, body) for thing, body in zip(things, _bodies(company, index, things), strict=True)]
+
+
+def _bodies(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[bytes | CorruptRecord | None]:
+    """What the files of those things hold that have one, read together."""
     in_files = [thing for thing in things if thing.part in _IN_FILES]
     bodies = dict(zip(in_files, load(company, index, [Want(thing.key, thing.number) for thing in in_files]), strict=True))
-    return [_value(index, thing, bodies.get(thing)) for thing in things]
+    return [bodies.get(thing) for thing in things]
 
 
 def _value(index: Index, thing: Thing, body: bytes | CorruptRecord | None) -> Value | CorruptRecord | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.committing import Transaction, Transactions
 from deskstore.adapters.postgres.reads import BATCH
 from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpoint_of, company_of, key_row, state_of, summary_of, ticket_of
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.things import check_beginning, check_epoch, check_succession, plain_state
 
@@ -26,6 +26,12 @@ _VALUES: Final[Mapping[Part, Callable[[Columns], Value]]] = {
     "summary": summary_of,
     "checkpoint": checkpoint_of,
 }
+
+
+class _Ask(Protocol):
+    """Gives the rows of a function that reads a company, without the epoch that stands before each."""
+
+    def __call__(self, function: str, *values: object) -> Awaitable[Found]: ...
 
 
 class PostgresReplica:
@@ -63,14 +69,15 @@ class PostgresReplica:
 
     async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
         """These things as they stand, ascending."""
-        wanted = sorted(things)
-        values = {copy.thing: copy for part in PARTS for copy in await self._read(part, [one for one in wanted if one.part == part])}
-        buried = await self._buried([thing for thing in wanted if thing not in values])
-        return [values.get(thing) or Copy(thing, buried[thing], None) for thing in wanted]
+        return await _as_they_stand(self._rows, things)
 
     async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
         """Any at most limit debts to a consumer."""
-        return [Debt(Thing(*row[:6]), row[6]) for row in await self._rows("find_debts", consumer, limit)]
+        return await _debts(self._rows, consumer, limit)
+
+    async def owed(self, consumer: str, limit: int) -> Owed:
+        """What a consumer has yet to be told of, as it stands while nobody else is in the company."""
+        return await self._transactions.pool.persistently(lambda: self._owed(consumer, limit))
 
     async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
         """Forget these debts to one consumer, each only up to its version."""
@@ -101,16 +108,15 @@ class PostgresReplica:
                 return
             behind = found[-1][:-2]
 
-    async def _read(self, part: Part, things: Sequence[Thing]) -> list[Copy]:
-        if not things:
-            return []
-        return [copy_of(_VALUES[part](row)) for row in await self._rows(*_named(part, things))]
+    async def _owed(self, consumer: str, limit: int) -> Owed:
+        async with self._transactions.begin(self._company_id, known=0, purpose="alone", now=self._clock()) as transaction:
 
-    async def _buried(self, things: Sequence[Thing]) -> dict[Thing, int]:
-        """The versions at which things were deleted."""
-        if not things:
-            return {}
-        return {Thing(*row[:6]): row[7] for row in await self._rows("find_versions", *_columns(things))}
+            async def ask(function: str, *values: object) -> Found:
+                return [row[1:] for row in await transaction.rows(function, 0, *values)]
+
+            state, debts = await _state(transaction), await _debts(ask, consumer, limit + 1)
+            copies = await _as_they_stand(ask, [debt.thing for debt in debts[:limit]])
+        return Owed(state=state, copies=copies, is_all=len(debts) <= limit)
 
     async def _rows(self, function: str, *values: object) -> Found:
         return [row[1:] for row in await self._transactions.read(self._company_id, function, 0, *values)]
@@ -164,6 +170,26 @@ def _newest(copies: Collection[Copy]) -> list[Copy]:
 def _is_part(copy: Copy) -> bool:
     """Whether it goes with a record, and so is nothing without one."""
     return copy.value is not None and copy.thing.part in ("processing", "summary")
+
+
+async def _debts(ask: _Ask, consumer: str, limit: int) -> list[Debt]:
+    return [Debt(Thing(*row[:6]), row[6]) for row in await ask("find_debts", consumer, limit)]
+
+
+async def _as_they_stand(ask: _Ask, things: Collection[Thing]) -> list[Copy]:
+    wanted = sorted(things)
+    values = {copy.thing: copy for part in PARTS for copy in await _read(ask, part, [one for one in wanted if one.part == part])}
+    buried = await _buried(ask, [thing for thing in wanted if thing not in values])
+    return [values.get(thing) or Copy(thing, buried[thing], None) for thing in wanted]
+
+
+async def _read(ask: _Ask, part: Part, things: Sequence[Thing]) -> list[Copy]:
+    return [copy_of(_VALUES[part](row)) for row in await ask(*_named(part, things))] if things else []
+
+
+async def _buried(ask: _Ask, things: Sequence[Thing]) -> dict[Thing, int]:
+    """The versions at which things were deleted."""
+    return {Thing(*row[:6]): row[7] for row in await ask("find_versions", *_columns(things))} if things else {}
 
 
 async def _state(transaction: Transaction) -> CompanyState | None:

@@ -343,6 +343,60 @@ async def test_acknowledging_forgets_a_debt_up_to_its_version_only(desk: Desk) -
     assert await _debts(desk) == {}
 
 
+async def test_what_is_owed_comes_as_it_stands_with_where_the_company_lives(desk: Desk) -> None:
+    stored = await desk.kept(a_ticket())
+    await _attach(desk, "backup 1", mirror="another store")
+    article = await desk.kept(an_article("1", "ko"))
+    await desk.summarise(a_summary(article.key))
+    await desk.delete(stored)
+    await desk.keep_checkpoint(a_checkpoint())
+
+    owed = await desk.replica().owed("backup 1", 100)
+
+    gone = [Thing("ticket", *_KEY), Thing("processing", *_KEY)]
+    things = [*gone, thing_of(article), Thing("summary", *article.key, 1), thing_of(a_checkpoint())]
+    assert list(owed.copies) == list(await desk.replica().read(things))
+    assert sorted(copy.thing for copy in owed.copies if copy.value is None) == sorted(gone)
+    assert (owed.state, owed.is_all) == (await _state(desk), True)
+
+
+async def test_what_is_owed_is_all_only_if_nothing_else_is(desk: Desk) -> None:
+    unknown = await desk.replica().owed("backup 1", 3)
+    await desk.keep(a_ticket())
+    await _attach(desk, "backup 1")
+    nothing = await desk.replica().owed("backup 1", 3)
+    await desk.keep(*(an_article(str(number)) for number in range(4)))
+
+    some, rest, stranger = [await desk.replica().owed(consumer, limit) for consumer, limit in (("backup 1", 3), ("backup 1", 4), ("x", 1))]
+
+    assert [(len(one.copies), one.is_all) for one in (unknown, nothing, some, rest, stranger)] == [
+        *[(0, True), (0, True), (3, False), (4, True), (0, True)]
+    ]
+    assert unknown.state is None
+    assert nothing.state == stranger.state == await _state(desk)
+
+
+async def test_what_is_owed_is_never_half_a_unit(desk: Desk) -> None:
+    await desk.keep(a_ticket("1"), a_ticket("2"))
+    await _attach(desk, "backup 1")
+    found: list[dict[str, int]] = []
+
+    async def write() -> None:
+        async with desk.unit() as uow:
+            tickets = [ticket async for ticket in uow.tickets.stream()]
+        await desk.keep(*tickets)
+
+    async def look() -> None:
+        owed = await desk.replica().owed("backup 1", 100)
+        found.append({copy.thing.id: copy.version for copy in owed.copies if copy.thing.part == "ticket"})
+
+    await write()
+    for _ in range(10):
+        await asyncio.gather(write(), look(), look())
+
+    assert all(set(one) == {"1", "2"} and one["1"] == one["2"] for one in found), found
+
+
 async def test_a_backup_is_owed_what_changes_while_there_is_no_mirror(desk: Desk) -> None:
     stored = await desk.kept(a_ticket())
     await _attach(desk, "backup 1")
