@@ -8,7 +8,18 @@ from attrs import evolve
 
 from deskstore.domain import claims
 from deskstore.domain.errors import InvalidIdentifier, InvalidRecord, InvalidTransition
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Claim, Processing, ProcessingStatus, Progress, fresh
+from deskstore.domain.processing import (
+    COMPLETED,
+    FAILED,
+    MOST_ATTEMPTS,
+    PENDING,
+    PROCESSING,
+    Claim,
+    Processing,
+    ProcessingStatus,
+    Progress,
+    fresh,
+)
 from deskstore.testing.clock import MORNING
 from deskstore.testing.makers import a_ticket, digest
 
@@ -82,6 +93,15 @@ def test_taking_a_ticket_counts_as_an_attempt_and_forgets_the_last_error() -> No
     taken = failed.claimed(Claim(worker="w", token=MINE, lease_until=LATER, text_digest=digest("")), now=MORNING)
 
     assert (taken.status, taken.attempts, taken.error) == (PROCESSING, 3, None)
+
+
+def test_a_ticket_that_was_taken_as_often_as_can_be_counted_is_still_handed_out() -> None:
+    worn = evolve(PENDING_ONE, attempts=MOST_ATTEMPTS)
+
+    taken = worn.claimed(Claim(worker="w", token=MINE, lease_until=LATER, text_digest=digest("")), now=MORNING)
+
+    assert taken.attempts == MOST_ATTEMPTS
+    taken.check()
 
 
 def test_renewing_moves_the_end_of_the_lease_and_nothing_else() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("deskstore")
 MOST_AT_ONCE: Final = 1_000  #: tickets in one claim
+_TOKEN_BYTES: Final = 16
 
 
 @frozen(kw_only=True)
@@ -60,6 +61,12 @@ def is_claimable(processing: Processing, now: datetime) -> bool:
     return processing.claimable_at is not None and processing.claimable_at <= now
 
 
+def new_tokens(n: int) -> list[str]:
+    """Tokens for so many claims, at random, so that nobody can guess one."""
+    drawn = secrets.token_hex(n * _TOKEN_BYTES)
+    return [drawn[begin : begin + 2 * _TOKEN_BYTES] for begin in range(0, len(drawn), 2 * _TOKEN_BYTES)]
+
+
 def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, floor: int, now: datetime) -> list[Processing]:
     """
     The processing of each ticket in the hands of the worker, with a token of its own and the next version.
@@ -69,8 +76,8 @@ def take(found: Iterable[tuple[Processing, bytes]], wanted: Request, *, floor: i
         floor: The highest version that was ever deleted in this company.
     """
     taken: list[Processing] = []
-    for processing, text_digest in found:
-        token = secrets.token_hex(16)
+    standing = list(found)
+    for (processing, text_digest), token in zip(standing, new_tokens(len(standing)), strict=True):
         claim = Claim(worker=wanted.worker, token=token, lease_until=now + wanted.lease, text_digest=text_digest)
         version = next_version(processing.version, floor, now)
         taken.append(processing.claimed(claim, now=now, version=version))

@@ -98,7 +98,7 @@ class Processing:
         return evolve(
             self,
             status=PROCESSING,
-            attempts=self.attempts + 1,
+            attempts=min(self.attempts, MOST_ATTEMPTS - 1) + 1,
             error=None,
             claim=claim,
             claimable_at=again_at,

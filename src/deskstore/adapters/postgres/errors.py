@@ -70,6 +70,7 @@ _BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
     "42883": (ConfigurationError, _MISSING),
     "42P01": (ConfigurationError, _MISSING),
     "42501": (ConfigurationError, _REFUSED),
+    "22003": (InvalidRecord, "a number is too large for PostgreSQL: nothing was written"),
     "22P02": (InvalidRecord, "a payload or a summary is not JSON that PostgreSQL keeps: nothing was written"),
     "54": (InvalidRecord, "a record is too large or too deep for PostgreSQL: nothing was written"),
 }

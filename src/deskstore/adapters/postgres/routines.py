@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA, THING, tables
 from deskstore.adapters.postgres.scripts import filled
 from deskstore.domain import times
+from deskstore.domain.processing import MOST_ATTEMPTS
 
 _IDENTITY: Final = {"ticket": ("platform", "ticket_id"), "article": ("platform", "article_id", "locale")}
 _DIALECT: Final = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its results only
@@ -36,7 +37,7 @@ def statements(schema: str = DEFAULT_SCHEMA) -> Iterator[str]:
     yield from filled("locking", shared)
     for name in _WRITTEN:
         yield from filled("writing", shared | _of_writing(schema, name))
-    for template in ("receiving", "mirroring", "counting", "erasing"):
+    for template in ("receiving", "claiming", "mirroring", "counting", "erasing"):
         yield from filled(template, shared)
 
 
@@ -87,6 +88,7 @@ def _shared(schema: str) -> dict[str, str]:
         "thing_arrays": _listed(f"{name}s {thing_types.get(name, 'text')}[]" for name in THING),
         "thing_names": _listed(f"{name}s" for name in THING),
         "same_thing": _equal(THING, "d", "k"),
+        "most_attempts": str(MOST_ATTEMPTS),
     }
 
 

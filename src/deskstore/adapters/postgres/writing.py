@@ -49,13 +49,19 @@ def calls(copies: Sequence[Copy], *, existing: Set[Thing], floor: int, audience:
     kept = [copy for copy in copies if copy.value is not None]
     yield from _removals(gone)
     yield from _rows(kept, existing, floor)
+    yield from told(copies, audience)
+    if gone:
+        yield Call("raise_floor", (max(copy.version for copy in gone),))
+
+
+def told(copies: Sequence[Copy], audience: Audience) -> Iterator[Call]:
+    """What lets an audience know of these copies."""
     if audience.consumers:
         yield from _sliced("owe", [(*copy.thing, copy.version) for copy in copies], list(audience.consumers))
     if audience.is_there:
-        yield from _sliced("unbury", [(*copy.thing,) for copy in kept])
-        yield from _sliced("bury", [(*copy.thing, copy.version) for copy in sorted(gone, key=lambda copy: copy.thing)])
-    if gone:
-        yield Call("raise_floor", (max(copy.version for copy in gone),))
+        gone = sorted((copy for copy in copies if copy.value is None), key=lambda copy: copy.thing)
+        yield from _sliced("unbury", [(*copy.thing,) for copy in copies if copy.value is not None])
+        yield from _sliced("bury", [(*copy.thing, copy.version) for copy in gone])
 
 
 def slices(calls_to_make: Iterable[Call]) -> Iterator[list[Call]]:

@@ -76,25 +76,3 @@ BEGIN
         JOIN {schema}.checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
 END $$;
-
--- Locks up to n tickets that a worker may take, leaving out those that another worker is taking, then reads how they stand.
-CREATE FUNCTION {schema}.lock_claimable(company text, of_platform text, wanted integer, now_us bigint)
-RETURNS TABLE (store text, floor bigint, state json, id text, text_digest bytea, {state_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-#variable_conflict use_column
-DECLARE
-    taken text[];
-BEGIN
-    SELECT array_agg(l.ticket_id) INTO taken FROM (
-        SELECT s.ticket_id FROM {schema}.ticket_state s
-        WHERE s.company_id = company AND s.platform = of_platform AND s.claimable_us <= now_us
-        ORDER BY s.claimable_us, s.ticket_id LIMIT wanted FOR NO KEY UPDATE SKIP LOCKED
-    ) l;
-    RETURN QUERY SELECT o.id, h.floor, h.state, s.ticket_id, t.text_digest, {state}
-    FROM {schema}.store o
-    JOIN {schema}.company_state h ON h.company_id = company
-    CROSS JOIN unnest(taken) AS k (id)
-    JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = of_platform AND s.ticket_id = k.id
-    JOIN {schema}.ticket t ON t.company_id = company AND t.platform = of_platform AND t.ticket_id = k.id
-    ORDER BY s.claimable_us, s.ticket_id;
-END $$;

@@ -721,28 +721,6 @@ BEGIN
     END IF;
 END $$;
 
--- Locks up to n tickets that a worker may take, leaving out those that another worker is taking, then reads how they stand.
-CREATE FUNCTION "{schema}".lock_claimable(company text, of_platform text, wanted integer, now_us bigint)
-RETURNS TABLE (store text, floor bigint, state json, id text, text_digest bytea, status text, attempts integer, error text, worker text, token text, lease_us bigint, claim_digest bytea, claimable_us bigint, changed_us bigint, version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-#variable_conflict use_column
-DECLARE
-    taken text[];
-BEGIN
-    SELECT array_agg(l.ticket_id) INTO taken FROM (
-        SELECT s.ticket_id FROM "{schema}".ticket_state s
-        WHERE s.company_id = company AND s.platform = of_platform AND s.claimable_us <= now_us
-        ORDER BY s.claimable_us, s.ticket_id LIMIT wanted FOR NO KEY UPDATE SKIP LOCKED
-    ) l;
-    RETURN QUERY SELECT o.id, h.floor, h.state, s.ticket_id, t.text_digest, s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
-    FROM "{schema}".store o
-    JOIN "{schema}".company_state h ON h.company_id = company
-    CROSS JOIN unnest(taken) AS k (id)
-    JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = of_platform AND s.ticket_id = k.id
-    JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = of_platform AND t.ticket_id = k.id
-    ORDER BY s.claimable_us, s.ticket_id;
-END $$;
-
 -- The second half of a commit, ticket part: what was decided is written down, a row an element of the arrays.
 
 -- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
@@ -909,6 +887,37 @@ BEGIN
     INSERT INTO "{schema}".ticket_state (company_id, platform, ticket_id, created_us, status, attempts, claimable_us, changed_us, version)
     SELECT company, k.platform, k.ticket_id, k.created_us, 'pending', 0, k.saved_us, k.saved_us, k.version
     FROM unnest(platform_of, ticket_id_of, created_us_of, saved_us_of, state_version_of) AS k (platform, ticket_id, created_us, saved_us, version);
+END $$;
+
+-- Hands tickets to a worker, leaving out those that another worker is taking: a token for each, smallest claimable_us first.
+
+-- It writes what domain.claims.take would decide: docs/adr/0013. The last row tells of the company and of the transaction.
+CREATE FUNCTION "{schema}".claim(company text, of_platform text, by_worker text, tokens text[], now_us bigint, until_us bigint, again_us bigint)
+RETURNS TABLE (place bigint, id text, text_digest bytea, attempts integer, version bigint, store text, state json, xid text)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    taken text[];
+    stands record;
+BEGIN
+    SELECT array_agg(l.ticket_id ORDER BY l.claimable_us, l.ticket_id) INTO taken FROM (
+        SELECT s.ticket_id, s.claimable_us FROM "{schema}".ticket_state s
+        WHERE s.company_id = company AND s.platform = of_platform AND s.claimable_us <= now_us
+        ORDER BY s.claimable_us, s.ticket_id LIMIT cardinality(tokens) FOR NO KEY UPDATE SKIP LOCKED
+    ) l;
+    -- these tickets are held now; statements of their own see what was committed until they were
+    SELECT o.id, h.state, coalesce(h.floor, 0) AS floor INTO stands
+    FROM "{schema}".store o LEFT JOIN "{schema}".company_state h ON h.company_id = company;
+    RETURN QUERY
+    UPDATE "{schema}".ticket_state s SET status = 'processing', attempts = least(s.attempts, 2147483647 - 1) + 1, error = NULL,
+        worker = by_worker, token = tokens[k.place], lease_us = until_us, claim_digest = t.text_digest,
+        claimable_us = again_us, changed_us = now_us, version = greatest(s.version + 1, stands.floor + 1, now_us)
+    FROM unnest(taken) WITH ORDINALITY AS k (id, place)
+    JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = of_platform AND t.ticket_id = k.id
+    WHERE s.company_id = company AND s.platform = of_platform AND s.ticket_id = k.id
+    RETURNING k.place - 1, s.ticket_id, t.text_digest, s.attempts, s.version, NULL::text, NULL::json, NULL::text;
+    RETURN QUERY SELECT NULL::bigint, NULL, NULL::bytea, NULL::integer, NULL::bigint,
+        stands.id, stands.state, pg_current_xact_id_if_assigned()::text;
 END $$;
 
 -- Deletions, and what the mirror is to be told.
