@@ -8,6 +8,7 @@ StorageError
 ├── TicketNotFound
 ├── ArticleNotFound
 ├── VersionConflict          somebody else saved first: read again and retry
+├── RequesterSuppressed      a ticket is of somebody who was erased, and whose tickets are kept out
 ├── ClaimLost                the claim's token is no longer the current one
 ├── InvalidTransition        a processing status cannot follow the present one
 ├── UncommittedChanges       a unit of work was left with changes and without commit()
@@ -19,7 +20,8 @@ StorageError
 ├── CompanyMoved             the company lives elsewhere by now, is on its way, or is in another epoch
 ├── StoreReplaced            another directory or database stands where the company was opened
 ├── CompanyErased            the company was erased while it was in use
-├── MigrationError
+├── MigrationError           a company cannot go from one store to another, or not now
+│   └── ErasedBefore         a company of that name was erased there in a later epoch than this one is in
 └── ConfigurationError       the settings do not fit together
 
 A message says what, which, and what to do next; the parts a program may need are attributes.
@@ -73,6 +75,17 @@ class VersionConflict(StorageError):
     def __init__(self, keys: Sequence[Key]) -> None:
         super().__init__(f"{_some_of(keys)} changed since you read it: read it again and retry")
         self.keys = tuple(keys)  #: all that conflict, so that a batch reads just those again
+
+
+class RequesterSuppressed(StorageError):
+    """Tickets are of a requester who was erased, and whose tickets are kept out; nothing of the unit was written."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        super().__init__(
+            f"{_some_of(keys)} would bring back somebody who was erased here: leave it out, "
+            "or let that requester's tickets in again (deskstore company erase-requester --lift)"
+        )
+        self.keys = tuple(keys)  #: all of them
 
 
 class ClaimLost(StorageError):
@@ -181,6 +194,17 @@ class CompanyErased(StorageError):
 
 class MigrationError(StorageError):
     """A migration cannot go on; both sides are as the message says."""
+
+
+class ErasedBefore(MigrationError):
+    """A company of that name was erased there, in an epoch that this one must begin above; nothing was changed."""
+
+    def __init__(self, company_id: str, *, erased_epoch: int, epoch: int) -> None:
+        super().__init__(
+            f"company {company_id!r} was erased here in epoch {erased_epoch}, and is to begin anew in epoch {epoch}: "
+            f"give it an epoch above {erased_epoch}; nothing was changed"
+        )
+        self.erased_epoch = erased_epoch
 
 
 class ConfigurationError(StorageError):

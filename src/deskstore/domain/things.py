@@ -8,28 +8,34 @@ from typing import Any, Final, Literal, NamedTuple
 
 from attrs import asdict, evolve, field, fields, frozen
 
-from deskstore.domain.errors import CompanyErased, CompanyMoved, ConfigurationError, MigrationError
+from deskstore.domain.errors import CompanyErased, CompanyMoved, ConfigurationError, ErasedBefore, MigrationError
 from deskstore.domain.identifiers import Key
 
-Part = Literal["ticket", "article", "processing", "summary", "checkpoint"]
+Part = Literal["ticket", "article", "processing", "summary", "checkpoint", "suppression"]
 MIRROR: Final = "mirror"  #: the name under which a mirror consumes the outbox
-PARTS: Final[tuple[Part, ...]] = ("ticket", "article", "processing", "summary", "checkpoint")  #: in the order they are copied
+#: in the order they are copied
+PARTS: Final[tuple[Part, ...]] = ("ticket", "article", "processing", "summary", "checkpoint", "suppression")
 
 
 class Thing(NamedTuple):
     """The name of one separately versioned thing of a company."""
 
     part: Part
-    kind: str  #: of the record it belongs to; empty for a checkpoint
+    kind: str  #: of the record it belongs to; empty for a checkpoint and a suppression
     platform: str
-    id: str  #: of the record, or the checkpoint's stream
+    id: str  #: of the record, or the checkpoint's stream, or the suppression's digest
     locale: str = ""
     number: int = 0  #: of a summary
 
     @property
     def key(self) -> Key:
-        """The key of the record it belongs to; of no meaning for a checkpoint."""
+        """The key of the record it belongs to; of no meaning for what belongs to none."""
         return Key("article" if self.kind == "article" else "ticket", self.platform, self.id, self.locale)
+
+    @property
+    def is_of_record(self) -> bool:
+        """Whether it is a record, or goes with one."""
+        return self.part not in ("checkpoint", "suppression")
 
 
 class Debt(NamedTuple):
@@ -128,12 +134,9 @@ def check_epoch(company_id: str, state: CompanyState | None, expected: int | Non
 
 
 def check_beginning(company_id: str, erased_epoch: int, wanted: CompanyState) -> None:
-    """See that a company may begin in a state, after one of its name was erased here in an epoch (0 = never); raises MigrationError."""
+    """See that a company may begin in a state, after one of its name was erased here in an epoch (0 = never); raises ErasedBefore."""
     if wanted.epoch <= erased_epoch:
-        raise MigrationError(
-            f"company {company_id!r} was erased here in epoch {erased_epoch}, and is to begin anew in epoch {wanted.epoch}: "
-            f"give it an epoch above {erased_epoch}; nothing was changed"
-        )
+        raise ErasedBefore(company_id, erased_epoch=erased_epoch, epoch=wanted.epoch)
 
 
 def check_succession(company_id: str, before: CompanyState, wanted: CompanyState) -> None:

@@ -1,0 +1,1 @@
+"""A company in two stores: draining, swapping, the hybrid storage, and migration."""
