@@ -37,10 +37,12 @@ COMMANDS = {
     "check": "style, types, layers and links between pages: all that must hold before a commit",
     "bench": "the measurements, or those named",
     "chaos": "the long tests: crashes, faults, races",
+    "site": "the documentation as pages in build/site",
     "samples": "import a folder of real exports and compare what comes out: samples [--postgresql] DIR",
     "lock": "make requirements.lock again; --upgrade takes the newest versions (needs uv)",
     "clean": "remove environments, caches and builds",
 }
+SITE = ("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "-c", "docs", ".", "build/site")
 #: removed by `clean`; data is nobody's but the user's, so `data/` is not among them
 LITTER = (
     ".venv*",
@@ -101,9 +103,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def program(command: str, python: Path) -> list[str]:
-    """The command line that does the work of `demo`, `test`, `bench`, `chaos` or `samples`."""
+    """The command line that does the work of `demo`, `test`, `bench`, `chaos`, `samples` or `site`."""
     if command == "demo":
         return [str(python.with_name("deskstore")), "demo"]
+    if command == "site":
+        return [str(python.with_name(SITE[0])), *SITE[1:]]
     if command == "test":
         return [str(python), "-m", "pytest"]
     module = {"bench": "bench", "chaos": "tests.chaos", "samples": "tests.samples"}[command]
@@ -318,6 +322,7 @@ def steps(python: Path) -> dict[str, Callable[[], str]]:
         "mypy": tool("mypy"),
         "lint-imports": tool("lint-imports", "--no-logo"),
         "links": lambda: "\n".join(dead_links(ROOT)),
+        "site": tool(*SITE),
     }
 
 

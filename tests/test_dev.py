@@ -208,7 +208,7 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
 
 def test_every_step_of_check_runs_even_after_one_failed(checkout: Path) -> None:
     ready(checkout)
-    for tool in ["pyright", "mypy", "lint-imports"]:
+    for tool in ["pyright", "mypy", "lint-imports", "sphinx-build"]:
         pretend(checkout / ".venv" / "bin" / tool, "echo noise")
     pretend(checkout / ".venv" / "bin" / "ruff", "echo a fault; exit 1")
 
@@ -217,7 +217,7 @@ def test_every_step_of_check_runs_even_after_one_failed(checkout: Path) -> None:
     said = re.sub(r" +\d+\.\d s$", "", ended.stdout, flags=re.MULTILINE).split("\n")
     assert ended.returncode == 1
     assert said[:6] == ["FAIL  ruff check", "a fault", "", "FAIL  ruff format", "a fault", ""]
-    assert said[6:] == ["ok    pyright", "ok    mypy", "ok    lint-imports", "ok    links", ""]
+    assert said[6:] == ["ok    pyright", "ok    mypy", "ok    lint-imports", "ok    links", "ok    site", ""]
 
 
 def test_the_lock_holds_every_dependency_with_a_hash_and_no_address() -> None:
