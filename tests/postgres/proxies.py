@@ -1,4 +1,4 @@
-"""A wire between storage and server that counts round trips, and is cut when told to."""
+"""A wire between storage and server that counts round trips, and is cut, stalled or swallows something when told to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
-from attrs import define
+from attrs import define, field
 
 
 @define
@@ -18,8 +18,14 @@ class Wire:
     port: int
     trips: int = 0  #: what clients sent, a turn each: the driver flushes once before it waits
     cut_at: bytes | None = None  #: what the client says that passes, and whose answer is lost
+    swallowed_at: bytes | None = None  #: what the client says that never arrives, nor anything after it
+    swallowed: asyncio.Event = field(factory=asyncio.Event)  #: set once that has happened
+    passes: asyncio.Event = field(factory=asyncio.Event)  #: nothing passes, either way, while it is not set
     is_down: bool = False  #: whether new connections are refused
     stays_down: bool = False  #: whether nobody comes through any more after a cut
+
+    def __attrs_post_init__(self) -> None:
+        self.passes.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
@@ -42,7 +48,12 @@ class Wire:
 
     async def _to_server(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         while data := await reader.read(1 << 16):
+            await self.passes.wait()
             self.trips += 1
+            if self.swallowed_at is not None and self.swallowed_at in data:
+                self.swallowed_at = None
+                self.swallowed.set()
+                await asyncio.Event().wait()
             if self.cut_at is not None and self.cut_at in data:
                 self.cut_at = None
                 cut.set()
@@ -51,6 +62,7 @@ class Wire:
 
     async def _to_client(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         while data := await reader.read(1 << 16):
+            await self.passes.wait()
             if cut.is_set():
                 self.is_down = self.stays_down
                 client.transport.abort()

@@ -56,8 +56,10 @@ class Databases:
         self.app = app
 
     async def run(self, statement: str) -> None:
-        """Run one statement as the server's superuser."""
+        """Run one statement as the server's superuser, of a server that may have been killed and started since."""
         async with self._turn:
+            if self._admin.is_closed():
+                self._admin = await asyncpg.connect(self._url)
             await self._admin.execute(statement)
 
     @asynccontextmanager

@@ -9,6 +9,9 @@ from attrs import frozen
 
 from deskstore.adapters.postgres.routines import quoted
 
+#: which transaction this is, and how far the server's log reached when it had written: see Transactions._was_committed
+TRACE: Final = "pg_current_xact_id() || ' ' || pg_current_wal_insert_lsn()"
+
 
 @frozen
 class Call:
@@ -34,13 +37,13 @@ class Calls:
         return known
 
     def writing(self, company_id: str, calls: Sequence[Call]) -> tuple[str, list[object]]:
-        """Several functions in one trip, in order, each given the company first; then the transaction's id."""
+        """Several functions in one trip, in order, each given the company first; then the transaction's trace."""
         values: list[object] = [company_id]
         texts: list[str] = []
         for call in calls:
             texts.append(f"{self.schema}.{call.function}($1, {_numbered(len(values) + 1, len(call.values))})".replace(", )", ")"))
             values.extend(call.values)
-        return f"SELECT {', '.join([*texts, 'pg_current_xact_id()::text'])}", values
+        return f"SELECT {', '.join([*texts, TRACE])}", values
 
     def begin(self, company_id: str, *values: int | str) -> str:
         """Begin a transaction of a company, in the one trip that takes no values: the company travels as hex, the rest are ours."""

@@ -26,7 +26,7 @@ async def claim(transactions: Transactions, company_id: str, wanted: claims.Requ
     moments = (times.microseconds(moment) for moment in (now, until, until + CLOCK_SKEW))
     async with transactions.begin(company_id, known=0, purpose="write", now=now) as transaction:
         *found, last = await transaction.rows("claim", wanted.platform, wanted.worker, tokens, *moments)
-        store_id, state, transaction.xid = last[_TICKET:]
+        store_id, state, transaction.trace = last[_TICKET:]
         transactions.check_store(company_id, store_id)
         taken = _taken(found, wanted, tokens, now)
         if taken:

@@ -24,9 +24,12 @@ from deskstore.domain.mirror import Copy, Thing
 from deskstore.domain.rows import processing_of
 from deskstore.domain.things import CompanyState
 
-Purpose = Literal["write", "copy", "alone"]
+Purpose = Literal["write", "write alone", "copy", "alone"]
 _LOOK_AGAIN_S: Final = 0.1
-_COMPANY: Final = 3  #: columns of lock_unit that tell of the company itself
+#: what became of a transaction, by its trace; where the log ended before it after a crash, its number has gone to another one, or will
+_STATUS: Final = """SELECT CASE WHEN pg_last_wal_replay_lsn() < split_part($1::text, ' ', 2)::pg_lsn THEN 'aborted'
+    ELSE pg_xact_status(split_part($1::text, ' ', 1)::xid8) END"""
+_COMPANY: Final = 4  #: columns of lock_unit that tell of the company itself
 
 
 @frozen(kw_only=True)
@@ -36,6 +39,7 @@ class Locked:
     store_id: str
     state: CompanyState | None  #: None: this database does not know the company yet
     floor: int
+    secrets: Sequence[bytes]  #: under which suppressed requesters are hashed; none where there is none of them
     standing: Mapping[Key, Standing]
     checkpoints: Mapping[tuple[str, str], int]
 
@@ -52,7 +56,7 @@ class Transaction:
         self._session: Final = session
         self._statements: Final = statements
         self._company_id: Final = company_id
-        self.xid: str | None = None  #: once something was written
+        self.trace: str | None = None  #: once something was written
         self.is_committing = False
 
     async def rows(self, function: str, *values: object) -> Found:
@@ -64,12 +68,13 @@ class Transaction:
         tickets, articles = ([key for key in keys if key.kind == kind] for kind in (TICKET, ARTICLE))
         streams = [[name[place] for name in checkpoints] for place in (0, 1)]
         head, *found = await self.rows("lock_unit", *arrays(tickets, TICKET), *arrays(articles, ARTICLE), *streams)
-        store_id, floor, state = head[:_COMPANY]
+        store_id, floor, state, secrets = head[:_COMPANY]
         rows = [row[_COMPANY:] for row in found]
         return Locked(
             store_id=store_id,
             state=company_of(state),
             floor=floor,
+            secrets=secrets or (),
             standing=dict(_standing(row) for row in rows if row[0] != "checkpoint"),
             checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
         )
@@ -89,7 +94,7 @@ class Transaction:
         """What functions give that write, called in one trip."""
         text, values = self._statements.writing(self._company_id, together)
         (row,) = await self._session.rows(text, *values)
-        self.xid = row[-1]
+        self.trace = row[-1]
         return row
 
     async def commit(self) -> None:
@@ -124,9 +129,9 @@ class Transactions:
                 transaction = Transaction(session, self.statements, company_id)
                 yield transaction
         except StorageUnavailable as error:
-            if transaction is None or not transaction.is_committing or transaction.xid is None:
+            if transaction is None or not transaction.is_committing or transaction.trace is None:
                 raise
-            if not await self._was_committed(transaction.xid, error):
+            if not await self._was_committed(transaction.trace, error):
                 raise
 
     async def read(self, company_id: str, function: str, *values: object) -> Found:
@@ -163,13 +168,18 @@ class Transactions:
 
         return await self.pool.persistently(read)
 
-    async def _was_committed(self, xid: str, error: StorageUnavailable) -> bool:
-        """Whether a transaction whose COMMIT was not answered took place, as a new connection tells."""
+    async def _was_committed(self, trace: str, error: StorageUnavailable) -> bool:
+        """
+        Whether a transaction whose COMMIT was not answered took place, as a new connection tells.
+
+        The number of a transaction does not suffice: a server that crashes forgets those that had not reached its log, and gives their numbers
+        away once more. What a commit came after must therefore be in the log that the server, or the one that took its place, began with.
+        """
         until = monotonic() + self.pool.limits.retry_s
         while monotonic() < until:
             try:
                 async with self.pool.session() as session:
-                    ((status,),) = await session.rows("SELECT pg_xact_status($1::text::xid8)", xid)
+                    ((status,),) = await session.rows(_STATUS, trace)
             except StorageUnavailable:
                 status = "in progress"
             if status in ("committed", "aborted"):

@@ -2,7 +2,7 @@
 
 -- It writes what domain.claims.take would decide: docs/adr/0013. The last row tells of the company and of the transaction.
 CREATE FUNCTION {schema}.claim(company text, of_platform text, by_worker text, tokens text[], now_us bigint, until_us bigint, again_us bigint)
-RETURNS TABLE (place bigint, id text, text_digest bytea, attempts integer, version bigint, store text, state json, xid text)
+RETURNS TABLE (place bigint, id text, text_digest bytea, attempts integer, version bigint, store text, state json, trace text)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
@@ -26,5 +26,5 @@ BEGIN
     WHERE s.company_id = company AND s.platform = of_platform AND s.ticket_id = k.id
     RETURNING k.place - 1, s.ticket_id, t.text_digest, s.attempts, s.version, NULL::text, NULL::json, NULL::text;
     RETURN QUERY SELECT NULL::bigint, NULL, NULL::bytea, NULL::integer, NULL::bigint,
-        stands.id, stands.state, pg_current_xact_id_if_assigned()::text;
+        stands.id, stands.state, pg_current_xact_id_if_assigned() || ' ' || pg_current_wal_insert_lsn();
 END $$;
