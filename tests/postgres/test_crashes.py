@@ -10,7 +10,6 @@ from attrs import evolve
 
 from deskstore.adapters.embedded.postgres import PostgresServer
 from deskstore.adapters.postgres import PostgresStorage
-from deskstore.domain.errors import StorageUnavailable
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket

@@ -172,8 +172,9 @@ class Transactions:
         """
         Whether a transaction whose COMMIT was not answered took place, as a new connection tells.
 
-        The number of a transaction does not suffice: a server that crashes forgets those that had not reached its log, and gives their numbers
-        away once more. What a commit came after must therefore be in the log that the server, or the one that took its place, began with.
+        The number of a transaction does not suffice: a server that crashes forgets those that had not reached its log, and gives their
+        numbers away once more. What a commit came after must therefore be in the log that the server began with after the crash, or the
+        standby that took its place.
         """
         until = monotonic() + self.pool.limits.retry_s
         while monotonic() < until:
