@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         renew,
         update_processing_status,
     )
+    from deskstore.services.requeuing import failed_tickets, list_claims, outdated_tickets, requeue, take_back
     from deskstore.services.stopping import stop_on_signals
     from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
     from deskstore.services.tickets import delete_ticket, find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
@@ -140,6 +141,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
         "renew",
         "update_processing_status",
     ),
+    "services.requeuing": ("failed_tickets", "list_claims", "outdated_tickets", "requeue", "take_back"),
     "services.stopping": ("stop_on_signals",),
     "services.summaries": ("SummaryDraft", "find_current_summary", "save_summary", "stale_summaries", "summary_history"),
     "services.tickets": ("delete_ticket", "find_ticket", "get_ticket", "list_tickets", "save_ticket", "save_tickets"),
@@ -219,6 +221,7 @@ __all__ = [
     "erase_company",
     "export_records",
     "fail",
+    "failed_tickets",
     "find_article",
     "find_current_summary",
     "find_ticket",
@@ -232,14 +235,17 @@ __all__ = [
     "inspect_company",
     "list_article_locales",
     "list_articles",
+    "list_claims",
     "list_companies",
     "list_erasures",
     "list_tickets",
     "open_storage",
+    "outdated_tickets",
     "release",
     "release_claims",
     "renew",
     "repair_company",
+    "requeue",
     "save_article",
     "save_articles",
     "save_summary",
@@ -248,6 +254,7 @@ __all__ = [
     "stale_summaries",
     "stop_on_signals",
     "summary_history",
+    "take_back",
     "ticket_key",
     "update_processing_status",
     "work_off",

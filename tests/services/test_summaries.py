@@ -4,10 +4,11 @@ import pytest
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import InvalidRecord, TicketNotFound
+from deskstore.domain.identifiers import Key, ticket_key
 from deskstore.services.articles import get_article, save_article
 from deskstore.services.companies import erase_company, get_platform_stats, list_companies
-from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
-from deskstore.services.tickets import delete_ticket, get_ticket, save_ticket
+from deskstore.services.summaries import BATCH, SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
+from deskstore.services.tickets import delete_ticket, get_ticket, save_ticket, save_tickets
 from tests.payloads import freshdesk
 
 ACME = "acme"
@@ -83,3 +84,46 @@ async def test_companies_are_listed_counted_and_erased(storage: MemoryStorage) -
 
     assert await list_companies(storage) == ["a"]
     assert await get_platform_stats(storage, "b") == []
+
+
+async def test_summaries_of_another_model_or_prompt_are_found_too(storage: MemoryStorage) -> None:
+    await save_article(storage, ACME, "generic", {"id": 1, "title": "How"}, locale="ko")
+    await save_article(storage, ACME, "generic", {"id": 1, "title": "How"}, locale="en")
+    await save_ticket(storage, ACME, "generic", {"id": 1})
+    await save_ticket(storage, ACME, "generic", {"id": 2})
+    korean, english = [await get_article(storage, ACME, "generic", "1", locale) for locale in ("ko", "en")]
+    ticket = await get_ticket(storage, ACME, "generic", "1")
+    await save_summary(storage, ACME, korean, SummaryDraft(content={"text": "a"}, model="new", prompt_id="p1"))
+    await save_summary(storage, ACME, english, SummaryDraft(content={"text": "a"}, model="old", prompt_id="p1"))
+    await save_summary(storage, ACME, ticket, SummaryDraft(content={"text": "a"}, model="old", prompt_id="p2"))
+
+    async def found(model: str | None = None, prompt_id: str | None = None) -> list[Key]:
+        return [stale.key async for stale in stale_summaries(storage, ACME, "generic", model=model, prompt_id=prompt_id)]
+
+    assert await found() == []
+    assert await found(model="new") == [english.key, ticket.key]
+    assert await found(prompt_id="p1") == [ticket.key]
+    assert await found(model="old", prompt_id="p1") == [korean.key, ticket.key]
+    assert [stale.key async for stale in stale_summaries(storage, ACME, "zendesk", model="new")] == []
+
+
+async def test_what_a_person_wrote_is_of_every_model_and_stale_all_the_same(storage: MemoryStorage) -> None:
+    await save_ticket(storage, ACME, "freshdesk", freshdesk())
+    ticket = await get_ticket(storage, ACME, "freshdesk", "42")
+    await save_summary(storage, ACME, ticket, SummaryDraft(content={"text": "by hand"}, pinned=True))
+    before = [stale async for stale in stale_summaries(storage, ACME, model="new")]
+
+    await save_ticket(storage, ACME, "freshdesk", freshdesk(subject="Another", updated_at="2026-03-01T00:00:00Z"))
+
+    assert before == []
+    assert [stale.key async for stale in stale_summaries(storage, ACME, model="new")] == [ticket.key]
+
+
+async def test_more_records_are_looked_through_than_one_trip_reads(storage: MemoryStorage) -> None:
+    await save_tickets(storage, ACME, "freshdesk", [freshdesk(number) for number in range(BATCH + 1)])
+    keys = [ticket_key("freshdesk", str(number)) for number in (0, BATCH)]
+    for key in keys:
+        ticket = await get_ticket(storage, ACME, "freshdesk", key.id)
+        await save_summary(storage, ACME, ticket, SummaryDraft(content={"text": "a"}, model="old"))
+
+    assert [stale.key async for stale in stale_summaries(storage, ACME, model="new")] == sorted(keys)

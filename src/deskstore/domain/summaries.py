@@ -48,6 +48,10 @@ class Summary:
         """Whether it was written of another text than the one with this digest."""
         return self.source_digest != text_digest
 
+    def is_by(self, model: str | None, prompt_id: str | None) -> bool:
+        """Whether this model wrote it with this prompt, of which None is any; what a person wrote, no model writes better."""
+        return self.pinned or (model in (None, self.model) and prompt_id in (None, self.prompt_id))
+
 
 def checked(summary: Summary) -> Summary:
     """

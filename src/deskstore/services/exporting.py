@@ -8,7 +8,7 @@ payload with raw line breaks is a text there.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,11 +16,12 @@ import orjson
 from attrs import frozen
 
 from deskstore.domain.errors import CorruptRecord
-from deskstore.domain.identifiers import TICKET, Key, Kind
+from deskstore.domain.identifiers import TICKET, Kind
 from deskstore.domain.paging import Filter
-from deskstore.domain.ports import Storage, UnitOfWork
+from deskstore.domain.ports import Storage
 from deskstore.domain.records import Article, Ticket
 from deskstore.formats.streams import one_line, write_lines
+from deskstore.services.sound import sound_records
 
 ENVELOPE: Final = 1  #: the layout of an envelope, which stands under its key "deskstore"
 
@@ -55,33 +56,11 @@ async def export_records(
     """
     damaged: list[CorruptRecord] = []
     async with write_lines(to) as lines:
-        async for record in _sound(storage, company_id, kind, Filter(platform=platform), damaged):
+        async for record in sound_records(storage, company_id, kind, Filter(platform=platform), damaged=damaged):
             await lines.write(enveloped(record) if envelope else record.payload)
             if on_progress is not None:
                 on_progress(lines.count)
         return ExportReport(records=lines.count, damaged=tuple(damaged))
-
-
-async def _sound(
-    storage: Storage, company_id: str, kind: Kind, where: Filter, damaged: list[CorruptRecord]
-) -> AsyncIterator[Ticket | Article]:
-    """All records that can be trusted; those that cannot are noted, and passed over."""
-    after: Key | None = None
-    async with storage.unit_of_work(company_id) as uow:
-        while True:
-            try:
-                async for record in _stream(uow, kind, where, after):
-                    yield record
-                return
-            except CorruptRecord as error:
-                damaged.append(error)
-                if error.key is None:  # it stands behind all others, since its place is unknown
-                    return
-                after = error.key
-
-
-def _stream(uow: UnitOfWork, kind: Kind, where: Filter, after: Key | None) -> AsyncIterator[Ticket | Article]:
-    return uow.tickets.stream(where, after=after) if kind == TICKET else uow.articles.stream(where, after=after)
 
 
 def enveloped(record: Ticket | Article) -> bytes:

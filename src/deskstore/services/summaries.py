@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from deskstore.domain.identifiers import Key
+from deskstore.domain.identifiers import ARTICLE, TICKET, Key
+from deskstore.domain.paging import Filter
 from deskstore.domain.processing import Claim
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
@@ -16,6 +17,8 @@ from deskstore.formats import json
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
+
+BATCH: Final = 200  #: records whose summaries are read in one trip
 
 
 def _object(value: bytes | Mapping[str, object]) -> bytes:
@@ -68,11 +71,51 @@ async def summary_history(storage: Storage, company_id: str, key: Key) -> Sequen
         return await uow.summaries.history(key)
 
 
-async def stale_summaries(storage: Storage, company_id: str, platform: str | None = None) -> AsyncIterator[StaleSummary]:
-    """Records whose current summary was written of another text than they have now, ascending by key."""
-    async with storage.unit_of_work(company_id) as uow:
-        async for stale in uow.summaries.stale(platform):
+async def stale_summaries(
+    storage: Storage, company_id: str, platform: str | None = None, *, model: str | None = None, prompt_id: str | None = None
+) -> AsyncIterator[StaleSummary]:
+    """
+    Records whose current summary was written of another text than they have now, ascending by key.
+
+    Args:
+        model: Also those whose current summary another model wrote, unless a person did.
+        prompt_id: Also those that were written with another prompt, likewise.
+    """
+    if model is None and prompt_id is None:
+        async with storage.unit_of_work(company_id) as uow:
+            async for stale in uow.summaries.stale(platform):
+                yield stale
+        return
+    from deskstore.services.sound import sound_records  # who saves a summary reads no others
+
+    for kind in (ARTICLE, TICKET):  # in the order of keys
+        records = sound_records(storage, company_id, kind, Filter(platform=platform), damaged=[])
+        async for stale in _written_otherwise(storage, company_id, records, model, prompt_id):
             yield stale
+
+
+async def _written_otherwise(
+    storage: Storage, company_id: str, records: AsyncIterator[Ticket | Article], model: str | None, prompt_id: str | None
+) -> AsyncIterator[StaleSummary]:
+    """Records whose current summary is stale, or of another model or prompt; a damaged record, which the doctor names, is passed over."""
+    async for digests in _digests(records):
+        async with storage.unit_of_work(company_id) as uow:
+            current = await uow.summaries.current_many([*digests])
+        for key, text_digest in digests.items():
+            summary = current.get(key)
+            if summary is not None and (summary.is_stale(text_digest) or not summary.is_by(model, prompt_id)):
+                yield StaleSummary(key=key, summary=summary, text_digest=text_digest)
+
+
+async def _digests(records: AsyncIterator[Ticket | Article]) -> AsyncIterator[dict[Key, bytes]]:
+    """What the texts of records are known by, some records at a time."""
+    some: dict[Key, bytes] = {}
+    async for record in records:
+        some[record.key] = record.fields.text_digest
+        if len(some) == BATCH:
+            yield some
+            some = {}
+    yield some
 
 
 def summary_of_claim(key: Key, claim: Claim, draft: SummaryDraft, *, now: datetime) -> Summary:
