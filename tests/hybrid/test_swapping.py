@@ -377,9 +377,10 @@ async def test_what_the_primary_says_counts_within_an_epoch(pair: Pair) -> None:
     told = evolve(state, backups=("backup 1",))
     assert await pair.one.replica().compare_and_set_state(state, told)
 
-    assert await settle(pair.sides().reversed()) == told
+    settled = await settle(pair.sides().reversed())
 
-    assert await _states(pair) == [told, told]
+    assert settled == evolve(told, epoch=told.epoch + 1)
+    assert await _states(pair) == [settled, settled]
 
 
 async def test_a_store_that_was_detached_meanwhile_learns_of_it(pair: Pair) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from deskstore.domain.errors import CorruptRecord, InvalidRecord
+from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import MIRROR, Copy, Debt, Thing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.sides import Sides
@@ -22,6 +23,8 @@ from deskstore.domain.summaries import Summary
 BATCH: Final = 500  #: debts at once, as long as they are not heavy
 HEAVY_BYTES: Final = 8 * 2**20  #: of payloads in one batch, after which the next is smaller
 _FIRST: Final = 50
+_RECORDS: Final = ("ticket", "article")
+_PARTS_OF_RECORDS: Final = ("processing", "summary")
 _TRIES: Final = 3  #: of a thing the mirror does not hold after it was applied: its record may just have been deleted
 
 
@@ -63,16 +66,21 @@ async def copies_of(sides: Sides, things: Collection[Thing]) -> list[Copy]:
     A record is read after its parts. So it is at least as new as when they were, and no deletion from before they were made can come
     to the mirror later and take them along.
     """
-    parts = [thing for thing in things if thing.part not in ("ticket", "article")]
+    parts = [thing for thing in things if thing.part not in _RECORDS]
     found: Sequence[Copy] = await sides.primary.read(parts) if parts else ()
-    records = {thing for thing in things if thing.part in ("ticket", "article")}
-    records |= {record_of(copy.thing) for copy in found if copy.value is not None and copy.thing.part != "checkpoint"}
+    records = {thing for thing in things if thing.part in _RECORDS}
+    records |= {record_of(copy.thing) for copy in found if copy.value is not None and copy.thing.part in _PARTS_OF_RECORDS}
     return [*found, *(await sides.primary.read(records) if records else ())]
 
 
 def record_of(thing: Thing) -> Thing:
     """The name of the record that a processing or a summary belongs to."""
     return Thing(thing.key.kind, *thing.key)
+
+
+def _is_of(thing: Thing, key: Key) -> bool:
+    """Whether it is a record, or goes with it."""
+    return thing.part in (*_RECORDS, *_PARTS_OF_RECORDS) and thing.key == key
 
 
 def size_bytes(copies: Collection[Copy]) -> int:
@@ -128,7 +136,7 @@ class _Draining:
             try:
                 return await copies_of(self._sides, wanted)
             except CorruptRecord as error:
-                damaged = [thing for thing in wanted if error.key is not None and thing.part != "checkpoint" and thing.key == error.key]
+                damaged = [thing for thing in wanted if error.key is not None and _is_of(thing, error.key)]
                 if not damaged:
                     raise
                 self._refused.update(dict.fromkeys(damaged, str(error)))

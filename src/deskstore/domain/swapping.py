@@ -104,7 +104,7 @@ async def settle(sides: Sides) -> CompanyState | None:
     Bring both stores to agree where the company lives, and say where: None when neither knows it. It does not matter which is which.
 
     A swap that somebody left behind is finished if it came to its commit point, else given up. Where the stores tell different states,
-    that of the later epoch is right. It may run any number of times at once.
+    that of the later epoch is right, and of one epoch what the primary tells. It may run any number of times at once.
 
     Raises:
         MigrationError: They hold two companies of one name, or one of them lost the company.
@@ -126,7 +126,10 @@ def _next_change(company_id: str, one: Standing, other: Standing) -> _Change | N
     if one.state == other.state:
         return None
     older, newer = sorted((one, other), key=_authority)
-    return _Change(replica=older.replica, expected=older.state, wanted=_adopted(company_id, older, newer))
+    adopted = _adopted(company_id, older, newer)
+    if older.state is not None and older.state.epoch == adopted.epoch:
+        return _Change(replica=newer.replica, expected=adopted, wanted=evolve(adopted, epoch=adopted.epoch + 1))
+    return _Change(replica=older.replica, expected=older.state, wanted=adopted)
 
 
 def _end_of_swap(company_id: str, fenced: Standing, state: CompanyState, decides: Standing) -> _Change:
@@ -153,7 +156,8 @@ def _adopted(company_id: str, older: Standing, newer: Standing) -> CompanyState:
         raise ValueError("a store that does not know the company is never the newer one")
     concerns = older.store_id in (state.primary, state.mirror)
     was_there = older.state is not None and newer.store_id in (older.state.primary, older.state.mirror)
-    if state.erased or not (concerns or was_there):
+    are_both_primary = older.is_primary and newer.is_primary and older.state is not None and older.state.epoch == state.epoch
+    if state.erased or are_both_primary or not (concerns or was_there):
         raise MigrationError(
             f"company {company_id!r} is in the store {newer.store_id} and, as another one, in the store {older.store_id}: "
             "erase one of them there, or name the one to keep with `deskstore migrate start --replace-target`"

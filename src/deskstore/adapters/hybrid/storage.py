@@ -1,0 +1,235 @@
+"""The hybrid storage: two storages, in which a company's primary takes the writes and its mirror follows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from attrs import frozen
+
+from deskstore.adapters.hybrid.company import HybridCompany, Memory, Where, other
+from deskstore.adapters.hybrid.draining import Drainer
+from deskstore.adapters.hybrid.reads import HybridArticles, HybridProgress, HybridSummaries, HybridSuppressions, HybridTickets
+from deskstore.adapters.hybrid.replica import HybridReplica
+from deskstore.domain import identifiers
+from deskstore.domain.changes import Changes, Committed
+from deskstore.domain.commits import decide
+from deskstore.domain.draining import drain
+from deskstore.domain.erasures import Erasure
+from deskstore.domain.errors import CompanyMoved, MigrationError
+from deskstore.domain.mirror import MIRROR, CompanyState
+from deskstore.domain.ports import BeforeCommit, Health, Storage
+from deskstore.domain.processing import Processing
+from deskstore.domain.sides import Sides
+from deskstore.domain.swapping import settle
+from deskstore.domain.unit import BufferedUnit
+
+_MOST_LAG: Final = 10_000
+_LOOK_AGAIN_S: Final = 0.02
+_LEFT_S: Final = 6.0  #: after which a swap that nobody ends is ended here, though nobody writes
+
+
+@frozen(kw_only=True)
+class Lag:
+    """How far a mirror is behind its primary."""
+
+    debts: int  #: things it has yet to be given; at most 10,000 are counted
+    is_mirror_down: bool  #: whether the last try to reach it failed
+
+
+class HybridStorage:
+    """
+    Companies in two storages, either of which may be any company's primary.
+
+    Args:
+        near: Used by the processes of one host.
+        far: Shared by all hosts; a new company is known there before anything is kept of it.
+        prefers_far: Whether a new company lives in the far storage, and reads of the others go there where it is as new as the near one.
+    """
+
+    def __init__(self, near: Storage, far: Storage, *, prefers_far: bool = False) -> None:
+        self.near: Final = near
+        self.far: Final = far
+        self._storages: Final[dict[Where, Storage]] = {"near": near, "far": far}
+        self._prefers_far: Final = prefers_far
+        self._memory: Final = Memory()
+        self._drainer: Final = Drainer(self._visit, self._known)
+        self._held_up: Final[dict[str, tuple[int, float]]] = {}
+
+    def unit_of_work(self, company_id: str) -> BufferedUnit:
+        """A unit of work of one company."""
+        return BufferedUnit(self.backend(company_id))
+
+    def backend(self, company_id: str) -> HybridBackend:
+        """What the company's units of work stand on."""
+        return HybridBackend(self, self._company(company_id))
+
+    def replica(self, company_id: str) -> HybridReplica:
+        """The company as raw copies, at its primary."""
+        return HybridReplica(self._company(company_id))
+
+    async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
+        """Take up to n tickets for a worker, at the primary."""
+        company = self._company(company_id)
+
+        async def at(where: Where) -> Sequence[Processing]:
+            return await self._storages[where].claim(company_id, platform, n, worker=worker, lease=lease)
+
+        taken = await company.write(at, lambda: at(company.birthplace))
+        if taken:
+            self.note_commit(company_id)
+        return taken
+
+    async def companies(self) -> Sequence[str]:
+        """Every company that either side knows, ascending."""
+        near, far = await asyncio.gather(self.near.companies(), self.far.companies())
+        return sorted({*near, *far})
+
+    async def erase(self, company_id: str) -> Erasure | None:
+        """
+        Remove a company from both sides: first it parts from its mirror, which goes first, so that nothing left over can ever come back.
+
+        Done again it goes on where it was interrupted.
+        """
+        self._memory.forget(company_id)
+        primary = await self._company(company_id).part_from_mirror()
+        before = await self._storages[other(primary)].erase(company_id)
+        erased = await self._storages[primary].erase(company_id)
+        self._memory.forget(company_id)
+        return erased or before
+
+    async def erasures(self) -> Sequence[Erasure]:
+        """What stays of all companies that were erased, ascending by time: one line of each, however many sides it had."""
+        near, far = await asyncio.gather(self.near.erasures(), self.far.erasures())
+        found: dict[tuple[str, int], Erasure] = {}
+        for one in sorted([*near, *far], key=lambda one: (one.removed.tickets, one.erased_at)):  # the primary's last: it held the most
+            found[one.company_hash, one.epoch] = one
+        return sorted(found.values(), key=lambda one: one.erased_at)
+
+    async def health(self) -> Health:
+        """How both sides are doing."""
+        near, far = await asyncio.gather(self.near.health(), self.far.health())
+        return Health(adapter="hybrid", place=f"{near.place} and {far.place}", companies=len(await self.companies()))
+
+    def clock(self) -> datetime:
+        """The present moment."""
+        return self.near.clock()
+
+    async def aclose(self) -> None:
+        """Finish what is under way, and close both sides."""
+        await self._drainer.aclose()
+        await asyncio.gather(self.near.aclose(), self.far.aclose())
+
+    # -- what only two sides have --------------------------------------------------------------------------------------------------------
+
+    def start_draining(self) -> None:
+        """Follow whatever is written, also by others; a process that writes begins with it by itself."""
+        self._drainer.start()
+
+    async def drained(self, company_id: str) -> None:
+        """
+        Wait until the company's mirror has all that was committed before.
+
+        Raises:
+            MigrationError: Something cannot be copied.
+            StorageUnavailable: The mirror does not answer.
+        """
+        company = self._company(company_id)
+        while (found := await company.locate()).state is not None and found.primary is not None:
+            sides = company.sides(found.primary)
+            if found.state.mirror is None or await self._is_drained(company_id, sides):
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def lag(self, company_id: str) -> Lag:
+        """How far the company's mirror is behind."""
+        debts = await self.replica(company_id).outbox(MIRROR, _MOST_LAG)
+        return Lag(debts=len(debts), is_mirror_down=self._drainer.breaker.is_tripped)
+
+    def note_commit(self, company_id: str) -> None:
+        """Have the company's mirror follow soon; does not wait."""
+        if self._memory.found(company_id).state is not None:
+            self._drainer.wake(company_id)
+
+    def _company(self, company_id: str) -> HybridCompany:
+        return HybridCompany(identifiers.company_id(company_id), self._storages, self._memory, prefers_far=self._prefers_far)
+
+    async def _known(self) -> Collection[str]:
+        """The companies that may have a side here: the near storage knows them, or they were used by this process."""
+        return sorted({*await self.near.companies(), *self._memory.companies()})
+
+    async def _is_drained(self, company_id: str, sides: Sides) -> bool:
+        try:
+            drained = await drain(sides)
+        except CompanyMoved:
+            await settle(sides)
+            return False
+        if drained.refusals:
+            first = drained.refusals[0]
+            raise MigrationError(f"the mirror of company {company_id!r} cannot be given {' '.join(map(str, first.thing))}: {first.reason}")
+        return not await sides.primary.outbox(MIRROR, 1)
+
+    async def _visit(self, company_id: str) -> None:
+        """Bring one mirror up to date."""
+        company = self._company(company_id)
+        found = await company.locate()
+        if found.primary is None or found.state is None or found.state.mirror is None:
+            return
+        sides = company.sides(found.primary)
+        if found.is_held_up:
+            await self._end_if_left(company_id, found.state, sides)
+        elif await sides.primary.outbox(MIRROR, 1):
+            await self._drain(company_id, sides)
+
+    async def _drain(self, company_id: str, sides: Sides) -> None:
+        try:
+            await drain(sides)
+        except CompanyMoved:
+            await settle(sides)  # the two tell different things of the company: it has moved, or one of them was not told
+            self._drainer.wake(company_id)
+
+    async def _end_if_left(self, company_id: str, state: CompanyState, sides: Sides) -> None:
+        """End a swap that was left behind, once whoever is at it has had the time."""
+        now_s = asyncio.get_running_loop().time()
+        epoch, since_s = self._held_up.get(company_id, (0, now_s))
+        if epoch != state.epoch:
+            self._held_up[company_id] = (state.epoch, now_s)
+        elif now_s - since_s > _LEFT_S:
+            del self._held_up[company_id]
+            await settle(sides)
+
+
+class HybridBackend:
+    """One company in two storages."""
+
+    def __init__(self, storage: HybridStorage, company: HybridCompany) -> None:
+        self._storage: Final = storage
+        self._company: Final = company
+        self.company_id: Final = company.company_id
+        self.tickets: Final = HybridTickets(company)
+        self.articles: Final = HybridArticles(company)
+        self.summaries: Final = HybridSummaries(company)
+        self.progress: Final = HybridProgress(company)
+        self.suppressions: Final = HybridSuppressions(company)
+
+    async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        """Check every guard and keep all changes at the primary, or raise and keep none."""
+        asked = before_commit
+
+        async def at(where: Where) -> Committed:
+            return await self._company.backends[where].apply(changes, asked)
+
+        async def first() -> None:
+            # whatever would be refused is refused before the company begins
+            nonlocal asked
+            decide(changes, {}, checkpoints={}, floor=0, now=self._storage.clock())
+            if asked is not None:
+                await asked(changes)
+                asked = None
+            await self._company.begin()
+
+        committed = await self._company.write(at, first)
+        self._storage.note_commit(self.company_id)
+        return committed
