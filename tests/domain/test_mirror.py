@@ -9,15 +9,17 @@ from hypothesis import given
 
 from deskstore.domain.errors import CompanyErased, ConfigurationError
 from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, copy_of, digest_of, newer, thing_of
-from deskstore.domain.processing import Checkpoint, fresh
-from deskstore.domain.records import SourceVersion, Ticket
+from deskstore.domain.processing import Checkpoint, Processing, fresh
+from deskstore.domain.records import Article, SourceVersion, Ticket
+from deskstore.domain.summaries import Summary
 from deskstore.domain.things import check_epoch, check_succession, plain_state, state_from
 from deskstore.testing import strategies
 from deskstore.testing.clock import MORNING
-from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, digest, fields
+from deskstore.testing.makers import a_checkpoint, a_summary, a_suppression, a_ticket, an_article, digest, fields
 
 TICKET = a_ticket()
-EACH: list[Value] = [TICKET, an_article(locale="ko"), fresh(TICKET.key, now=MORNING), a_summary(TICKET.key), a_checkpoint()]
+PARTS_OF_RECORDS: list[Value] = [TICKET, an_article(locale="ko"), fresh(TICKET.key, now=MORNING), a_summary(TICKET.key)]
+EACH: list[Value] = [*PARTS_OF_RECORDS, a_checkpoint(), a_suppression()]
 
 
 @pytest.mark.parametrize(("value", "part"), list(zip(EACH, PARTS, strict=True)))
@@ -27,9 +29,11 @@ def test_each_kind_of_value_has_a_name_of_its_own_part(value: Value, part: str) 
 
 
 def test_a_name_leads_back_to_its_record() -> None:
-    for value in EACH:
-        if not isinstance(value, Checkpoint):
-            assert thing_of(value).key == value.key
+    for value in PARTS_OF_RECORDS:
+        assert isinstance(value, Ticket | Article | Processing | Summary)
+        assert thing_of(value).key == value.key
+        assert thing_of(value).is_of_record
+    assert not any(thing_of(value).is_of_record for value in EACH[len(PARTS_OF_RECORDS) :])
 
 
 @given(strategies.tickets())

@@ -24,6 +24,7 @@ from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, 
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
+from deskstore.domain.suppressions import Suppression, SuppressionName, names_of
 from deskstore.domain.things import check_beginning, check_epoch, check_succession
 from deskstore.domain.unit import BufferedUnit
 
@@ -40,6 +41,7 @@ class _Company:
     debts: dict[str, dict[Thing, int]] = Factory(dict[str, dict[Thing, int]])  #: of each consumer
     floor: int = 0  #: the highest version ever deleted
     changed_at: dict[str, datetime] = Factory(dict[str, datetime])  #: when a platform's tickets last changed
+    suppressions: set[Thing] = Factory(set[Thing])  #: the names of all that ever were
     summaries: dict[Key, int] = Factory(dict[Key, int])  #: of each record that has any, a number that none of them exceeds
 
     def of(self, part: Part) -> list[Value]:
@@ -69,6 +71,7 @@ class _Company:
             processing=parts["processing"],
             claims=sum(isinstance(value, Processing) and value.claim is not None for value in self.values.values()),
             checkpoints=parts["checkpoint"],
+            suppressions=parts["suppression"],
         )
 
     def record(self, key: Key) -> Ticket | Article | None:
@@ -84,6 +87,18 @@ class _Company:
         found = (self.values.get(Thing("summary", *key, number)) for number in numbers)
         return [value for value in found if isinstance(value, Summary)]
 
+    def secrets(self) -> set[bytes]:
+        return {value.secret for value in map(self.values.get, self.suppressions) if isinstance(value, Suppression)}
+
+    def suppressed(self, names: Iterable[SuppressionName]) -> dict[SuppressionName, Suppression]:
+        found = (self.values.get(Thing("suppression", "", *name)) for name in names)
+        return {value.name: value for value in found if isinstance(value, Suppression)}
+
+    def kept_out(self, records: Iterable[Ticket | Article]) -> set[Key]:
+        """Those whose requester is suppressed."""
+        named = names_of(records, self.secrets())
+        return {key for name in self.suppressed(named) for key in named[name]}
+
     def keep(self, copies: Iterable[Copy], now: datetime) -> None:
         for copy in copies:
             if copy.moves_progress(self.processing(copy.thing.key)):
@@ -93,6 +108,8 @@ class _Company:
             else:
                 self.values[copy.thing] = copy.value
                 self.deleted.pop(copy.thing, None)
+            if isinstance(copy.value, Suppression):
+                self.suppressions.add(copy.thing)
             if isinstance(copy.value, Summary):
                 self.summaries[copy.value.key] = max(self.summaries.get(copy.value.key, 0), copy.value.number)
 
@@ -252,6 +269,7 @@ class MemoryBackend:
         self.articles: Final = MemoryArticles(self, ARTICLE, Article)
         self.summaries: Final = MemorySummaries(self)
         self.progress: Final = MemoryProgress(self)
+        self.suppressions: Final = MemorySuppressions(self)
 
     @property
     def company(self) -> _Company:
@@ -268,10 +286,19 @@ class MemoryBackend:
             company, now = self.company, self._storage.clock()
             self._storage.writable(self.company_id, company)
             standing = {key: company.standing(key) for key in changes.keys}
-            decision = decide(changes, standing, checkpoints=_checkpoints(company, changes), floor=company.floor, now=now)
+            decision = decide(
+                changes,
+                standing,
+                checkpoints=_checkpoints(company, changes),
+                floor=company.floor,
+                now=now,
+                suppressions=company.suppressed(changes.suppression_names),
+                kept_out=company.kept_out(change.record for change in changes.records),
+            )
             if before_commit is not None:
                 await before_commit(changes)
-            self._storage.keep(self._storage.registered(self.company_id), decision.copies, now)
+            if decision.copies:
+                self._storage.keep(self._storage.registered(self.company_id), decision.copies, now)
             return decision.committed
 
 
@@ -405,6 +432,19 @@ class MemoryProgress:
         return value if isinstance(value, Checkpoint) else None
 
 
+class MemorySuppressions:
+    """The requesters of one company whose tickets are kept out, in memory."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._backend = backend
+
+    async def secrets(self) -> Collection[bytes]:
+        return self._backend.company.secrets()
+
+    async def find_many(self, names: Collection[SuppressionName]) -> Mapping[SuppressionName, Suppression]:
+        return self._backend.company.suppressed(names)
+
+
 class MemoryReplica:
     """One company in memory as raw copies."""
 
@@ -516,6 +556,7 @@ def _passes(record: Ticket | Article, processing: Processing | None, where: Filt
         and (where.created_from is None or (fields.created_at is not None and fields.created_at >= where.created_from))
         and (where.created_to is None or (fields.created_at is not None and fields.created_at < where.created_to))
         and (where.changed_since is None or record.saved_at >= where.changed_since)
+        and where.requester in (None, fields.requester)
     )
 
 

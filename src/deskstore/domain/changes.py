@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -10,6 +11,9 @@ from deskstore.domain.identifiers import Key
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+
+if TYPE_CHECKING:
+    from deskstore.domain.suppressions import Suppression, SuppressionName
 
 
 @frozen
@@ -64,6 +68,20 @@ class SaveCheckpoint:
     checkpoint: Checkpoint
 
 
+@frozen
+class Suppress:
+    """Keep a requester's tickets out; the numbers of what was removed are added to those that are known."""
+
+    suppression: Suppression
+
+
+@frozen
+class Lift:
+    """Let a requester's tickets in again."""
+
+    name: SuppressionName
+
+
 @frozen(kw_only=True)
 class Changes:
     """All that one unit of work wants to change; every part in key order."""
@@ -73,9 +91,20 @@ class Changes:
     processing: tuple[SaveProcessing, ...] = ()
     summaries: tuple[AddSummary, ...] = ()
     checkpoints: tuple[SaveCheckpoint, ...] = ()
+    suppressions: tuple[Suppress | Lift, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.records or self.deletes or self.processing or self.summaries or self.checkpoints)
+        return bool(self.records or self.deletes or self.processing or self.summaries or self.checkpoints or self.suppressions)
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether somebody's tickets are to be kept out from now on, so that no commit may run beside this one."""
+        return any(isinstance(change, Suppress) and not change.suppression.version for change in self.suppressions)
+
+    @property
+    def suppression_names(self) -> tuple[SuppressionName, ...]:
+        """The name of every suppression that is concerned, ascending."""
+        return tuple(sorted(one.suppression.name if isinstance(one, Suppress) else one.name for one in self.suppressions))
 
     @property
     def keys(self) -> tuple[Key, ...]:

@@ -6,19 +6,22 @@ The storage takes its lock, reads what stands under the keys concerned, asks dec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from attrs import Factory, define, evolve, field, frozen
 
 from deskstore.domain import times
-from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, SaveProcessing, SaveRecord
-from deskstore.domain.errors import ArticleNotFound, ClaimLost, InvalidTransition, TicketNotFound, VersionConflict
+from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, Lift, SaveProcessing, SaveRecord, Suppress
+from deskstore.domain.errors import ArticleNotFound, ClaimLost, InvalidTransition, RequesterSuppressed, TicketNotFound, VersionConflict
 from deskstore.domain.identifiers import TICKET, Key
-from deskstore.domain.mirror import Copy, Thing, Value, copy_of
+from deskstore.domain.mirror import Copy, Thing, Value, copy_of, thing_of
 from deskstore.domain.processing import ALLOWED, COMPLETED, FAILED, PROCESSING, Processing, fresh
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression, SuppressionName, names_of
 
 
 @frozen(kw_only=True)
@@ -39,6 +42,7 @@ class Standing:
 
 
 NOTHING = Standing()
+NO_SUPPRESSIONS: Final[Mapping[SuppressionName, Suppression]] = MappingProxyType({})
 
 
 @frozen(kw_only=True)
@@ -61,6 +65,8 @@ def decide(
     checkpoints: Mapping[tuple[str, str], int],
     floor: int,
     now: datetime,
+    suppressions: Mapping[SuppressionName, Suppression] = NO_SUPPRESSIONS,
+    kept_out: Collection[Key] = (),
 ) -> Decision:
     """
     Check the guards of all changes against what is stored, and work out what has to be written.
@@ -69,8 +75,11 @@ def decide(
         standing: What is stored under each of changes.keys, as read under the lock.
         checkpoints: The stored versions of the checkpoints concerned.
         floor: The highest version that was ever deleted in this company.
+        suppressions: The stored ones of changes.suppression_names.
+        kept_out: Those tickets among the changes whose requester is suppressed, by what is stored.
 
     Raises:
+        RequesterSuppressed: Tickets of a requester whose tickets are kept out.
         TicketNotFound, ArticleNotFound: A summary or a first processing names no record.
         ClaimLost: A token is not the current one, or a claim lives and no token was given.
         VersionConflict: Records or processing were saved since they were read; keys names them all.
@@ -78,6 +87,7 @@ def decide(
     """
     decider = _Decider(standing=standing, floor=floor, now=now)
     _check(changes, decider)
+    _check_requesters(changes, kept_out)
     for delete in changes.deletes:
         decider.delete(delete)
     for save in changes.records:
@@ -89,6 +99,8 @@ def decide(
     for checkpoint in (change.checkpoint for change in changes.checkpoints):
         known = checkpoints.get((checkpoint.platform, checkpoint.stream), 0)
         decider.keep(evolve(checkpoint, version=next_version(known, floor, now)))
+    for suppression in changes.suppressions:
+        decider.suppress(suppression, suppressions)
     return decider.decision()
 
 
@@ -159,6 +171,16 @@ class _Decider:
         self.numbers[change.key] = number
         self.keep(evolve(change.summary, number=number, version=next_version(0, self.floor, self.now)))
 
+    def suppress(self, change: Suppress | Lift, known: Mapping[SuppressionName, Suppression]) -> None:
+        if isinstance(change, Lift):
+            if (lifted := known.get(change.name)) is not None:
+                self.written[thing_of(lifted)] = Copy(thing_of(lifted), next_version(lifted.version, self.floor, self.now), None)
+            return
+        wanted, stood = change.suppression, known.get(change.suppression.name)
+        if stood is not None:
+            wanted = evolve(stood, tickets=stood.tickets + wanted.tickets, summaries=stood.summaries + wanted.summaries)
+        self.keep(evolve(wanted, version=next_version(stood.version if stood else 0, self.floor, self.now)))
+
     def decision(self) -> Decision:
         values = [copy.value for copy in self.written.values()]
         return Decision(
@@ -178,6 +200,16 @@ def things_under(key: Key, stood: Standing) -> Iterable[Thing]:
         yield Thing("processing", *key)
     for number in range(1, stood.last_summary + 1) if stood.summaries is None else stood.summaries:
         yield Thing("summary", *key, number)
+
+
+def _check_requesters(changes: Changes, kept_out: Collection[Key]) -> None:
+    ours = [change.suppression for change in changes.suppressions if isinstance(change, Suppress)]
+    refused = set(kept_out)
+    if ours:
+        named = names_of((change.record for change in changes.records), {one.secret for one in ours})
+        refused |= {key for one in ours for key in named.get(one.name, ())}
+    if found := [change.key for change in changes.records if change.key in refused]:
+        raise RequesterSuppressed(found)
 
 
 def _check(changes: Changes, decider: _Decider) -> None:

@@ -18,6 +18,7 @@ class Removed:
     processing: int = 0
     claims: int = 0  #: of workers who held a ticket when it went, or had held it and not given it back
     checkpoints: int = 0
+    suppressions: int = 0  #: of erased requesters: from now on nothing keeps their tickets out
 
 
 @frozen(kw_only=True)

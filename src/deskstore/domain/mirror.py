@@ -13,6 +13,7 @@ from deskstore.domain import times
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression
 from deskstore.domain.things import MIRROR, PARTS, CompanyState, Debt, MirrorStatus, Part, Thing
 
 __all__ = [
@@ -33,7 +34,7 @@ __all__ = [
     "thing_of",
 ]
 
-Value = Ticket | Article | Processing | Summary | Checkpoint
+Value = Ticket | Article | Processing | Summary | Checkpoint | Suppression
 
 
 @frozen
@@ -83,6 +84,8 @@ def thing_of(value: Value) -> Thing:
             return Thing("summary", *value.key, value.number)
         case Checkpoint():
             return Thing("checkpoint", "", value.platform, value.stream)
+        case Suppression():
+            return Thing("suppression", "", value.platform, value.digest)
 
 
 def copy_of(value: Value) -> Copy:
@@ -106,7 +109,8 @@ def digest_of(value: Value, *, rehash: bool = False) -> ThingDigest:
       value of source_version, text_digest, saved_at;
     - of a processing: status, attempts, error, the claim's worker, token, lease_until and text_digest, claimable_at, changed_at;
     - of a summary: content, model, prompt_id, parameters, tokens, cost, source_digest, pinned, created_at;
-    - of a checkpoint: cursor.
+    - of a checkpoint: cursor;
+    - of a suppression: secret, created_at, tickets, summaries.
 
     Text is UTF-8, and holds no NUL, since it is cleaned. A number is decimal, a time the number of microseconds since 1970, a cost the
     hex of its eight bytes (IEEE 754, the highest first), a flag `true` or `false`. Bytes are the lower-case hex of their sha256; only the
@@ -134,6 +138,8 @@ def _content(value: Value, *, rehash: bool) -> tuple[_Field, ...]:
             return _of_summary(value)
         case Checkpoint():
             return (value.cursor,)
+        case Suppression():
+            return (value.secret, value.created_at, value.tickets, value.summaries)
 
 
 def _of_record(record: Ticket | Article, *, rehash: bool) -> tuple[_Field, ...]:

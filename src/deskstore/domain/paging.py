@@ -43,6 +43,7 @@ class Filter:
     created_to: datetime | None = field(default=None, converter=times.optional_utc)  #: earlier than this moment
     #: received at this moment or later; of streams, and refused by pages
     changed_since: datetime | None = field(default=None, converter=times.optional_utc)
+    requester: str | None = field(default=None, converter=clean)  #: exactly; of streams, and refused by pages
 
     @property
     def statuses(self) -> tuple[tuple[str | None, str], ...]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from deskstore.domain.errors import UnitOfWorkMisuse
 
 if TYPE_CHECKING:
-    from deskstore.domain.changes import Changes, SaveProcessing
+    from deskstore.domain.changes import Changes, Lift, SaveProcessing, Suppress
     from deskstore.domain.identifiers import Key
     from deskstore.domain.processing import Checkpoint
     from deskstore.domain.records import Article, Ticket
     from deskstore.domain.summaries import Summary
+    from deskstore.domain.suppressions import SuppressionName
 
 MOST_CHANGES: Final = 10_000  #: in one unit
 MOST_BYTES: Final = 64 * 1024 * 1024  #: of payloads and summaries in one unit
@@ -28,13 +29,15 @@ class Pending:
         self.processing: dict[Key, SaveProcessing] = {}
         self.summaries: dict[Key, list[Summary]] = {}
         self.checkpoints: dict[tuple[str, str], Checkpoint] = {}
+        self.suppressions: dict[SuppressionName, Suppress | Lift] = {}
         self._summaries = 0
         self._size_bytes = 0
 
     @property
     def count(self) -> int:
         """How many changes there are."""
-        return len(self.records) + len(self.deleted) + len(self.processing) + len(self.checkpoints) + self._summaries
+        records = len(self.records) + len(self.deleted) + len(self.processing)
+        return records + len(self.checkpoints) + len(self.suppressions) + self._summaries
 
     def put_record(self, record: Ticket | Article) -> None:
         """Keep a record; raises as all that follow UnitOfWorkMisuse when the unit would become too large, or deletes that record."""
@@ -53,6 +56,11 @@ class Pending:
         known = self.checkpoints.get(named)
         self._admit(len(checkpoint.cursor), instead_of=None if known is None else len(known.cursor))
         self.checkpoints[named] = checkpoint
+
+    def put_suppression(self, name: SuppressionName, change: Suppress | Lift) -> None:
+        """Keep a requester's tickets out, or let them in again."""
+        self._admit(0, instead_of=0 if name in self.suppressions else None)
+        self.suppressions[name] = change
 
     def add_summary(self, key: Key, summary: Summary) -> None:
         """Add to those that the record will have."""
@@ -95,6 +103,7 @@ class Pending:
             processing=tuple(change for _, change in sorted(self.processing.items(), key=_first)),
             summaries=tuple(AddSummary(one) for _, added in sorted(self.summaries.items(), key=_first) for one in added),
             checkpoints=tuple(SaveCheckpoint(checkpoint) for _, checkpoint in sorted(self.checkpoints.items())),
+            suppressions=tuple(self.suppressions[name] for name in sorted(self.suppressions)),
         )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from deskstore.domain.outcomes import UnitOutcome
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
+    from deskstore.domain.suppressions import Suppression, SuppressionName
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -124,6 +125,18 @@ class ProgressReads(Protocol):
         ...
 
 
+class SuppressionReads(Protocol):
+    """Reads of the requesters whose tickets are kept out."""
+
+    async def secrets(self) -> Collection[bytes]:
+        """The secrets under which they are hashed: none where nobody's tickets are kept out, else one as a rule."""
+        ...
+
+    async def find_many(self, names: Collection[SuppressionName]) -> Mapping[SuppressionName, Suppression]:
+        """Those among these suppressions that exist."""
+        ...
+
+
 class TicketRepo(TicketReads, Protocol):
     """The tickets of a unit of work."""
 
@@ -200,6 +213,22 @@ class ProgressRepo(ProgressReads, Protocol):
         ...
 
 
+class SuppressionRepo(SuppressionReads, Protocol):
+    """The requesters whose tickets are kept out, in a unit of work; reads give what is stored."""
+
+    def save(self, suppression: Suppression, /) -> None:
+        """
+        Keep a requester's tickets out from the commit on; what it counts is added to what is counted already.
+
+        From then on a commit that saves such a ticket raises RequesterSuppressed, also one that was under way.
+        """
+        ...
+
+    def lift(self, name: SuppressionName) -> None:
+        """Let a requester's tickets in again from the commit on."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """
     Changes of one company that are kept all together or not at all.
@@ -219,6 +248,8 @@ class UnitOfWork(Protocol):
     @property
     def progress(self) -> ProgressRepo: ...
     @property
+    def suppressions(self) -> SuppressionRepo: ...
+    @property
     def outcome(self) -> UnitOutcome: ...
 
     async def commit(self) -> Committed:
@@ -229,6 +260,7 @@ class UnitOfWork(Protocol):
 
         Raises:
             VersionConflict: Somebody else saved first; `keys` names all records that must be read again.
+            RequesterSuppressed: Tickets are of somebody who was erased; `keys` names all of them.
             ClaimLost: A token is no longer the current one, or a claim lives and none was given.
             TicketNotFound, ArticleNotFound: A summary or a processing names no record.
             StorageBusy: Somebody else held the store for too long.
@@ -255,6 +287,8 @@ class Backend(Protocol):
     def summaries(self) -> SummaryReads: ...
     @property
     def progress(self) -> ProgressReads: ...
+    @property
+    def suppressions(self) -> SuppressionReads: ...
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard under the lock and keep all changes, or raise and keep none; raises what commit() raises."""

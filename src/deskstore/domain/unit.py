@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deskstore.domain.ports import ArticleReads, Backend, ProgressReads, RecordReads, SummaryReads, TicketReads
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import StaleSummary, Summary
+    from deskstore.domain.suppressions import Suppression, SuppressionName
 
 logger: Final = logging.getLogger("deskstore")
 
@@ -43,6 +44,7 @@ class BufferedUnit:
         self.articles: Final = BufferedArticles(self, backend.articles)
         self.summaries: Final = BufferedSummaries(self, backend.summaries)
         self.progress: Final = BufferedProgress(self, backend.progress)
+        self.suppressions: Final = BufferedSuppressions(self, backend)
 
     @property
     def company_id(self) -> str:
@@ -191,8 +193,9 @@ class _Records(Generic[R]):
             pending.delete(key, version if version >= 1 else None)
 
     def _page_filter(self, where: Filter) -> Filter:
-        if where.changed_since is not None:
-            raise InvalidRecord("changed_since is a filter of streams, not of pages: use stream(), which gives all that changed")
+        for name in ("changed_since", "requester"):
+            if getattr(where, name) is not None:
+                raise InvalidRecord(f"{name} is a filter of streams, not of pages: use stream(), which gives all that pass")
         return checked_filter(where, self._kind)
 
     def _checked(self, key: Key) -> Key:
@@ -372,3 +375,36 @@ class BufferedProgress:
             if clean(checkpoint.cursor, len(checkpoint.cursor)) != checkpoint.cursor:
                 raise InvalidRecord(f"the cursor of stream {named[1]!r} holds NUL or a lone surrogate: no storage could keep it exactly")
             pending.put_checkpoint(named, checkpoint)
+
+
+class BufferedSuppressions:
+    """The requesters whose tickets are kept out, in a unit of work; reads give what is stored."""
+
+    def __init__(self, unit: BufferedUnit, backend: Backend) -> None:
+        self._unit = unit
+        self._backend = backend
+
+    async def secrets(self) -> Collection[bytes]:
+        """The secrets under which they are hashed."""
+        with self._unit.alone("suppression.secrets"):
+            return await self._backend.suppressions.secrets()
+
+    async def find_many(self, names: Collection[SuppressionName]) -> Mapping[SuppressionName, Suppression]:
+        """Those among these suppressions that exist."""
+        with self._unit.alone("suppression.find_many"):
+            return await self._backend.suppressions.find_many(names) if names else {}
+
+    def save(self, suppression: Suppression) -> None:
+        """Keep a requester's tickets out from the commit on."""
+        from deskstore.domain.changes import Suppress  # not for reading
+
+        with self._unit.alone("suppression.save") as pending:
+            identifiers.platform(suppression.platform)
+            pending.put_suppression(suppression.name, Suppress(suppression))
+
+    def lift(self, name: SuppressionName) -> None:
+        """Let a requester's tickets in again from the commit on."""
+        from deskstore.domain.changes import Lift  # not for reading
+
+        with self._unit.alone("suppression.lift") as pending:
+            pending.put_suppression(name, Lift(name))

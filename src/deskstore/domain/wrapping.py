@@ -26,12 +26,14 @@ from deskstore.domain.ports import (
     Replica,
     Storage,
     SummaryReads,
+    SuppressionReads,
     UnitOfWork,
 )
 from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
+from deskstore.domain.suppressions import Suppression, SuppressionName
 from deskstore.domain.unit import BufferedUnit
 
 R = TypeVar("R", Ticket, Article)
@@ -117,6 +119,12 @@ class WrappedStorage:
     async def checkpoint(self, reads: ProgressReads, platform: str, stream: str) -> Checkpoint | None:
         return await reads.checkpoint(platform, stream)
 
+    async def secrets(self, reads: SuppressionReads) -> Collection[bytes]:
+        return await reads.secrets()
+
+    async def suppressions(self, reads: SuppressionReads, names: Collection[SuppressionName]) -> Mapping[SuppressionName, Suppression]:
+        return await reads.find_many(names)
+
 
 class WrappedBackend:
     """One company, each operation by way of the storage that wraps it."""
@@ -128,6 +136,7 @@ class WrappedBackend:
         self.articles: Final = WrappedArticles(storage, beneath.articles)
         self.summaries: Final = WrappedSummaries(storage, beneath.summaries)
         self.progress: Final = WrappedProgress(storage, beneath.progress)
+        self.suppressions: Final = WrappedSuppressions(storage, beneath.suppressions)
 
     @property
     def company_id(self) -> str:
@@ -206,6 +215,20 @@ class WrappedProgress:
 
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
         return await self._storage.checkpoint(self._reads, platform, stream)
+
+
+class WrappedSuppressions:
+    """Reads of the requesters whose tickets are kept out, by way of the storage that wraps them."""
+
+    def __init__(self, storage: WrappedStorage, reads: SuppressionReads) -> None:
+        self._storage = storage
+        self._reads = reads
+
+    async def secrets(self) -> Collection[bytes]:
+        return await self._storage.secrets(self._reads)
+
+    async def find_many(self, names: Collection[SuppressionName]) -> Mapping[SuppressionName, Suppression]:
+        return await self._storage.suppressions(self._reads, names)
 
 
 class WrappedReplica:

@@ -14,10 +14,12 @@ from deskstore.domain.ports import Replica, Storage, UnitOfWork
 from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
-from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_ticket, an_article, incoming
+from deskstore.domain.suppressions import Suppression
+from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_suppression, a_ticket, an_article, incoming
 
 R = TypeVar("R", bound=Ticket | Article)
 LEASE: Final = timedelta(seconds=60)
+_GONE: Final = a_suppression()
 
 
 @frozen(kw_only=True)
@@ -29,6 +31,7 @@ class Everything:
     processing: Sequence[Processing]
     summaries: Sequence[Summary]
     checkpoint: Checkpoint | None
+    suppression: Suppression | None
     progress: Sequence[Progress]
     stats: Sequence[PlatformStats]
 
@@ -152,6 +155,18 @@ class Desk:
         async with self.unit() as uow:
             return await uow.progress.checkpoint(platform, stream)
 
+    async def suppress(self, suppression: Suppression) -> None:
+        """Keep a requester's tickets out."""
+        async with self.unit() as uow:
+            uow.suppressions.save(suppression)
+            await uow.commit()
+
+    async def lift(self, suppression: Suppression) -> None:
+        """Let a requester's tickets in again."""
+        async with self.unit() as uow:
+            uow.suppressions.lift(suppression.name)
+            await uow.commit()
+
     async def everything(self) -> Everything:
         """All that can be read of this company."""
         async with self.unit() as uow:
@@ -165,16 +180,18 @@ class Desk:
                 processing=list((await uow.progress.find_many([ticket.key for ticket in tickets])).values()),
                 summaries=[summary for key in keys for summary in await uow.summaries.history(key)],
                 checkpoint=await uow.progress.checkpoint(PLATFORM, "tickets"),
+                suppression=(await uow.suppressions.find_many([_GONE.name])).get(_GONE.name),
                 progress=[await uow.progress.progress(one.platform) for one in stats],
                 stats=list(stats),
             )
 
     async def fill(self, text: str) -> Self:
-        """Keep tickets and articles 1, 2 and 3, summaries and a checkpoint, whose every content is this text."""
+        """Keep tickets and articles 1, 2 and 3, summaries and a checkpoint, whose every content is this text, and a requester out."""
         ids = ("1", "2", "3")
         await self.keep(*(a_ticket(one, text=text) for one in ids), *(an_article(one, text=text) for one in ids))
         await self.summarise(*(a_summary(a_ticket(one).key, text) for one in ids), a_summary(an_article("1").key, text))
         await self.keep_checkpoint(a_checkpoint(text))
+        await self.suppress(_GONE)
         return self
 
     async def attach_mirror(self) -> None:

@@ -15,6 +15,7 @@ from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.processing import Checkpoint
 from deskstore.domain.records import Article, Fields, Incoming, SourceVersion, Ticket, new_article, new_ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression, name_of
 from deskstore.testing.clock import MORNING
 
 PLATFORM: Final = "zendesk"
@@ -111,3 +112,11 @@ def a_summary(
 def a_checkpoint(cursor: str = "page 2", *, platform: str = PLATFORM, stream: str = "tickets") -> Checkpoint:
     """How far a stream has been read."""
     return Checkpoint(platform=platform, stream=stream, cursor=cursor)
+
+
+def a_suppression(
+    requester: str = "gone@example.com", *, platform: str = PLATFORM, secret: bytes = bytes(32), now: datetime = MORNING
+) -> Suppression:
+    """A requester whose tickets were never kept out."""
+    name = name_of(platform, requester, secret)
+    return Suppression(platform=name.platform, digest=name.digest, secret=secret, created_at=now)

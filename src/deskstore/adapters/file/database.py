@@ -58,6 +58,10 @@ create table summary (
 create table checkpoint (
     platform text, stream text, cursor text not null, version integer not null, primary key (platform, stream)
 ) without rowid;
+create table suppression (
+    platform text, digest text, secret blob not null, created_us integer not null, tickets integer not null, summaries integer not null,
+    version integer not null, primary key (platform, digest)
+) without rowid;
 create table tally (
     kind text, platform text, processing text, n integer not null, primary key (kind, platform, processing)
 ) without rowid;

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deskstore.domain.erasures import Removed
     from deskstore.domain.receiving import Head
     from deskstore.domain.summaries import Summary
+    from deskstore.domain.suppressions import Suppression, SuppressionName
 
 
 class Row(NamedTuple):
@@ -143,8 +144,15 @@ class Index:
         ).fetchone()
         (summaries,) = self._sql("select count(*) from summary").fetchone()
         (checkpoints,) = self._sql("select count(*) from checkpoint").fetchone()
+        (suppressions,) = self._sql("select count(*) from suppression").fetchone()
         return Removed(
-            tickets=tickets, articles=articles, summaries=summaries, processing=processing, claims=claims, checkpoints=checkpoints
+            tickets=tickets,
+            articles=articles,
+            summaries=summaries,
+            processing=processing,
+            claims=claims,
+            checkpoints=checkpoints,
+            suppressions=suppressions,
         )
 
     def set_state(self, state: CompanyState) -> None:
@@ -267,7 +275,7 @@ class Index:
         """The highest version of anything that is kept."""
         (highest,) = self._sql(
             "select max(coalesce((select max(max(version, coalesce(processing_version, 0))) from record), 0), "
-            "coalesce((select max(version) from summary), 0))"
+            "coalesce((select max(version) from summary), 0), coalesce((select max(version) from suppression), 0))"
         ).fetchone()
         return int(highest)
 
@@ -411,6 +419,51 @@ class Index:
         )
         return [Thing("checkpoint", "", *row) for row in rows]
 
+    # -- suppressions ----------------------------------------------------------------------------------------------------------------------
+
+    def secrets(self) -> set[bytes]:
+        """The secrets under which suppressed requesters are hashed; none where there is none of them."""
+        return {secret for (secret,) in self._sql("select distinct secret from suppression")}
+
+    def suppressions_named(self, names: Iterable[SuppressionName]) -> dict[SuppressionName, Suppression]:
+        """Those among these suppressions that exist."""
+        from deskstore.domain.suppressions import Suppression  # most companies have none
+
+        text = "select secret, created_us, tickets, summaries, version from suppression where platform = ? and digest = ?"
+        found = ((name, self._sql(text, name).fetchone()) for name in names)
+        return {
+            name: Suppression(
+                platform=name.platform,
+                digest=name.digest,
+                secret=row[0],
+                created_at=_moment(row[1]),
+                tickets=row[2],
+                summaries=row[3],
+                version=row[4],
+            )
+            for name, row in found
+            if row is not None
+        }
+
+    def put_suppression(self, one: Suppression) -> None:
+        """Keep a requester's tickets out."""
+        self._sql(
+            "insert or replace into suppression values (?, ?, ?, ?, ?, ?, ?)",
+            (one.platform, one.digest, one.secret, times.microseconds(one.created_at), one.tickets, one.summaries, one.version),
+        )
+
+    def delete_suppression(self, platform: str, digest: str) -> None:
+        """Let a requester's tickets in again."""
+        self._sql("delete from suppression where platform = ? and digest = ?", (platform, digest))
+
+    def suppressions(self, *, after: Thing | None, limit: int) -> list[Thing]:
+        """The names of suppressions, ascending."""
+        rows = self._sql(
+            "select platform, digest from suppression where (platform, digest) > (?, ?) order by platform, digest limit ?",
+            (after.platform if after else "", after.id if after else "", limit),
+        )
+        return [Thing("suppression", "", *row) for row in rows]
+
     # -- consumers -------------------------------------------------------------------------------------------------------------------------
 
     def owe(self, consumer: str, thing: Thing, version: int) -> None:
@@ -468,6 +521,9 @@ class Index:
             case "checkpoint":
                 checkpoint = self.checkpoint(thing.platform, thing.id)
                 return checkpoint.version if checkpoint else 0
+            case "suppression":
+                row = self._sql("select version from suppression where platform = ? and digest = ?", (thing.platform, thing.id)).fetchone()
+                return row[0] if row else 0
 
     def summaries(self, *, after: Thing | None, limit: int) -> list[Thing]:
         """The names of summaries, ascending."""

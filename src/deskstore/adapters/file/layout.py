@@ -13,6 +13,7 @@ LAYOUT: Final = 1  #: the version of the layout that this release reads and writ
 OWN: Final = ".deskstore"  #: what belongs to deskstore alone
 DATABASE: Final = f"{OWN}/state.sqlite3"
 COMPANY_FILE: Final = f"{OWN}/company.json"
+SUPPRESSIONS: Final = f"{OWN}/suppressions.json"
 LOCK: Final = f"{OWN}/lock"
 CHECKPOINT_LOCK: Final = f"{OWN}/checkpoint.lock"
 WAITING: Final = f"{OWN}/waiting.lock"  #: held by whoever waits to write
@@ -38,11 +39,11 @@ def summary_path(key: Key, number: int) -> str:
 
 
 def path_of(thing: Thing) -> str | None:
-    """Where the file of a thing lies; None for what is kept in the database, or in its ticket's file."""
+    """Where the file of a thing lies; None for what is kept in the database, in its ticket's file, or in one with others."""
     match thing.part:
         case "ticket" | "article":
             return record_path(thing.key)
         case "summary":
             return summary_path(thing.key, thing.number)
-        case "processing" | "checkpoint":
+        case "processing" | "checkpoint" | "suppression":
             return None

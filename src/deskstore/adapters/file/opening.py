@@ -161,8 +161,17 @@ def _settled(place: Place, company: OpenCompany, said: CompanyFile | None, *, al
     company.has_file = said is not None or company.has_file
     if alone:
         recovery.recover(company)
+        _keep_suppressions(company)
         company.share()
     return company
+
+
+def _keep_suppressions(company: OpenCompany) -> None:
+    """Write the suppressions' file again if somebody removed it."""
+    if company.index.secrets():
+        from deskstore.adapters.file import suppressing  # most companies have none
+
+        suppressing.mend(company)
 
 
 def register(company: OpenCompany) -> None:

@@ -94,7 +94,7 @@ class _FileRecords(Generic[R]):
         def look(company: OpenCompany, index: Index) -> tuple[Key | None, list[R | CorruptRecord | None]]:
             told = doubts.told(index, self._kind, where, after=after, limit=BATCH)
             bodies = until_heavy(told, lambda some: load_told(company, index, [(Want(key), crc) for key, crc in some]))
-            found = [self._record(body) for body in bodies]
+            found = [_passing(where, self._record(body)) for body in bodies]
             if len(found) == len(told) < BATCH:
                 return None, [*found, doubts.nameless(company, index, self._kind)]
             return told[len(found) - 1][0], found
@@ -198,6 +198,12 @@ class FileProgress:
     async def checkpoint(self, platform: str, stream: str) -> Checkpoint | None:
         """How far a stream has been read, or None."""
         return await self._reader.read(lambda _, index: index.checkpoint(platform, stream))
+
+
+def _passing(where: Filter, found: R | CorruptRecord | None) -> R | CorruptRecord | None:
+    """What was read, if it passes the filter that no index knows of."""
+    is_other = where.requester is not None and isinstance(found, Ticket | Article) and found.fields.requester != where.requester
+    return None if is_other else found
 
 
 def load_summaries(company: OpenCompany, index: Index, names: Sequence[tuple[Key, int]]) -> list[Summary]:

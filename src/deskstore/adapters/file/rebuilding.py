@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final, TypeVar
 
-from deskstore.adapters.file import layout
+from deskstore.adapters.file import layout, suppressing
 from deskstore.adapters.file.body import NotOurs
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.database import CLAIMS_FROM
@@ -46,6 +46,7 @@ def rebuild(tree: Tree, connection: sqlite3.Connection, company_id: str, *, lost
     index = Index(connection)
     records, summaries, strangers = _sorted_out(tree)
     count = _take_records(tree, index, company_id, records) + _take_summaries(tree, index, company_id, summaries)
+    count += suppressing.take(tree, index)
     index.recount()
     if not (lost or count):
         return

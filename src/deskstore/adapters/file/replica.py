@@ -17,6 +17,7 @@ from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Kind
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of
 from deskstore.domain.paging import EVERYTHING
+from deskstore.domain.suppressions import SuppressionName
 from deskstore.domain.things import check_epoch
 
 V = TypeVar("V")
@@ -150,6 +151,8 @@ def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
             return index.summaries(after=after, limit=BATCH)
         case "checkpoint":
             return index.checkpoints(after=after, limit=BATCH)
+        case "suppression":
+            return index.suppressions(after=after, limit=BATCH)
 
 
 def _values(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
@@ -170,6 +173,9 @@ def _value(index: Index, thing: Thing, body: bytes | CorruptRecord | None) -> Va
             return index.processing(thing.key)
         case "checkpoint":
             return index.checkpoint(thing.platform, thing.id)
+        case "suppression":
+            name = SuppressionName(thing.platform, thing.id)
+            return index.suppressions_named([name]).get(name)
         case "summary":
             return read_summary(body)[1] if isinstance(body, bytes) else body
         case "ticket" | "article":

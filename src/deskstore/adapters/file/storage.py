@@ -29,6 +29,7 @@ from deskstore.domain.unit import BufferedUnit
 if TYPE_CHECKING:
     from deskstore.adapters.file.inspection import FileInspection
     from deskstore.adapters.file.replica import FileReplica
+    from deskstore.adapters.file.suppressing import FileSuppressions
     from deskstore.domain.changes import Changes, Committed
     from deskstore.domain.erasures import Erasure
     from deskstore.domain.ports import BeforeCommit, Health
@@ -198,6 +199,13 @@ class FileBackend:
         self.articles: Final = FileArticles(self)
         self.summaries: Final = FileSummaries(self)
         self.progress: Final = FileProgress(self)
+
+    @property
+    def suppressions(self) -> FileSuppressions:
+        """The requesters whose tickets are kept out."""
+        from deskstore.adapters.file.suppressing import FileSuppressions  # hardly anybody asks
+
+        return FileSuppressions(self)
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes, or raise and keep none."""

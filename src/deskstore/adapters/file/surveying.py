@@ -32,7 +32,7 @@ _FILE: Final = re.compile(
 )
 _OWN_DIRECTORIES: Final = frozenset({layout.OWN, TEMPORARY, layout.EDITED, layout.DAMAGED})
 _OWN_FILE: Final = re.compile(
-    rf"{re.escape(layout.COMPANY_FILE)}|{re.escape(layout.OWN)}/([a-z]+\.)?lock|{re.escape(layout.DATABASE)}(-[a-z]+)?|{re.escape(TEMPORARY)}/{_NAME}"
+    rf"{re.escape(layout.COMPANY_FILE)}|{re.escape(layout.SUPPRESSIONS)}|{re.escape(layout.OWN)}/([a-z]+\.)?lock|{re.escape(layout.DATABASE)}(-[a-z]+)?|{re.escape(TEMPORARY)}/{_NAME}"
 )
 _ASIDE: Final = (f"{layout.EDITED}/", f"{layout.DAMAGED}/")
 _TYPES: Final = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFREG: "a file", stat.S_IFIFO: "a pipe"}

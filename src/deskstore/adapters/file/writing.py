@@ -23,6 +23,7 @@ from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, n
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression, names_of
 from deskstore.domain.things import check_beginning, check_succession
 
 _AT_ONCE: Final = 200  #: records whose files are in memory
@@ -38,9 +39,25 @@ def commit(company: OpenCompany, changes: Changes, now: datetime) -> Committed:
         standing[key] = evolve(standing[key], summaries=tuple(index.summary_numbers(key)))
     named = ((change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints)
     known = {name: found.version for name in named if (found := index.checkpoint(*name))}
-    decision = decide(changes, standing, checkpoints=known, floor=index.number("floor"), now=now)
+    decision = decide(
+        changes,
+        standing,
+        checkpoints=known,
+        floor=index.number("floor"),
+        now=now,
+        suppressions=index.suppressions_named(changes.suppression_names),
+        kept_out=_kept_out(index, changes),
+    )
     _keep(company, state, decision.copies, rows, now)
     return decision.committed
+
+
+def _kept_out(index: Index, changes: Changes) -> set[Key]:
+    """The tickets whose requester is suppressed."""
+    if not changes.records or not (secrets := index.secrets()):
+        return set()
+    named = names_of((change.record for change in changes.records), secrets)
+    return {key for name in index.suppressions_named(named) for key in named[name]}
 
 
 def claim(company: OpenCompany, wanted: claims.Request, now: datetime) -> Sequence[Processing]:
@@ -60,7 +77,7 @@ def apply_copies(company: OpenCompany, copies: Collection[Copy], now: datetime) 
     index = company.index
     known = {copy.thing: max(index.version(copy.thing), index.tombstone_version(copy.thing)) for copy in copies}
     ordered = sorted(newer(copies, known), key=lambda copy: (PARTS.index(copy.thing.part), copy.thing))
-    rows = {copy.thing.key: index.row(copy.thing.key) for copy in ordered if copy.thing.part != "checkpoint"}
+    rows = {copy.thing.key: index.row(copy.thing.key) for copy in ordered if copy.thing.is_of_record}
     arriving = {copy.thing.key for copy in ordered if isinstance(copy.value, Ticket | Article)}
     kept = [copy for copy in ordered if not _is_orphan(copy, rows, arriving)]
     _keep(company, index.state(), kept, rows, now)
@@ -129,6 +146,7 @@ def _keep(company: OpenCompany, state: CompanyState, copies: Collection[Copy], r
         if state.consumers:
             files.note_tombstone(copy)
     files.write_records()
+    files.write_suppressions()
     company.index.touch_platforms(sorted(files.platforms), times.microseconds(now))
 
 
@@ -140,6 +158,7 @@ class _FileWriter:
     rows: dict[Key, Row | None]
     records: dict[Key, Ticket | Article] = Factory(dict[Key, Ticket | Article])
     processing: dict[Key, Processing] = Factory(dict[Key, Processing])
+    suppresses: bool = False  #: whether somebody's tickets are kept out from now on, or let in again
     platforms: set[str] = Factory(set[str])  #: in which tickets came, went, or changed their status
 
     def take(self, copy: Copy) -> None:
@@ -157,6 +176,15 @@ class _FileWriter:
                 self._write_summary(summary)
             case Checkpoint() as checkpoint:
                 self.company.index.put_checkpoint(checkpoint)
+            case Suppression() as suppression:
+                self.suppresses = True
+                self.company.index.put_suppression(suppression)
+
+    def write_suppressions(self) -> None:
+        if self.suppresses:
+            from deskstore.adapters.file import suppressing  # hardly any unit
+
+            suppressing.write(self.company)
 
     def write_records(self) -> None:
         changed = sorted(self.records)
@@ -226,6 +254,9 @@ class _FileWriter:
                 self._remove_summary(thing)
             case "checkpoint":
                 index.delete_checkpoint(thing.platform, thing.id)
+            case "suppression":
+                self.suppresses = True
+                index.delete_suppression(thing.platform, thing.id)
             case "processing":
                 pass  # goes with its ticket
         index.set_meta("floor", max(index.number("floor"), version))

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from deskstore.adapters.postgres.committing import Locked, Transactions
+from deskstore.adapters.postgres import suppressing
+from deskstore.adapters.postgres.committing import Locked, Purpose, Transactions
 from deskstore.adapters.postgres.counting import Folding
 from deskstore.adapters.postgres.reads import PostgresArticles, PostgresProgress, PostgresSummaries, PostgresTickets
 from deskstore.adapters.postgres.rows import Found
+from deskstore.adapters.postgres.suppressing import PostgresSuppressions
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import decide
-from deskstore.domain.mirror import Thing
+from deskstore.domain.mirror import Thing, thing_of
 from deskstore.domain.ports import BeforeCommit
 
 
@@ -29,6 +31,7 @@ class PostgresBackend:
         self.articles: Final = PostgresArticles(self)
         self.summaries: Final = PostgresSummaries(self)
         self.progress: Final = PostgresProgress(self)
+        self.suppressions: Final = PostgresSuppressions(self)
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes, or raise and keep none."""
@@ -50,11 +53,25 @@ class PostgresBackend:
     async def _apply(self, changes: Changes, before_commit: BeforeCommit | None) -> Committed:
         now = self._clock()
         streams = [(change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints]
-        async with self._transactions.begin(self.company_id, known=self._epoch, purpose="write", now=now) as transaction:
+        # whoever suppresses a requester waits for commits that are under way, and those that come after see it
+        purpose: Purpose = "write alone" if changes.suppresses else "write"
+        async with self._transactions.begin(self.company_id, known=self._epoch, purpose=purpose, now=now) as transaction:
             locked = await transaction.lock(changes.keys, streams)
             self._transactions.check_store(self.company_id, locked.store_id)
-            decision = decide(changes, locked.standing, checkpoints=locked.checkpoints, floor=locked.floor, now=now)
-            epoch = await transaction.write(locked, decision.copies, _existing(locked))
+            suppressions = await suppressing.locked(transaction, changes)
+            decision = decide(
+                changes,
+                locked.standing,
+                checkpoints=locked.checkpoints,
+                floor=locked.floor,
+                now=now,
+                suppressions=suppressions,
+                kept_out=await suppressing.kept_out(transaction, changes, locked.secrets),
+            )
+            existing = _existing(locked) | {thing_of(one) for one in suppressions.values()}
+            epoch = self._epoch
+            if decision.copies:  # lifting what was never suppressed leaves nothing to write
+                epoch = await transaction.write(locked, decision.copies, existing)
             if before_commit is not None:
                 await before_commit(changes)
             await transaction.commit()

@@ -67,7 +67,7 @@ class _PostgresRecords(Generic[R]):
         changed_since = None if where.changed_since is None else times.microseconds(where.changed_since)
         behind = None if after is None else [*_behind(self._kind, after)]
         while True:
-            found = await self._reader.rows(function, *_filter(where), changed_since, behind, BATCH)
+            found = await self._reader.rows(function, *_filter(where), changed_since, where.requester, behind, BATCH)
             record = None
             for row in found:
                 record = self._record_of(row)

@@ -10,7 +10,18 @@ from typing import Any, Final, Protocol
 from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.committing import Transaction, Transactions
 from deskstore.adapters.postgres.reads import BATCH
-from deskstore.adapters.postgres.rows import Columns, Found, article_of, checkpoint_of, company_of, key_row, state_of, summary_of, ticket_of
+from deskstore.adapters.postgres.rows import (
+    Columns,
+    Found,
+    article_of,
+    checkpoint_of,
+    company_of,
+    key_row,
+    state_of,
+    summary_of,
+    suppression_of,
+    ticket_of,
+)
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
 from deskstore.domain.records import Article, Ticket
@@ -18,13 +29,20 @@ from deskstore.domain.things import check_beginning, check_epoch, check_successi
 
 MANY: Final = 5_000  #: digests read at once
 _NAMES: Final[list[str]] = []
-_EVERYTHING: Final = (None, _NAMES, _NAMES, None, None, None, None)  #: what batch_of_tickets takes for a filter that lets all through
+_EVERYTHING: Final = (None, _NAMES, _NAMES, None, None, None, None, None)  #: what batch_of_tickets takes for a filter that lets all through
 _VALUES: Final[Mapping[Part, Callable[[Columns], Value]]] = {
     "ticket": ticket_of,
     "article": article_of,
     "processing": state_of,
     "summary": summary_of,
     "checkpoint": checkpoint_of,
+    "suppression": suppression_of,
+}
+#: the functions that give things whose names are two texts
+_BATCHES: Final[Mapping[Part, str]] = {
+    "processing": "batch_of_processing",
+    "checkpoint": "batch_of_checkpoints",
+    "suppression": "batch_of_suppressions",
 }
 
 
@@ -144,7 +162,7 @@ class PostgresReplica:
             await transaction.commit()
 
     async def _apply(self, copies: Sequence[Copy], epoch: int | None) -> int:
-        keys = sorted({copy.thing.key for copy in copies if copy.thing.part != "checkpoint"})
+        keys = sorted({copy.thing.key for copy in copies if copy.thing.is_of_record})
         streams = sorted({(copy.thing.platform, copy.thing.id) for copy in copies if copy.thing.part == "checkpoint"})
         async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
             locked = await transaction.lock(keys, streams)
@@ -209,7 +227,7 @@ def _batch(part: Part, after: Thing | None) -> tuple[Any, ...]:  # Any: what eac
     if part == "summary":
         return ("batch_of_summaries", [*after[1:5]] if after else [""] * 4, after.number if after else 0, BATCH)
     behind = [after.platform, after.id] if after else ["", ""]
-    return ("batch_of_processing" if part == "processing" else "batch_of_checkpoints", behind, BATCH)
+    return (_BATCHES[part], behind, BATCH)
 
 
 def _named(part: Part, things: Sequence[Thing]) -> tuple[Any, ...]:  # Any: what each function takes
@@ -226,3 +244,5 @@ def _named(part: Part, things: Sequence[Thing]) -> tuple[Any, ...]:  # Any: what
             return ("find_summaries", kinds, platforms, ids, locales, numbers)
         case "checkpoint":
             return ("find_checkpoints", platforms, ids)
+        case "suppression":
+            return ("find_suppressions", platforms, ids)

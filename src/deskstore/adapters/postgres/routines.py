@@ -19,7 +19,7 @@ from deskstore.domain.processing import MOST_ATTEMPTS
 
 _IDENTITY: Final = {"ticket": ("platform", "ticket_id"), "article": ("platform", "article_id", "locale")}
 _DIALECT: Final = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its results only
-_WRITTEN: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint")
+_WRITTEN: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint", "suppression")
 
 
 def quoted(name: str) -> str:
@@ -37,7 +37,7 @@ def statements(schema: str = DEFAULT_SCHEMA) -> Iterator[str]:
     yield from filled("locking", shared)
     for name in _WRITTEN:
         yield from filled("writing", shared | _of_writing(schema, name))
-    for template in ("receiving", "claiming", "mirroring", "counting", "erasing"):
+    for template in ("receiving", "claiming", "mirroring", "suppressing", "counting", "erasing"):
         yield from filled(template, shared)
 
 
@@ -67,6 +67,7 @@ def _equal(names: Iterable[str], one: str, other: str) -> str:
 def _shared(schema: str) -> dict[str, str]:
     state = [column for column in _columns(schema, "ticket_state") if column.name not in ("platform", "ticket_id", "created_us")]
     summary = _columns(schema, "summary")
+    suppression = _columns(schema, "suppression")
     thing_types = {"number": "integer"}
     return {
         "schema": quoted(schema),
@@ -75,11 +76,13 @@ def _shared(schema: str) -> dict[str, str]:
         "state_types": _listed(f"{column.name} {_type(column)}" for column in state),
         "state_types_as_s": _listed(f"s_{column.name} {_type(column)}" for column in state),
         "no_state": _listed(f"NULL::{_type(column)}" for column in state),
-        "no_company": "NULL, NULL::bigint, NULL::json",
+        "no_company": "NULL, NULL::bigint, NULL::json, NULL::bytea[]",
         "no_row": "NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, "
         + _listed(f"NULL::{_type(column)}" for column in state),
         "summary": _listed(f"m.{column.name}" for column in summary),
         "summary_types": _listed(f"{column.name} {_type(column)}" for column in summary),
+        "suppression": _listed(f"x.{column.name}" for column in suppression),
+        "suppression_types": _listed(f"{column.name} {_type(column)}" for column in suppression),
         "ticket_arrays": _listed(f"{column.name}_of {_type(column)}[]" for column in _columns(schema, "ticket")),
         "ticket_array_names": _listed(f"{column.name}_of" for column in _columns(schema, "ticket")),
         "thing": _listed(THING),

@@ -14,6 +14,7 @@ from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
 from deskstore.domain.rows import WIDTH, processing_of, processing_row
 from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression
 from deskstore.domain.things import CompanyState, state_from
 
 Columns = Sequence[Any]  # Any: no database tells a type checker what a column holds
@@ -149,6 +150,25 @@ def summary_of(row: Columns) -> Summary:
 def checkpoint_row(checkpoint: Checkpoint) -> Row:
     """A row of checkpoint."""
     return (checkpoint.platform, checkpoint.stream, checkpoint.cursor, checkpoint.version)
+
+
+def suppression_row(one: Suppression) -> Row:
+    """A row of suppression."""
+    return (one.platform, one.digest, one.secret, times.microseconds(one.created_at), one.tickets, one.summaries, one.version)
+
+
+def suppression_of(row: Columns) -> Suppression:
+    """The suppression of a row."""
+    platform, digest, secret, created_us, tickets, summaries, version = row
+    return Suppression(
+        platform=platform,
+        digest=digest,
+        secret=secret,
+        created_at=times.moment(created_us),
+        tickets=tickets,
+        summaries=summaries,
+        version=version,
+    )
 
 
 def checkpoint_of(row: Columns) -> Checkpoint:

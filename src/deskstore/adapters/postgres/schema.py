@@ -42,6 +42,16 @@ def tables(schema: str = DEFAULT_SCHEMA) -> MetaData:
     _ticket_state(made)
     _summary(made)
     _sealed(made, "checkpoint", ("platform", "stream"), _column("cursor", Text()), _column("version", BigInteger()))
+    _sealed(
+        made,
+        "suppression",
+        ("platform", "digest"),
+        _column("secret", BYTEA()),
+        _column("created_us", BigInteger()),
+        _column("tickets", BigInteger()),
+        _column("summaries", BigInteger()),
+        _column("version", BigInteger()),
+    )
     # a debt is added and removed, never changed, so that who owes and who pays never wait for one another
     _sealed(made, "outbox", ("consumer", *THING, "version"), number=Integer(), version=BigInteger())
     _sealed(made, "tombstone", THING, _column("version", BigInteger()), number=Integer())

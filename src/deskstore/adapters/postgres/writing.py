@@ -8,18 +8,20 @@ from typing import Final
 from attrs import frozen
 
 from deskstore.adapters.postgres.calls import Call
-from deskstore.adapters.postgres.rows import Row, checkpoint_row, record_row, state_row, summary_row
+from deskstore.adapters.postgres.rows import Row, checkpoint_row, record_row, state_row, summary_row, suppression_row
 from deskstore.domain import times
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import Copy, Thing, Value
 from deskstore.domain.processing import PENDING, Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression
 from deskstore.domain.things import CompanyState
 
 MOST_ROWS: Final = 1_000  #: in one call
 MOST_BYTES: Final = 1 << 20  #: of payloads in one call
-_TABLES: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint")  #: in the order they are written, and so locked
+#: in the order they are written, and so locked
+_TABLES: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint", "suppression")
 _LARGE: Final = {"ticket": -1, "article": -1, "summary": 5}  #: the columns of payloads and of content
 
 
@@ -79,7 +81,7 @@ def slices(calls_to_make: Iterable[Call]) -> Iterator[list[Call]]:
 
 def _removals(gone: Sequence[Copy]) -> Iterator[Call]:
     records = [copy.thing for copy in gone if copy.thing.part in ("ticket", "article")]
-    parts = [copy.thing for copy in gone if copy.thing.part in ("summary", "checkpoint")]
+    parts = [copy.thing for copy in gone if copy.thing.part in ("summary", "checkpoint", "suppression")]
     yield from _sliced("remove_records", [(*thing.key,) for thing in sorted(records)])
     yield from _sliced("remove_parts", [(*thing,) for thing in sorted(parts)])
 
@@ -146,6 +148,8 @@ def _row(value: Value, created: dict[Key, int]) -> tuple[str, Row]:
             return "summary", summary_row(value)
         case Checkpoint():
             return "checkpoint", checkpoint_row(value)
+        case Suppression():
+            return "suppression", suppression_row(value)
 
 
 def _sliced(function: str, rows: Sequence[Row], *first: object, large: int | None = None) -> Iterator[Call]:

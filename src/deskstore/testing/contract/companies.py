@@ -55,6 +55,7 @@ async def test_erasing_leaves_nothing_of_a_company(desk: Desk) -> None:
     assert desk.company_id not in await desk.storage.companies()
     found = await desk.everything()
     assert (found.tickets, found.articles, found.summaries, found.checkpoint, found.stats) == ([], [], [], None, [])
+    assert found.suppression is None
     assert await desk.history(a_ticket("1").key) == []
     assert await desk.claim(10) == []
     assert (await desk.progress()).total == 0

@@ -25,7 +25,7 @@ async def test_erasing_tells_when_it_was_and_how_much_of_each_part(desk: Desk, c
     erasure = await desk.storage.erase(desk.company_id)
 
     assert erasure is not None
-    assert erasure.removed == Removed(tickets=3, articles=3, summaries=4, processing=3, claims=2, checkpoints=1)
+    assert erasure.removed == Removed(tickets=3, articles=3, summaries=4, processing=3, claims=2, checkpoints=1, suppressions=1)
     assert erasure.erased_at == clock()
 
 

@@ -222,8 +222,9 @@ async def test_copies_are_the_values_that_reads_give_ascending_by_name(desk: Des
     await desk.claim()
     found = await desk.everything()
     assert found.checkpoint is not None
+    assert found.suppression is not None
 
-    values: list[Value] = [*found.tickets, *found.articles, *found.processing, *found.summaries, found.checkpoint]
+    values: list[Value] = [*found.tickets, *found.articles, *found.processing, *found.summaries, found.checkpoint, found.suppression]
     copies = sorted((copy_of(one) for one in values), key=lambda copy: copy.thing)
     for part in PARTS:
         assert await _copies(desk, part) == [copy for copy in copies if copy.thing.part == part]

@@ -29,7 +29,8 @@ BEGIN
 END $$;
 
 -- Sent together with BEGIN, in the one kind of message that takes no parameters: the company travels as the hex of its UTF-8.
--- purpose: 'write' as the primary, 'copy' what another store decided, or 'alone', with nobody else in the company
+-- purpose: 'write' as the primary, 'write alone' likewise, with nobody else in the company, 'copy' what another store decided, or 'alone',
+-- whatever stands there
 CREATE FUNCTION {schema}.bind(company_hex text, known bigint, purpose text, now_us bigint, lock_ms integer, statement_ms integer, idle_ms integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
@@ -46,7 +47,11 @@ BEGIN
         PERFORM pg_advisory_xact_lock({schema}.company_lock(company));
         RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock_shared({schema}.company_lock(company));
+    IF purpose = 'write alone' THEN
+        PERFORM pg_advisory_xact_lock({schema}.company_lock(company));
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared({schema}.company_lock(company));
+    END IF;
     -- a statement after the lock: one that waits for it would go on to see the state from before the wait
     PERFORM {schema}.enter(company, known);
     IF purpose = 'copy' THEN

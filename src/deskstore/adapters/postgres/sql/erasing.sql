@@ -11,7 +11,8 @@ BEGIN
         'summaries', (SELECT count(*) FROM {schema}.summary m WHERE m.company_id = company),
         'processing', (SELECT count(*) FROM {schema}.ticket_state r WHERE r.company_id = company),
         'claims', (SELECT count(*) FROM {schema}.ticket_state r WHERE r.company_id = company AND r.token IS NOT NULL),
-        'checkpoints', (SELECT count(*) FROM {schema}.checkpoint r WHERE r.company_id = company))
+        'checkpoints', (SELECT count(*) FROM {schema}.checkpoint r WHERE r.company_id = company),
+        'suppressions', (SELECT count(*) FROM {schema}.suppression r WHERE r.company_id = company))
     FROM {schema}.company_state s WHERE s.company_id = company AND NOT s.erased;
     UPDATE {schema}.company_state s SET erased = true, epoch = s.epoch + 1,
         state = (s.state::jsonb || jsonb_build_object('erased', true, 'epoch', s.epoch + 1))::json
@@ -35,7 +36,9 @@ DECLARE
     one text;
     gone bigint;
 BEGIN
-    FOREACH one IN ARRAY ARRAY['summary', 'checkpoint', 'outbox', 'tombstone', 'article', 'ticket_state', 'ticket', 'count_delta'] LOOP
+    FOREACH one IN ARRAY
+        ARRAY['summary', 'checkpoint', 'outbox', 'tombstone', 'article', 'ticket_state', 'ticket', 'suppression', 'count_delta']
+    LOOP
         EXECUTE format('DELETE FROM {literal}.%I WHERE company_id = $1 AND ctid = ANY (ARRAY('
             'SELECT ctid FROM {literal}.%I WHERE company_id = $1 LIMIT $2))', one, one) USING company, batch;
         GET DIAGNOSTICS gone = ROW_COUNT;

@@ -3,7 +3,7 @@
 -- Always answers with at least one row: what stands of the company itself.
 CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket_ids text[],
     article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
-RETURNS TABLE (store text, floor bigint, state json,
+RETURNS TABLE (store text, floor bigint, state json, secrets bytea[],
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, {state_types_as_s})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
@@ -44,7 +44,8 @@ BEGIN
         locked := locked + found;
     END IF;
     -- a statement of its own sees what others committed while the locks were waited for
-    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, {no_row}
+    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state,
+        (SELECT array_agg(DISTINCT x.secret) FROM {schema}.suppression x WHERE x.company_id = company), {no_row}
     FROM {schema}.store o LEFT JOIN {schema}.company_state h ON h.company_id = company;
     IF locked = 0 THEN
         RETURN;

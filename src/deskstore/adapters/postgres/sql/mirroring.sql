@@ -22,6 +22,8 @@ BEGIN
         AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number;
     DELETE FROM {schema}.checkpoint c USING unnest({thing_names}) AS k ({thing})
     WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id;
+    DELETE FROM {schema}.suppression x USING unnest({thing_names}) AS k ({thing})
+    WHERE k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id;
 END $$;
 
 -- Called last, since all who delete in a company wait here for one another.
@@ -79,7 +81,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
-    RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, 0), coalesce(d.version, 0)
+    RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, x.version, 0), coalesce(d.version, 0)
     FROM unnest({thing_names}) AS k ({thing})
     LEFT JOIN {schema}.ticket t
         ON k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
@@ -92,5 +94,7 @@ BEGIN
         AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number
     LEFT JOIN {schema}.checkpoint c
         ON k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id
+    LEFT JOIN {schema}.suppression x
+        ON k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id
     LEFT JOIN {schema}.tombstone d ON d.company_id = company AND {same_thing};
 END $$;

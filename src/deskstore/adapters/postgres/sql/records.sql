@@ -59,7 +59,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.batch_of_{kind}s(company text, known bigint, of_platform text, status_platforms text[], statuses text[],
-    processing text, created_from bigint, created_to bigint, changed_since bigint, behind text[], wanted integer)
+    processing text, created_from bigint, created_to bigint, changed_since bigint, of_requester text, behind text[], wanted integer)
 RETURNS TABLE (epoch bigint, {record_types})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
@@ -73,12 +73,14 @@ DECLARE
         || CASE WHEN created_from IS NULL THEN '' ELSE ' AND r.created_us >= $6' END
         || CASE WHEN created_to IS NULL THEN '' ELSE ' AND r.created_us < $7 AND r.created_us > -9223372036854775808' END
         || CASE WHEN changed_since IS NULL THEN '' ELSE ' AND r.saved_us >= $8' END
+        || CASE WHEN of_requester IS NULL THEN '' ELSE ' AND r.requester = $12' END
         || CASE WHEN behind IS NULL THEN '' ELSE ' AND ({key_of_r}) > ({behind})' END;
 BEGIN
     RETURN QUERY EXECUTE 'SELECT $11, {record} FROM {literal}.{kind} r '
         || CASE WHEN processing IS NULL THEN '' ELSE 'JOIN {literal}.ticket_state s ON s.company_id = $1 AND {same_key_of_s_and_r} ' END
         || 'WHERE ' || conditions || ' ORDER BY {key_of_r} LIMIT $10'
-    USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered;
+    USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered,
+        of_requester;
 END $$;
 
 -- What domain.mirror.digest_of computes, without a payload leaving the database.

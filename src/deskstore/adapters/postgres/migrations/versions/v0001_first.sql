@@ -116,6 +116,19 @@ CREATE TABLE "{schema}".summary (
 	CONSTRAINT summary_names_a_company CHECK (company_id <> '')
 );
 
+CREATE TABLE "{schema}".suppression (
+	company_id TEXT COLLATE "C" NOT NULL, 
+	platform TEXT COLLATE "C" NOT NULL, 
+	digest TEXT COLLATE "C" NOT NULL, 
+	secret BYTEA NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	tickets BIGINT NOT NULL, 
+	summaries BIGINT NOT NULL, 
+	version BIGINT NOT NULL, 
+	CONSTRAINT suppression_pkey PRIMARY KEY (company_id, platform, digest), 
+	CONSTRAINT suppression_names_a_company CHECK (company_id <> '')
+);
+
 CREATE TABLE "{schema}".ticket (
 	company_id TEXT COLLATE "C" NOT NULL, 
 	platform TEXT COLLATE "C" NOT NULL, 
@@ -222,7 +235,8 @@ BEGIN
 END $$;
 
 -- Sent together with BEGIN, in the one kind of message that takes no parameters: the company travels as the hex of its UTF-8.
--- purpose: 'write' as the primary, 'copy' what another store decided, or 'alone', with nobody else in the company
+-- purpose: 'write' as the primary, 'write alone' likewise, with nobody else in the company, 'copy' what another store decided, or 'alone',
+-- whatever stands there
 CREATE FUNCTION "{schema}".bind(company_hex text, known bigint, purpose text, now_us bigint, lock_ms integer, statement_ms integer, idle_ms integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
@@ -239,7 +253,11 @@ BEGIN
         PERFORM pg_advisory_xact_lock("{schema}".company_lock(company));
         RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock_shared("{schema}".company_lock(company));
+    IF purpose = 'write alone' THEN
+        PERFORM pg_advisory_xact_lock("{schema}".company_lock(company));
+    ELSE
+        PERFORM pg_advisory_xact_lock_shared("{schema}".company_lock(company));
+    END IF;
     -- a statement after the lock: one that waits for it would go on to see the state from before the wait
     PERFORM "{schema}".enter(company, known);
     IF purpose = 'copy' THEN
@@ -361,7 +379,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".batch_of_tickets(company text, known bigint, of_platform text, status_platforms text[], statuses text[],
-    processing text, created_from bigint, created_to bigint, changed_since bigint, behind text[], wanted integer)
+    processing text, created_from bigint, created_to bigint, changed_since bigint, of_requester text, behind text[], wanted integer)
 RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, created_us bigint, saved_us bigint, subject text, status text, priority text, requester text, updated_us bigint, source_field text, source_value bigint, text_digest bytea, sha256 bytea, payload json)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
@@ -375,12 +393,14 @@ DECLARE
         || CASE WHEN created_from IS NULL THEN '' ELSE ' AND r.created_us >= $6' END
         || CASE WHEN created_to IS NULL THEN '' ELSE ' AND r.created_us < $7 AND r.created_us > -9223372036854775808' END
         || CASE WHEN changed_since IS NULL THEN '' ELSE ' AND r.saved_us >= $8' END
+        || CASE WHEN of_requester IS NULL THEN '' ELSE ' AND r.requester = $12' END
         || CASE WHEN behind IS NULL THEN '' ELSE ' AND (r.platform, r.ticket_id) > ($9[1], $9[2])' END;
 BEGIN
     RETURN QUERY EXECUTE 'SELECT $11, r.platform, r.ticket_id, r.version, r.created_us, r.saved_us, r.subject, r.status, r.priority, r.requester, r.updated_us, r.source_field, r.source_value, r.text_digest, r.sha256, r.payload FROM "{schema}".ticket r '
         || CASE WHEN processing IS NULL THEN '' ELSE 'JOIN "{schema}".ticket_state s ON s.company_id = $1 AND s.platform = r.platform AND s.ticket_id = r.ticket_id ' END
         || 'WHERE ' || conditions || ' ORDER BY r.platform, r.ticket_id LIMIT $10'
-    USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered;
+    USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered,
+        of_requester;
 END $$;
 
 -- What domain.mirror.digest_of computes, without a payload leaving the database.
@@ -457,7 +477,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".batch_of_articles(company text, known bigint, of_platform text, status_platforms text[], statuses text[],
-    processing text, created_from bigint, created_to bigint, changed_since bigint, behind text[], wanted integer)
+    processing text, created_from bigint, created_to bigint, changed_since bigint, of_requester text, behind text[], wanted integer)
 RETURNS TABLE (epoch bigint, platform text, article_id text, locale text, version bigint, created_us bigint, saved_us bigint, subject text, status text, priority text, requester text, updated_us bigint, source_field text, source_value bigint, text_digest bytea, sha256 bytea, payload json)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
@@ -471,12 +491,14 @@ DECLARE
         || CASE WHEN created_from IS NULL THEN '' ELSE ' AND r.created_us >= $6' END
         || CASE WHEN created_to IS NULL THEN '' ELSE ' AND r.created_us < $7 AND r.created_us > -9223372036854775808' END
         || CASE WHEN changed_since IS NULL THEN '' ELSE ' AND r.saved_us >= $8' END
+        || CASE WHEN of_requester IS NULL THEN '' ELSE ' AND r.requester = $12' END
         || CASE WHEN behind IS NULL THEN '' ELSE ' AND (r.platform, r.article_id, r.locale) > ($9[1], $9[2], $9[3])' END;
 BEGIN
     RETURN QUERY EXECUTE 'SELECT $11, r.platform, r.article_id, r.locale, r.version, r.created_us, r.saved_us, r.subject, r.status, r.priority, r.requester, r.updated_us, r.source_field, r.source_value, r.text_digest, r.sha256, r.payload FROM "{schema}".article r '
         || CASE WHEN processing IS NULL THEN '' ELSE 'JOIN "{schema}".ticket_state s ON s.company_id = $1 AND s.platform = r.platform AND s.article_id = r.article_id AND s.locale = r.locale ' END
         || 'WHERE ' || conditions || ' ORDER BY r.platform, r.article_id, r.locale LIMIT $10'
-    USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered;
+    USING company, of_platform, status_platforms, statuses, processing, created_from, created_to, changed_since, behind, wanted, entered,
+        of_requester;
 END $$;
 
 -- What domain.mirror.digest_of computes, without a payload leaving the database.
@@ -647,7 +669,7 @@ END $$;
 -- Always answers with at least one row: what stands of the company itself.
 CREATE FUNCTION "{schema}".lock_unit(company text, ticket_platforms text[], ticket_ids text[],
     article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
-RETURNS TABLE (store text, floor bigint, state json,
+RETURNS TABLE (store text, floor bigint, state json, secrets bytea[],
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
@@ -688,13 +710,14 @@ BEGIN
         locked := locked + found;
     END IF;
     -- a statement of its own sees what others committed while the locks were waited for
-    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state,
+        (SELECT array_agg(DISTINCT x.secret) FROM "{schema}".suppression x WHERE x.company_id = company), NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
     FROM "{schema}".store o LEFT JOIN "{schema}".company_state h ON h.company_id = company;
     IF locked = 0 THEN
         RETURN;
     END IF;
     IF cardinality(ticket_ids) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, NULL::bytea[], 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
             m.numbers, coalesce(m.version, 0), s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
@@ -705,7 +728,7 @@ BEGIN
         ) m ON true;
     END IF;
     IF cardinality(article_ids) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, NULL::bytea[], 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
             m.numbers, coalesce(m.version, 0), NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
         JOIN "{schema}".article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
@@ -715,7 +738,7 @@ BEGIN
         ) m ON true;
     END IF;
     IF cardinality(streams) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, NULL::bytea[], 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN "{schema}".checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
@@ -879,6 +902,37 @@ BEGIN
     END IF;
 END $$;
 
+-- The second half of a commit, suppression part: what was decided is written down, a row an element of the arrays.
+
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
+-- that this unit did not know of: then it must decide anew.
+CREATE FUNCTION "{schema}".add_suppression(company text, known_floor bigint, platform_of text[], digest_of text[], secret_of bytea[], created_us_of bigint[], tickets_of bigint[], summaries_of bigint[], version_of bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    came bigint;
+BEGIN
+    INSERT INTO "{schema}".suppression (company_id, platform, digest, secret, created_us, tickets, summaries, version)
+    SELECT company, k.platform, k.digest, k.secret, k.created_us, k.tickets, k.summaries, k.version FROM unnest(platform_of, digest_of, secret_of, created_us_of, tickets_of, summaries_of, version_of) AS k (platform, digest, secret, created_us, tickets, summaries, version) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS came = ROW_COUNT;
+    IF came <> cardinality(platform_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+        RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
+    END IF;
+END $$;
+
+-- Rows that this unit has locked.
+CREATE FUNCTION "{schema}".change_suppression(company text, platform_of text[], digest_of text[], secret_of bytea[], created_us_of bigint[], tickets_of bigint[], summaries_of bigint[], version_of bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    came bigint;
+BEGIN
+    UPDATE "{schema}".suppression r SET secret = k.secret, created_us = k.created_us, tickets = k.tickets, summaries = k.summaries, version = k.version
+    FROM unnest(platform_of, digest_of, secret_of, created_us_of, tickets_of, summaries_of, version_of) AS k (platform, digest, secret, created_us, tickets, summaries, version) WHERE r.company_id = company AND r.platform = k.platform AND r.digest = k.digest;
+    GET DIAGNOSTICS came = ROW_COUNT;
+    IF came <> cardinality(platform_of) THEN
+        RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
+    END IF;
+END $$;
+
 -- New tickets that nobody has worked on: most of what ever comes in, so their processing is made of what the tickets tell.
 CREATE FUNCTION "{schema}".add_fresh_ticket(company text, known_floor bigint, platform_of text[], ticket_id_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[], state_version_of bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
@@ -944,6 +998,8 @@ BEGIN
         AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number;
     DELETE FROM "{schema}".checkpoint c USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id;
+    DELETE FROM "{schema}".suppression x USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
+    WHERE k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id;
 END $$;
 
 -- Called last, since all who delete in a company wait here for one another.
@@ -1001,7 +1057,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
-    RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, 0), coalesce(d.version, 0)
+    RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, x.version, 0), coalesce(d.version, 0)
     FROM unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     LEFT JOIN "{schema}".ticket t
         ON k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
@@ -1014,7 +1070,57 @@ BEGIN
         AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number
     LEFT JOIN "{schema}".checkpoint c
         ON k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id
+    LEFT JOIN "{schema}".suppression x
+        ON k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id
     LEFT JOIN "{schema}".tombstone d ON d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number;
+END $$;
+
+-- The requesters whose tickets are kept out.
+
+CREATE FUNCTION "{schema}".find_secrets(company text, known bigint)
+RETURNS TABLE (epoch bigint, secret bytea)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := "{schema}".enter(company, known);
+BEGIN
+    RETURN QUERY SELECT DISTINCT entered, x.secret FROM "{schema}".suppression x WHERE x.company_id = company;
+END $$;
+
+CREATE FUNCTION "{schema}".find_suppressions(company text, known bigint, platforms text[], digests text[])
+RETURNS TABLE (epoch bigint, platform text, digest text, secret bytea, created_us bigint, tickets bigint, summaries bigint, version bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := "{schema}".enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, x.platform, x.digest, x.secret, x.created_us, x.tickets, x.summaries, x.version
+    FROM unnest(platforms, digests) AS k (platform, digest)
+    JOIN "{schema}".suppression x ON x.company_id = company AND x.platform = k.platform AND x.digest = k.digest;
+END $$;
+
+CREATE FUNCTION "{schema}".batch_of_suppressions(company text, known bigint, behind text[], wanted integer)
+RETURNS TABLE (epoch bigint, platform text, digest text, secret bytea, created_us bigint, tickets bigint, summaries bigint, version bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := "{schema}".enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, x.platform, x.digest, x.secret, x.created_us, x.tickets, x.summaries, x.version FROM "{schema}".suppression x
+    WHERE x.company_id = company AND (x.platform, x.digest) > (behind[1], behind[2]) ORDER BY x.platform, x.digest LIMIT wanted;
+END $$;
+
+-- Locks those that exist until the end, in the order of their names, and reads in a later statement how they stand.
+CREATE FUNCTION "{schema}".lock_suppressions(company text, platforms text[], digests text[])
+RETURNS TABLE (platform text, digest text, secret bytea, created_us bigint, tickets bigint, summaries bigint, version bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM unnest(platforms, digests) AS k (platform, digest)
+    JOIN "{schema}".suppression x ON x.company_id = company AND x.platform = k.platform AND x.digest = k.digest
+    ORDER BY x.platform, x.digest FOR NO KEY UPDATE OF x;
+    RETURN QUERY SELECT x.platform, x.digest, x.secret, x.created_us, x.tickets, x.summaries, x.version FROM unnest(platforms, digests) AS k (platform, digest)
+    JOIN "{schema}".suppression x ON x.company_id = company AND x.platform = k.platform AND x.digest = k.digest;
 END $$;
 
 -- Counts are differences that each statement appends, so that no two writers ever wait for one another over a counter.
@@ -1114,7 +1220,8 @@ BEGIN
         'summaries', (SELECT count(*) FROM "{schema}".summary m WHERE m.company_id = company),
         'processing', (SELECT count(*) FROM "{schema}".ticket_state r WHERE r.company_id = company),
         'claims', (SELECT count(*) FROM "{schema}".ticket_state r WHERE r.company_id = company AND r.token IS NOT NULL),
-        'checkpoints', (SELECT count(*) FROM "{schema}".checkpoint r WHERE r.company_id = company))
+        'checkpoints', (SELECT count(*) FROM "{schema}".checkpoint r WHERE r.company_id = company),
+        'suppressions', (SELECT count(*) FROM "{schema}".suppression r WHERE r.company_id = company))
     FROM "{schema}".company_state s WHERE s.company_id = company AND NOT s.erased;
     UPDATE "{schema}".company_state s SET erased = true, epoch = s.epoch + 1,
         state = (s.state::jsonb || jsonb_build_object('erased', true, 'epoch', s.epoch + 1))::json
@@ -1138,7 +1245,9 @@ DECLARE
     one text;
     gone bigint;
 BEGIN
-    FOREACH one IN ARRAY ARRAY['summary', 'checkpoint', 'outbox', 'tombstone', 'article', 'ticket_state', 'ticket', 'count_delta'] LOOP
+    FOREACH one IN ARRAY
+        ARRAY['summary', 'checkpoint', 'outbox', 'tombstone', 'article', 'ticket_state', 'ticket', 'suppression', 'count_delta']
+    LOOP
         EXECUTE format('DELETE FROM "{schema}".%I WHERE company_id = $1 AND ctid = ANY (ARRAY('
             'SELECT ctid FROM "{schema}".%I WHERE company_id = $1 LIMIT $2))', one, one) USING company, batch;
         GET DIAGNOSTICS gone = ROW_COUNT;
@@ -1210,6 +1319,12 @@ ALTER TABLE "{schema}".summary ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURI
 CREATE POLICY own ON "{schema}".summary AS PERMISSIVE FOR ALL TO PUBLIC USING (company_id = (SELECT nullif(current_setting('app.current_company_id', true), ''))) WITH CHECK (company_id = (SELECT nullif(current_setting('app.current_company_id', true), '')));
 
 CREATE POLICY own_only ON "{schema}".summary AS RESTRICTIVE FOR ALL TO PUBLIC USING (company_id = (SELECT nullif(current_setting('app.current_company_id', true), ''))) WITH CHECK (company_id = (SELECT nullif(current_setting('app.current_company_id', true), '')));
+
+ALTER TABLE "{schema}".suppression ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON "{schema}".suppression AS PERMISSIVE FOR ALL TO PUBLIC USING (company_id = (SELECT nullif(current_setting('app.current_company_id', true), ''))) WITH CHECK (company_id = (SELECT nullif(current_setting('app.current_company_id', true), '')));
+
+CREATE POLICY own_only ON "{schema}".suppression AS RESTRICTIVE FOR ALL TO PUBLIC USING (company_id = (SELECT nullif(current_setting('app.current_company_id', true), ''))) WITH CHECK (company_id = (SELECT nullif(current_setting('app.current_company_id', true), '')));
 
 ALTER TABLE "{schema}".ticket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
