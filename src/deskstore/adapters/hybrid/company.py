@@ -20,7 +20,6 @@ from deskstore.domain.things import CompanyState, MirrorStatus
 
 T = TypeVar("T")
 Where = Literal["near", "far"]
-PATIENCE_S: Final = 5.0  #: how long a writer waits for a swap before it ends it
 FRESH_S: Final = 1.0  #: how long a writer may go by where the company was found last: the commit itself refuses when that is wrong
 _LOOK_AGAIN_S: Final = 0.01
 _LOOKS: Final = 20
@@ -102,15 +101,17 @@ class HybridCompany:
     Args:
         storages: The near one and the far one.
         prefers_far: Whether a new company lives in the far storage, and reads go there as long as it is verified and owed nothing.
+        patience_s: How long a writer waits for a swap before it ends it.
     """
 
-    def __init__(self, company_id: str, storages: dict[Where, Storage], memory: Memory, *, prefers_far: bool) -> None:
+    def __init__(self, company_id: str, storages: dict[Where, Storage], memory: Memory, *, prefers_far: bool, patience_s: float) -> None:
         self.company_id: Final = company_id
         self.backends: Final[dict[Where, Backend]] = {where: storage.backend(company_id) for where, storage in storages.items()}
         self.replicas: Final[dict[Where, Replica]] = {where: storage.replica(company_id) for where, storage in storages.items()}
         self.birthplace: Final[Where] = "far" if prefers_far else "near"
-        self._memory: Final = memory
+        self.memory: Final = memory
         self._prefers_far: Final = prefers_far
+        self._patience_s: Final = patience_s
         self._was_seen = False
 
     def sides(self, primary: Where) -> Sides:
@@ -128,7 +129,7 @@ class HybridCompany:
         """
         for _ in range(_LOOKS):
             if found := await self._look():
-                self._memory.note(self.company_id, found)
+                self.memory.note(self.company_id, found)
                 self._see(found)
                 return found
             await asyncio.sleep(_LOOK_AGAIN_S)
@@ -152,8 +153,8 @@ class HybridCompany:
         Args:
             unknown: What to do where nobody knows the company; what it gives is the answer, unless that is None.
         """
-        patient_until = monotonic() + PATIENCE_S
-        found = self._memory.found_just_now(self.company_id)
+        patient_until = monotonic() + self._patience_s
+        found = self.memory.found_just_now(self.company_id)
         while True:
             if found.primary is None:
                 found = await self.locate()
@@ -164,7 +165,7 @@ class HybridCompany:
             try:
                 return await self._work_at(found, work)
             except CompanyMoved:
-                if monotonic() > patient_until + PATIENCE_S:
+                if monotonic() > patient_until + self._patience_s:
                     raise
             found = await self._after_a_while(patient_until)
 
@@ -219,7 +220,7 @@ class HybridCompany:
 
     async def _look(self) -> Whereabouts | None:
         """Where the company lives; None when it was on its way while one side after the other was asked."""
-        first = self._memory.found(self.company_id).primary or "near"
+        first = self.memory.found(self.company_id).primary or "near"
         one = await self._ask(first)
         if isinstance(one, Standing) and one.is_primary:
             return await self._found(first, one)
@@ -244,14 +245,14 @@ class HybridCompany:
         state = await replica.state()
         if state is None:
             return Standing(replica=replica, store_id="", state=None)  # not asked for its id: it would be given a place
-        store_id = self._memory.store_id(self.company_id, where)
+        store_id = self.memory.store_id(self.company_id, where)
         if store_id is None or store_id not in (state.primary, state.mirror):
             store_id = await replica.store_id()
-            self._memory.note_store_id(self.company_id, where, store_id)
+            self.memory.note_store_id(self.company_id, where, store_id)
         return Standing(replica=replica, store_id=store_id, state=state)
 
     async def _found(self, where: Where, side: Standing) -> Whereabouts:
-        if side.state != self._memory.found(self.company_id).state:
+        if side.state != self.memory.found(self.company_id).state:
             await self._check_other_side(where, side)
         return Whereabouts(primary=where, state=side.state)
 

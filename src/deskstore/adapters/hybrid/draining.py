@@ -82,6 +82,7 @@ class Drainer:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
+        self._task = None
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_S):
                 await self._drain_woken()

@@ -18,7 +18,7 @@ from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import decide
 from deskstore.domain.draining import drain
 from deskstore.domain.erasures import Erasure
-from deskstore.domain.errors import CompanyMoved, MigrationError
+from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
 from deskstore.domain.mirror import MIRROR, CompanyState
 from deskstore.domain.ports import BeforeCommit, Health, Storage
 from deskstore.domain.processing import Processing
@@ -28,7 +28,7 @@ from deskstore.domain.unit import BufferedUnit
 
 _MOST_LAG: Final = 10_000
 _LOOK_AGAIN_S: Final = 0.02
-_LEFT_S: Final = 6.0  #: after which a swap that nobody ends is ended here, though nobody writes
+PATIENCE_S: Final = 5.0  #: longer than a swap may hold writers up
 
 
 @frozen(kw_only=True)
@@ -47,13 +47,15 @@ class HybridStorage:
         near: Used by the processes of one host.
         far: Shared by all hosts; a new company is known there before anything is kept of it.
         prefers_far: Whether a new company lives in the far storage, and reads of the others go there where it is as new as the near one.
+        patience_s: After how long a swap that holds the company up is taken for one that was left behind, and ended.
     """
 
-    def __init__(self, near: Storage, far: Storage, *, prefers_far: bool = False) -> None:
+    def __init__(self, near: Storage, far: Storage, *, prefers_far: bool = False, patience_s: float = PATIENCE_S) -> None:
         self.near: Final = near
         self.far: Final = far
         self._storages: Final[dict[Where, Storage]] = {"near": near, "far": far}
         self._prefers_far: Final = prefers_far
+        self._patience_s: Final = patience_s
         self._memory: Final = Memory()
         self._drainer: Final = Drainer(self._visit, self._known)
         self._held_up: Final[dict[str, tuple[int, float]]] = {}
@@ -64,15 +66,15 @@ class HybridStorage:
 
     def backend(self, company_id: str) -> HybridBackend:
         """What the company's units of work stand on."""
-        return HybridBackend(self, self._company(company_id))
+        return HybridBackend(self, self.company(company_id))
 
     def replica(self, company_id: str) -> HybridReplica:
         """The company as raw copies, at its primary."""
-        return HybridReplica(self._company(company_id))
+        return HybridReplica(self.company(company_id))
 
     async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
         """Take up to n tickets for a worker, at the primary."""
-        company = self._company(company_id)
+        company = self.company(company_id)
 
         async def at(where: Where) -> Sequence[Processing]:
             return await self._storages[where].claim(company_id, platform, n, worker=worker, lease=lease)
@@ -94,7 +96,7 @@ class HybridStorage:
         Done again it goes on where it was interrupted.
         """
         self._memory.forget(company_id)
-        primary = await self._company(company_id).part_from_mirror()
+        primary = await self.company(company_id).part_from_mirror()
         before = await self._storages[other(primary)].erase(company_id)
         erased = await self._storages[primary].erase(company_id)
         self._memory.forget(company_id)
@@ -119,7 +121,7 @@ class HybridStorage:
 
     async def aclose(self) -> None:
         """Finish what is under way, and close both sides."""
-        await self._drainer.aclose()
+        await self.stop_draining()
         await asyncio.gather(self.near.aclose(), self.far.aclose())
 
     # -- what only two sides have --------------------------------------------------------------------------------------------------------
@@ -127,6 +129,10 @@ class HybridStorage:
     def start_draining(self) -> None:
         """Follow whatever is written, also by others; a process that writes begins with it by itself."""
         self._drainer.start()
+
+    async def stop_draining(self) -> None:
+        """Follow nothing any more, until somebody writes."""
+        await self._drainer.aclose()
 
     async def drained(self, company_id: str) -> None:
         """
@@ -136,7 +142,7 @@ class HybridStorage:
             MigrationError: Something cannot be copied.
             StorageUnavailable: The mirror does not answer.
         """
-        company = self._company(company_id)
+        company = self.company(company_id)
         while (found := await company.locate()).state is not None and found.primary is not None:
             sides = company.sides(found.primary)
             if found.state.mirror is None or await self._is_drained(company_id, sides):
@@ -153,8 +159,15 @@ class HybridStorage:
         if self._memory.found(company_id).state is not None:
             self._drainer.wake(company_id)
 
-    def _company(self, company_id: str) -> HybridCompany:
-        return HybridCompany(identifiers.company_id(company_id), self._storages, self._memory, prefers_far=self._prefers_far)
+    def company(self, company_id: str) -> HybridCompany:
+        """A company, as each unit of work has one of its own."""
+        return HybridCompany(
+            identifiers.company_id(company_id),
+            self._storages,
+            self._memory,
+            prefers_far=self._prefers_far,
+            patience_s=self._patience_s,
+        )
 
     async def _known(self) -> Collection[str]:
         """The companies that may have a side here: the near storage knows them, or they were used by this process."""
@@ -163,7 +176,7 @@ class HybridStorage:
     async def _is_drained(self, company_id: str, sides: Sides) -> bool:
         try:
             drained = await drain(sides)
-        except CompanyMoved:
+        except (CompanyMoved, CompanyErased):
             await settle(sides)
             return False
         if drained.refusals:
@@ -173,7 +186,7 @@ class HybridStorage:
 
     async def _visit(self, company_id: str) -> None:
         """Bring one mirror up to date."""
-        company = self._company(company_id)
+        company = self.company(company_id)
         found = await company.locate()
         if found.primary is None or found.state is None or found.state.mirror is None:
             return
@@ -186,7 +199,7 @@ class HybridStorage:
     async def _drain(self, company_id: str, sides: Sides) -> None:
         try:
             await drain(sides)
-        except CompanyMoved:
+        except (CompanyMoved, CompanyErased):
             await settle(sides)  # the two tell different things of the company: it has moved, or one of them was not told
             self._drainer.wake(company_id)
 
@@ -196,7 +209,7 @@ class HybridStorage:
         epoch, since_s = self._held_up.get(company_id, (0, now_s))
         if epoch != state.epoch:
             self._held_up[company_id] = (state.epoch, now_s)
-        elif now_s - since_s > _LEFT_S:
+        elif now_s - since_s > self._patience_s:
             del self._held_up[company_id]
             await settle(sides)
 
