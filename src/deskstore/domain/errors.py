@@ -22,6 +22,8 @@ StorageError
 ├── CompanyErased            the company was erased while it was in use
 ├── MigrationError           a company cannot go from one store to another, or not now
 │   └── ErasedBefore         a company of that name was erased there in a later epoch than this one is in
+├── BackupError              a backup cannot be taken or restored as asked
+│   └── DamagedBackup        a file is cut off, was changed, or never was a backup
 └── ConfigurationError       the settings do not fit together
 
 A message says what, which, and what to do next; the parts a program may need are attributes.
@@ -29,12 +31,14 @@ A message says what, which, and what to do next; the parts a program may need ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deskstore.domain.identifiers import Key
+
+RESTORE: Final = "restore of "  #: what a company is on its way to while a backup is restored into it, before the backup's own hash
 
 
 class StorageError(Exception):
@@ -118,12 +122,13 @@ class UnitOfWorkMisuse(StorageError):
 class CorruptRecord(StorageError):
     """What is stored is not what deskstore wrote."""
 
-    def __init__(self, key: Key | None, place: str, reason: str) -> None:
+    def __init__(self, key: Key | None, place: str, reason: str, *, number: int = 0) -> None:
         super().__init__(
             f"{key or 'a record'} cannot be trusted: {place}: {reason}; nothing of it is returned; "
             "`deskstore doctor` tells what can be done"
         )
         self.key = key  #: pass it to stream(after=…) to go on behind this record
+        self.number = number  #: of the record's summary that it is; 0: the record itself
         self.place = place  #: the file, or the row
         self.reason = reason
         self.version = 0  #: which the record has according to the store, where heads() says it: enough to delete the record, or replace it
@@ -160,6 +165,8 @@ class CompanyMoved(StorageError):
     ) -> None:
         if expected_epoch is not None:
             what = f"is in epoch {epoch}, and this was meant for epoch {expected_epoch}: read where it lives now, and begin from there"
+        elif swapping_to is not None and swapping_to.startswith(RESTORE):
+            what = "is being restored from a backup: wait until it is whole, or undo what was interrupted (deskstore backup restore --undo)"
         elif swapping_to is not None:
             what = f"is moving to the store {swapping_to}: wait until it has, then open that one (STORAGE_TYPE says which)"
         else:
@@ -205,6 +212,19 @@ class ErasedBefore(MigrationError):
             f"give it an epoch above {erased_epoch}; nothing was changed"
         )
         self.erased_epoch = erased_epoch
+
+
+class BackupError(StorageError):
+    """A backup cannot be taken or restored as asked; the message says what was changed, if anything."""
+
+
+class DamagedBackup(BackupError):
+    """A file is cut off, was changed, or never was a backup; nothing of it was kept."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place} is no whole backup: {reason}; use another copy of it, or another backup")
+        self.place = place
+        self.reason = reason
 
 
 class ConfigurationError(StorageError):

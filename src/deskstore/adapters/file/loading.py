@@ -121,9 +121,9 @@ def _look_again(company: OpenCompany, index: Index, want: Want, crc: int | None,
         in_motion = index.is_in_motion(want.file) or later.is_in_motion(want.file)
     if crc is None:
         is_stranger = not (is_overtaken or in_motion) and company.tree.read_many([want.file]) != [None]
-        return CorruptRecord(want.key, want.file, "the file was added outside deskstore") if is_stranger else None
+        return CorruptRecord(want.key, want.file, "the file was added outside deskstore", number=want.number) if is_stranger else None
     if not is_overtaken:
-        return CorruptRecord(want.key, want.file, distrust(seen, crc, want.file) or "it cannot be read")
+        return CorruptRecord(want.key, want.file, distrust(seen, crc, want.file) or "it cannot be read", number=want.number)
     journalled = index.journalled(want.file, crc)
     if journalled is None:
         raise Overtaken
