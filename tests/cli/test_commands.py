@@ -430,3 +430,26 @@ def test_options_that_all_commands_share_may_stand_before_or_behind(tmp_path: Pa
     assert main(["company", "list", "--json", "--data-path", str(tmp_path)]) == 0
 
     assert before == capfd.readouterr().out == '{\n  "companies": []\n}\n'
+
+
+def test_status_adds_up_companies_that_have_several_platforms_and_all_of_them(deskstore: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_bytes(b'[{"id": 1}, {"id": 2}]')
+    for company, platform in (("acme", "docs"), ("acme", "wiki"), ("globex", "docs")):
+        deskstore("import", "t.json", "--company", company, "--platform", platform, "--kind", "tickets")
+    deskstore("ticket", "set-status", "1", "completed", "--company", "acme", "--platform", "wiki")
+
+    ran = deskstore("status")
+    told = deskstore("status", "--json").json
+
+    assert [line[:4] + line[6:7] for line in ran.lines[2:]] == [
+        ["acme", "docs", "2", "0", "0"],
+        ["acme", "wiki", "2", "0", "1"],
+        ["acme", "(all)", "4", "0", "1"],
+        ["globex", "docs", "2", "0", "0"],
+        ["(all)", "(all)", "6", "0", "1"],
+    ]
+    assert [(one["company"], one["tickets"], one["progress"]["percentage"]) for one in told["companies"]] == [
+        ("acme", 4, 25.0),
+        ("globex", 2, 0.0),
+    ]
+    assert (told["total"]["tickets"], told["total"]["progress"]["pending"], told["total"]["articles"]) == (6, 5, 0)

@@ -28,9 +28,13 @@ SECTION: Final = re.compile(r"^## deskstore (?P<name>[a-z -]+)\n.*?^```json\n(?P
 WITHOUT: Final = {"completion"}  #: what they print is meant for a shell
 IN_A_DATABASE: Final = {"db check", "db current", "db sql", "db upgrade"}  #: what they print, tests/postgres/test_db_command.py compares
 OF_ACME: Final = ("--company", "acme", "--platform", "freshdesk")
+OF_DOCS: Final = ("--company", "acme", "--platform", "docs")
 #: command -> a line that shows all that it prints, and how it ends
 LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "adopt": (["adopt", "tree"], 3),
+    "claim list": (["claim", "list", "--company", "acme"], 0),
+    "claim release": (["claim", "release", "--company", "acme", "--worker", "worker-1"], 0),
+    "claim requeue": (["claim", "requeue", "--company", "acme", "--yes"], 0),
     "company erase": (["company", "erase", "acme", "--yes"], 0),
     "company erasures": (["company", "erasures"], 0),
     "company list": (["company", "list"], 0),
@@ -43,6 +47,10 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "kb list": (["kb", "list", "--company", "acme"], 0),
     "progress": (["progress", *OF_ACME], 0),
     "status": (["status"], 0),
+    "summaries history": (
+        ["summaries", "history", "7", "--kind", "articles", "--locale", "ko", "--company", "acme", "--platform", "docs"],
+        0,
+    ),
     "summaries stale": (["summaries", "stale", "--company", "acme"], 0),
     "ticket get": (["ticket", "get", "1", *OF_ACME], 0),
     "ticket list": (["ticket", "list", *OF_ACME, "--limit", "1"], 0),
@@ -122,6 +130,9 @@ def test_the_json_of_a_command_has_the_shape_that_was_written_down(busy: Desksto
     if name == "doctor":
         edited = data_path / "acme/freshdesk/tickets/2.json"
         edited.write_bytes(edited.read_bytes().replace(b"...", b"by hand"))
+
+    if name == "claim requeue":
+        busy("ticket", "set-status", "2", "failed", *OF_ACME)
 
     ran = busy(*words, "--json")
 

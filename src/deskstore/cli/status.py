@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
 
 NOTHING: Final = "nothing is kept there yet: bring records in with `deskstore import`, or see `deskstore demo`"
+ALL: Final = "(all)"  #: stands where a total has no name
 EXAMPLES: Final = """\b
 Examples:
   deskstore status
@@ -34,7 +35,8 @@ def command(company_id: str | None) -> int:
         health = await storage.health()
         rows = await platform_rows(storage, [company_id] if company_id else await storage.companies())
         if shared().as_json:
-            print_json({"storage": {"adapter": health.adapter, "place": health.place, "companies": health.companies}, "platforms": rows})
+            storage_shown = {"adapter": health.adapter, "place": health.place, "companies": health.companies}
+            print_json({"storage": storage_shown, "platforms": rows, **totals(rows)})
             return OK
         click.echo(f"storage: {health.adapter}, {health.place}")
         print_status(rows)
@@ -60,9 +62,35 @@ async def platform_rows(storage: Storage, companies: Sequence[str]) -> list[Show
 
 
 def print_status(rows: list[Shown]) -> None:
-    """The rows as a table."""
+    """The rows as a table, with a total under each company that has several platforms, and under several companies."""
     headings = ["COMPANY", "PLATFORM", "#TICKETS", "#ARTICLES", *(f"#{name.upper()}" for name in COUNTS)]
-    print_table(
-        headings,
-        [[row["company"], row["platform"], row["tickets"], row["articles"], *(row["progress"][name] for name in COUNTS)] for row in rows],
-    )
+    shown: list[Sequence[object]] = []
+    for company_id in dict.fromkeys(row["company"] for row in rows):
+        some = [row for row in rows if row["company"] == company_id]
+        shown += map(_cells, some)
+        if len(some) > 1:
+            shown.append(_cells({"company": company_id, "platform": ALL, **total(some)}))
+    if len({row["company"] for row in rows}) > 1:
+        shown.append(_cells({"company": ALL, "platform": ALL, **total(rows)}))
+    print_table(headings, shown)
+
+
+def totals(rows: list[Shown]) -> Shown:
+    """What is kept of each company, and of all that are shown."""
+    companies = dict.fromkeys(row["company"] for row in rows)
+    of_each = [{"company": one, **total([row for row in rows if row["company"] == one])} for one in companies]
+    return {"companies": of_each, "total": total(rows)}
+
+
+def total(rows: list[Shown]) -> Shown:
+    """The counts of some rows together."""
+    counts = {name: sum(row["progress"][name] for row in rows) for name in COUNTS}
+    tickets, articles = sum(row["tickets"] for row in rows), sum(row["articles"] for row in rows)
+    percentage = 100.0 * counts["completed"] / tickets if tickets else 0.0
+    changed = max((row["progress"]["last_updated"] for row in rows if row["progress"]["last_updated"]), default=None)
+    progress = {"total": tickets, **counts, "percentage": percentage, "last_updated": changed}
+    return {"tickets": tickets, "articles": articles, "progress": progress}
+
+
+def _cells(row: Shown) -> Sequence[object]:
+    return [row["company"], row["platform"], row["tickets"], row["articles"], *(row["progress"][name] for name in COUNTS)]
