@@ -158,7 +158,7 @@ class _Done:
     is_dry: bool
     matched: int = 0
     changed: int = 0
-    first: list[Processing] = Factory(list)
+    first: list[Processing] = Factory(list["Processing"])
 
 
 async def _carry_out(found: AsyncIterator[Processing], change: Change, is_agreed: bool) -> _Done:
