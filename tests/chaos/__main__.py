@@ -14,10 +14,13 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import file, isolation, pooling
+from tests.chaos import crashing, file, following, isolation, pooling
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
-AREAS: Final[Mapping[str, Sequence[Part]]] = {"file": file.PARTS, "postgres": [*isolation.PARTS, *pooling.PARTS]}
+AREAS: Final[Mapping[str, Sequence[Part]]] = {
+    "file": file.PARTS,
+    "postgres": [*isolation.PARTS, *crashing.PARTS, *following.PARTS, *pooling.PARTS],
+}
 _SHOWN: Final = 5
 
 

@@ -24,8 +24,15 @@ class Wire:
     is_down: bool = False  #: whether new connections are refused
     stays_down: bool = False  #: whether nobody comes through any more after a cut
 
+    _carried: set[asyncio.StreamWriter] = field(factory=set[asyncio.StreamWriter], init=False)  #: the ends of what is open
+
     def __attrs_post_init__(self) -> None:
         self.passes.set()
+
+    def cut(self) -> None:
+        """Cut every connection there is; new ones may be made."""
+        for end in self._carried:
+            end.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
@@ -34,16 +41,20 @@ class Wire:
             return
         with suppress(OSError):
             server_reader, server_writer = await asyncio.open_connection(self.host, self.port)
+            self._carried |= (ends := {writer, server_writer})
             cut = asyncio.Event()
             carried = [
                 asyncio.ensure_future(self._to_server(reader, server_writer, cut)),
                 asyncio.ensure_future(self._to_client(server_reader, writer, cut)),
             ]
-            await asyncio.wait(carried, return_when=asyncio.FIRST_COMPLETED)
-            for one in carried:
-                one.cancel()
-            await asyncio.gather(*carried, return_exceptions=True)
-            server_writer.close()
+            try:
+                await asyncio.wait(carried, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in carried:
+                    one.cancel()
+                await asyncio.gather(*carried, return_exceptions=True)
+                server_writer.close()
+                self._carried -= ends
         writer.close()
 
     async def _to_server(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, cut: asyncio.Event) -> None:
@@ -53,7 +64,9 @@ class Wire:
             if self.swallowed_at is not None and self.swallowed_at in data:
                 self.swallowed_at = None
                 self.swallowed.set()
-                await asyncio.Event().wait()
+                while await reader.read(1 << 16):
+                    pass
+                return
             if self.cut_at is not None and self.cut_at in data:
                 self.cut_at = None
                 cut.set()

@@ -71,6 +71,10 @@ class Databases:
         finally:
             await self.run(f'drop database "{name}" with (force)')
 
+    async def lasting(self) -> Database:
+        """A database that is empty, and goes with its server."""
+        return self._named(await self._create(EMPTY))
+
     async def template(self, prepare: Callable[[Database], Awaitable[None]]) -> str:
         """The name of a database that others can be made after: prepared once, then closed to everybody, and dropped with the last."""
         name = await self._create(EMPTY)
@@ -87,6 +91,10 @@ class Databases:
             await self.run(f"drop role {self.owner.name}, {self.app.name}")
         finally:
             await self._admin.close()
+
+    async def leave(self) -> None:
+        """Close the connection, and leave everything to the end of the server."""
+        await self._admin.close()
 
     def url_of(self, database: str, role: Role) -> str:
         """Where a role finds a database."""
@@ -112,9 +120,9 @@ class Databases:
 
 
 @asynccontextmanager
-async def databases_on(server: Server) -> AsyncGenerator[Databases]:
+async def databases_on(server: Server, *, goes_too: bool = False) -> AsyncGenerator[Databases]:
     """
-    Databases on a server, and their two roles for as long as this lasts.
+    Databases on a server, and their two roles for as long as this lasts, or for as long as the server where that goes as well.
 
     On a server that was given the roles have names that nobody else uses; on one of our own the application is `app_user`.
     """
@@ -129,4 +137,4 @@ async def databases_on(server: Server) -> AsyncGenerator[Databases]:
     try:
         yield made
     finally:
-        await made.aclose()
+        await (made.leave() if goes_too else made.aclose())
