@@ -42,6 +42,7 @@ COMMANDS = {
     "lock": "make requirements.lock again; --upgrade takes the newest versions (needs uv)",
     "clean": "remove environments, caches and builds",
 }
+ALL_TESTS = ("-n", "auto", "--dist", "worksteal")  # on every processor; a few named ones are done before the helpers are up
 SITE = ("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "-c", "docs", ".", "build/site")
 #: removed by `clean`; data is nobody's but the user's, so `data/` is not among them
 LITTER = (
@@ -82,7 +83,8 @@ def main(arguments: Sequence[str]) -> int:
     python = environment(find_python(options.python) if options.python else sys.executable)
     if options.command == "check":
         return check(python)
-    return hand_over(python, [*program(options.command, python), *(from_root(word) for word in rest)])
+    everything = ALL_TESTS if options.command == "test" and not rest else ()
+    return hand_over(python, [*program(options.command, python), *everything, *(from_root(word) for word in rest)])
 
 
 def parser() -> argparse.ArgumentParser:

@@ -46,6 +46,14 @@ def test_a_file_named_from_the_callers_folder_is_found(checkout: Path, tmp_path:
     assert ended.stdout.split() == ["-m", "pytest", f"{tmp_path}/mine.py::test_one", "-x"]
 
 
+def test_all_tests_run_on_every_processor(checkout: Path) -> None:
+    ready(checkout)
+
+    ended = run(checkout, "test")
+
+    assert ended.stdout.split() == ["-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+
+
 def test_the_exit_code_is_the_programs_own(checkout: Path) -> None:
     ready(checkout, "exit 5")
 
