@@ -377,6 +377,7 @@ class Health:
     adapter: str  #: "memory", "file", …
     place: str  #: where it keeps its records, without secrets
     companies: int
+    cache: str | None = None  #: where a cache is and how it is doing; None without one
 
 
 class Storage(Protocol):
@@ -475,4 +476,33 @@ class Inspectable(Protocol):
 
     def inspection(self) -> Inspection:
         """A look through what it keeps."""
+        ...
+
+
+@frozen(kw_only=True)
+class CacheState:
+    """How a cache is doing."""
+
+    place: str  #: where it is, without secrets
+    is_answering: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.place}, {self.detail}"
+
+
+@runtime_checkable
+class Caching(Protocol):
+    """What a storage with a cache before it offers beside Storage."""
+
+    async def cache_state(self) -> CacheState:
+        """How the cache is doing; never raises."""
+        ...
+
+    async def cache_counts(self, company_id: str) -> Mapping[str, int]:
+        """How many values of a company were hits, misses, bypasses and errors, by every process, since the cache was emptied last."""
+        ...
+
+    async def flush_cache(self, company_id: str) -> None:
+        """End all that is cached of a company; raises StorageUnavailable where the cache does not answer."""
         ...

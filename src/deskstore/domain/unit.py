@@ -52,6 +52,11 @@ class BufferedUnit:
         return self._backend.company_id
 
     @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to commit yet."""
+        return bool(self._pending.count)
+
+    @property
     def outcome(self) -> UnitOutcome:
         """What has become of this unit."""
         return self._outcome

@@ -1,0 +1,1 @@
+"""The Redis cache: what it promises beside what every storage promises."""
