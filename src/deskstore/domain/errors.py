@@ -167,6 +167,8 @@ class CompanyMoved(StorageError):
             what = f"is in epoch {epoch}, and this was meant for epoch {expected_epoch}: read where it lives now, and begin from there"
         elif swapping_to is not None and swapping_to.startswith(RESTORE):
             what = "is being restored from a backup: wait until it is whole, or undo what was interrupted (deskstore backup restore --undo)"
+        elif swapping_to is not None and swapping_to == primary:
+            what = "lost its database, and its mirror may know more: run `deskstore migrate repair` (or `finish --without-mirror`)"
         elif swapping_to is not None:
             what = f"is moving to the store {swapping_to}: wait until it has, then open that one (STORAGE_TYPE says which)"
         else:

@@ -139,8 +139,15 @@ def _end_of_swap(company_id: str, fenced: Standing, state: CompanyState, decides
             "restore that store, or erase the company on both sides"
         )
     if decides.state.epoch > state.epoch:
-        return _Change(replica=fenced.replica, expected=state, wanted=decides.state)
+        return _Change(replica=fenced.replica, expected=state, wanted=_after_loss(state, decides.state))
     return _Change(replica=decides.replica, expected=decides.state, wanted=given_up(state, decides.state))
+
+
+def _after_loss(fenced: CompanyState, decided: CompanyState) -> CompanyState:
+    """What was decided, unless the fenced store has lost its database since: then it holds less than its state says."""
+    if fenced.mirror_status is MirrorStatus.VERIFIED or decided.mirror_status is not MirrorStatus.VERIFIED:
+        return decided
+    return evolve(decided, mirror_status=MirrorStatus.FILLING, epoch=decided.epoch + 1)
 
 
 def _authority(side: Standing) -> tuple[int, bool]:

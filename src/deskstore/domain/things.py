@@ -65,7 +65,7 @@ class CompanyState:
     mirror: str | None = None  #: the id of the store that follows it
     mirror_status: MirrorStatus = MirrorStatus.NONE
     epoch: int = 1  #: grows when the primary changes, when a mirror goes, and over an erasure, so that whatever comes late is known
-    swapping_to: str | None = None  #: the store that is about to become the primary: no commit passes
+    swapping_to: str | None = None  #: the store that is about to become the primary, or the primary itself to be healed: no commit passes
     erased: bool = False
     backups: tuple[str, ...] = field(default=(), converter=_names)  #: those under way: each consumes the outbox by a name of its own
 
@@ -116,6 +116,22 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "erased": (bool,),
     "backups": (list, tuple),
 }  #: of fields that are not plain text; exactly, for a text such as "no" would count as true
+
+
+def after_loss(state: CompanyState, store_id: str) -> CompanyState:
+    """
+    The state of a company in a store that has lost its database, and with it what it owed or was given last.
+
+    It is no verified side any more. As the primary it takes no writes before it has asked its mirror for what is newer there. A swap
+    that was under way keeps its epoch: who ends it goes by that.
+    """
+    if state.mirror is None or store_id not in (state.primary, state.mirror) or state.erased:
+        return state
+    if store_id == state.mirror:
+        return evolve(state, mirror_status=MirrorStatus.FILLING, epoch=state.epoch + 1)
+    if state.swapping_to is not None:
+        return evolve(state, mirror_status=MirrorStatus.FILLING)
+    return evolve(state, mirror_status=MirrorStatus.FILLING, swapping_to=store_id, epoch=state.epoch + 1)
 
 
 def check_epoch(company_id: str, state: CompanyState | None, expected: int | None) -> None:

@@ -1,0 +1,172 @@
+"""
+Filling a mirror with all that its primary holds, beside writers, in the order of names.
+
+How far it has come is kept in the mirror, in the commit of each batch: whoever goes on after a crash begins behind what is there. Every
+copy is taken only where it is newer than what stands, so neither a write nor a deletion that came first by way of the outbox is undone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
+from typing import Final
+
+from attrs import frozen
+
+from deskstore.domain.comparing import CURSOR
+from deskstore.domain.draining import drain, size_bytes
+from deskstore.domain.errors import CorruptRecord, InvalidRecord
+from deskstore.domain.mirror import PARTS, Copy, Part, Thing, copy_of
+from deskstore.domain.processing import Checkpoint
+from deskstore.domain.sides import Sides
+from deskstore.domain.walking import past_damage
+
+HEAVY_BYTES: Final = 8 * 2**20  #: of payloads in one batch, at which it is sent
+_LONGEST_S: Final = 0.5  #: for which a batch may keep the mirror busy, before the next one is smaller
+_FEWEST: Final = 20
+_FIRST: Final = 200
+_MOST: Final = 2_000
+_DRAIN_EVERY_S: Final = 2.0
+
+
+@frozen(kw_only=True)
+class Reject:
+    """A thing that could not be copied, and why."""
+
+    thing: Thing
+    reason: str
+
+
+@frozen(kw_only=True)
+class Batch:
+    """One batch that the mirror has."""
+
+    part: Part
+    things: int  #: how many were read
+    kept: int  #: how many of them were newer than what stood in the mirror
+    size_bytes: int  #: of their payloads, about
+    rejects: tuple[Reject, ...] = ()
+
+
+async def fill(sides: Sides, *, pace: Callable[[Batch], Awaitable[None]]) -> None:
+    """
+    Copy everything, from behind what an earlier run has copied; once more after the end it copies nothing.
+
+    Args:
+        pace: Awaited after each batch: to tell of it, and to slow down.
+
+    Raises:
+        CompanyMoved, CompanyErased: The two are not, or no longer, primary and mirror, or are in another epoch: fill again.
+        StorageUnavailable: One of them does not answer: fill again.
+    """
+    _, followed = await sides.checked()
+    filling = _Filling(sides, followed.epoch, pace)
+    await filling.run(*await _cursor(sides))
+    await drain(sides)
+
+
+async def forget_cursor(sides: Sides) -> None:
+    """Forget how far the mirror was filled, since it is whole."""
+    _, followed = await sides.checked()
+    (cursor,) = await sides.mirror.read([CURSOR])
+    if cursor.value is not None:
+        await sides.mirror.apply([Copy(CURSOR, cursor.version + 1, None)], epoch=followed.epoch)
+
+
+async def is_filled(sides: Sides) -> bool:
+    """Whether a filling came to its end, and nobody has verified it since."""
+    after, _ = await _cursor(sides)
+    return after == _END
+
+
+_END: Final = Thing(PARTS[-1], "the end", "", "")  #: the cursor when there is nothing more to copy
+
+
+async def _cursor(sides: Sides) -> tuple[Thing | None, int]:
+    """Behind which thing to go on, and the version of the cursor that says so."""
+    (cursor,) = await sides.mirror.read([CURSOR])
+    if not isinstance(cursor.value, Checkpoint):
+        return None, cursor.version
+    part, *name = json.loads(cursor.value.cursor)
+    return Thing(part, *name), cursor.version
+
+
+class _Filling:
+    """One run, with the size of batches that suits the mirror."""
+
+    def __init__(self, sides: Sides, epoch: int, pace: Callable[[Batch], Awaitable[None]]) -> None:
+        self._sides: Final = sides
+        self._epoch: Final = epoch
+        self._pace: Final = pace
+        self._at_once = _FIRST
+        self._cursor_version = 0
+        self._drained_s = monotonic()
+        self._rejects: list[Reject] = []
+
+    async def run(self, after: Thing | None, cursor_version: int) -> None:
+        self._cursor_version = cursor_version
+        if after == _END:
+            return
+        first = PARTS.index(after.part) if after else 0
+        for part in PARTS[first:]:
+            await self._fill_part(part, after if after is not None and after.part == part else None)
+        await self._send(PARTS[-1], [], _END)
+
+    async def _fill_part(self, part: Part, after: Thing | None) -> None:
+        batch: list[Copy] = []
+        weight = 0
+        async for one in past_damage(part, lambda behind: self._sides.primary.copies(part, after=behind), _name, after=after):
+            if isinstance(one, CorruptRecord):
+                thing = Thing(part, *one.key) if one.key else Thing(part, "", "", one.place)
+                self._rejects.append(Reject(thing=thing, reason=str(one)))
+                continue
+            batch.append(one)
+            weight += size_bytes([one])
+            if len(batch) >= self._at_once or weight >= HEAVY_BYTES:
+                await self._send(part, batch, batch[-1].thing)
+                batch, weight = [], 0
+        if batch or self._rejects:
+            await self._send(part, batch, batch[-1].thing if batch else None)
+
+    async def _send(self, part: Part, batch: Sequence[Copy], cursor: Thing | None) -> None:
+        """Give the mirror a batch together with the cursor, and adapt the size of the next."""
+        began_s = monotonic()
+        kept = await self._apply(batch, cursor)
+        self._adapt(monotonic() - began_s)
+        rejects, self._rejects = tuple(self._rejects), []
+        await self._pace(Batch(part=part, things=len(batch), kept=kept, size_bytes=size_bytes(batch), rejects=rejects))
+        if monotonic() - self._drained_s > _DRAIN_EVERY_S:
+            await drain(self._sides)
+            self._drained_s = monotonic()
+
+    async def _apply(self, batch: Sequence[Copy], cursor: Thing | None) -> int:
+        marked = [*batch, *([self._marked(cursor)] if cursor is not None else [])]
+        try:
+            kept = await self._sides.mirror.apply(marked, epoch=self._epoch)
+        except (InvalidRecord, CorruptRecord) as error:
+            return await self._apply_halves(batch, cursor, error)
+        return max(kept - (cursor is not None), 0)
+
+    async def _apply_halves(self, batch: Sequence[Copy], cursor: Thing | None, error: InvalidRecord | CorruptRecord) -> int:
+        """Find the thing that the mirror refuses, and leave it out."""
+        if len(batch) <= 1:
+            self._rejects += [Reject(thing=copy.thing, reason=str(error)) for copy in batch]
+            return await self._apply([], cursor) if batch else 0
+        half = len(batch) // 2
+        return await self._apply(batch[:half], None) + await self._apply(batch[half:], cursor)
+
+    def _marked(self, cursor: Thing) -> Copy:
+        self._cursor_version += 1
+        value = Checkpoint(platform=CURSOR.platform, stream=CURSOR.id, cursor=json.dumps(cursor), version=self._cursor_version)
+        return copy_of(value)
+
+    def _adapt(self, took_s: float) -> None:
+        if took_s > _LONGEST_S:
+            self._at_once = max(_FEWEST, self._at_once // 2)
+        elif took_s < _LONGEST_S / 4:
+            self._at_once = min(_MOST, self._at_once * 2)
+
+
+def _name(copy: Copy) -> Thing:
+    return copy.thing
