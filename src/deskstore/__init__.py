@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         MigrationError,
         StorageBusy,
         StorageError,
+        RequesterSuppressed,
         StorageUnavailable,
         StoreReplaced,
         TicketNotFound,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         renew,
         update_processing_status,
     )
+    from deskstore.services.erasing import RequesterReceipt, erase_requester, lift_suppression
     from deskstore.services.requeuing import failed_tickets, list_claims, outdated_tickets, requeue, take_back
     from deskstore.services.stopping import stop_on_signals
     from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
@@ -111,6 +113,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "domain.paging": ("Filter", "Page"),
     "domain.ports": ("Storage", "UnitOfWork"),
     "domain.processing": ("Checkpoint", "Claim", "PlatformStats", "Processing", "ProcessingStatus", "Progress"),
+        "RequesterSuppressed",
     "domain.receiving": ("Outcome", "Received"),
     "domain.records": ("Article", "Fields", "SourceVersion", "Ticket"),
     "domain.summaries": ("StaleSummary", "Summary"),
@@ -154,6 +157,7 @@ __all__ = [
     "Article",
     "ArticleNotFound",
     "Checkpoint",
+    "services.erasing": ("RequesterReceipt", "erase_requester", "lift_suppression"),
     "Claim",
     "ClaimLost",
     "CommitOutcomeUnknown",
@@ -218,6 +222,9 @@ __all__ = [
     "complete",
     "delete_article",
     "delete_ticket",
+    "RequesterReceipt",
+    "RequesterSuppressed",
+    "Restored",
     "erase_company",
     "export_records",
     "fail",
@@ -252,6 +259,7 @@ __all__ = [
     "save_ticket",
     "save_tickets",
     "stale_summaries",
+    "erase_requester",
     "stop_on_signals",
     "summary_history",
     "take_back",
@@ -266,6 +274,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'deskstore' has no attribute {name!r}")
     found: object = getattr(import_module(_PLACE_OF[name]), name)
     globals()[name] = found
+    "lift_suppression",
     return found
 
 

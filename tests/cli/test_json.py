@@ -36,6 +36,7 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "claim release": (["claim", "release", "--company", "acme", "--worker", "worker-1"], 0),
     "claim requeue": (["claim", "requeue", "--company", "acme", "--yes"], 0),
     "company erase": (["company", "erase", "acme", "--yes"], 0),
+    "company erase-requester": (["company", "erase-requester", "77", *OF_ACME, "--yes"], 0),
     "company erasures": (["company", "erasures"], 0),
     "company list": (["company", "list"], 0),
     "config show": (["config", "show"], 0),
@@ -59,6 +60,8 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
 #: what differs from run to run, as the page shows it
 SHOWN: Final[Mapping[str, object]] = {
     "changed_at": "2026-11-20T09:14:00Z",
+    "digest": "5f0c3b0a",
+    "kept_out_since": "2026-11-20T09:14:00Z",
     "erased_at": "2026-11-20T09:14:00Z",
     "last_updated": "2026-11-20T09:14:00Z",
     "lease_until": "2026-11-20T09:19:00Z",
@@ -69,7 +72,7 @@ SHOWN: Final[Mapping[str, object]] = {
 }
 TICKETS: Final = [
     {"id": 1, "subject": "Where is my order?", "description_text": "...", "status": 2, "created_at": "2026-11-18T10:00:00Z"},
-    {"id": 2, "subject": "환불 문의", "description_text": "...", "status": 5, "created_at": "2026-11-17T10:00:00Z"},
+    {"id": 2, "subject": "환불 문의", "requester_id": 77, "description_text": "...", "status": 5, "created_at": "2026-11-17T10:00:00Z"},
 ]
 
 

@@ -28,7 +28,7 @@ class Words(NamedTuple):
     advice: str
 
 
-OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "not_placed")
+OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "suppressed", "not_placed")
 OF_FILES: Final = Words("file", "the tree", "name the directory that the prototype wrote, which has one for each company")
 OF_ROWS: Final = Words("row", "the old database", "name the database that the prototype kept, which has a table tickets")
 EXAMPLES: Final = """\b
@@ -83,8 +83,9 @@ def closing(report: AdoptReport, words: Words, *, dry_run: bool) -> int:
     if shared().as_json:
         print_json(report_shown(report, dry_run=dry_run))
     else:
-        headings = ["COMPANY", "PLATFORM", "KIND", *(f"#{name.upper().replace('_', ' ')}" for name in OUTCOMES)]
-        rows = [[row.company_id, row.platform or None, row.kind, *(getattr(row, name) for name in OUTCOMES)] for row in report.rows]
+        told = [name for name in OUTCOMES if name != "suppressed" or any(row.suppressed for row in report.rows)]
+        headings = ["COMPANY", "PLATFORM", "KIND", *(f"#{name.upper().replace('_', ' ')}" for name in told)]
+        rows = [[row.company_id, row.platform or None, row.kind, *(getattr(row, name) for name in told)] for row in report.rows]
         print_table(headings, rows)
     for line in remarks(report, words, dry_run=dry_run):
         tell(cell(line))  # a file may have been named for an id with control characters

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
     from deskstore.services.importing import ImportReport
 
-OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "rejected")
+OUTCOMES: Final = ("created", "updated", "unchanged", "stale", "suppressed", "rejected")
 EXAMPLES: Final = """\b
 Examples:
   deskstore import tickets.json --company acme --platform freshdesk
@@ -114,7 +114,8 @@ def closing(report: ImportReport, company_id: str, rejects: Path, *, dry_run: bo
     if shared().as_json:
         print_json(report_shown(report, company_id, rejects, dry_run=dry_run))
     else:
-        print_table([f"#{name.upper()}" for name in OUTCOMES], [[getattr(report, name) for name in OUTCOMES]])
+        told = [name for name in OUTCOMES if name != "suppressed" or report.suppressed]  # hardly any import has to do with it
+        print_table([f"#{name.upper()}" for name in told], [[getattr(report, name) for name in told]])
     for line in remarks(report, rejects, dry_run=dry_run):
         tell(line)
     if report.damaged:
@@ -130,6 +131,11 @@ def remarks(report: ImportReport, rejects: Path, *, dry_run: bool) -> Sequence[s
     if report.resumed_at:
         said.append(f"resumed after record {report.resumed_at:,}, where it was interrupted")
     said += [f"rejected: {reject.place}: {reject.reason}" for reject in report.rejects]
+    if report.suppressed:
+        who = "of requesters who were erased, and whose tickets are kept out"
+        said.append(
+            f"{counted(report.suppressed, 'record is', 'records are')} {who}: deskstore company erase-requester --lift lets them in"
+        )
     if report.rejected and not dry_run:
         number = counted(report.rejected, f"rejected record is in {rejects}: mend it", f"rejected records are in {rejects}: mend them")
         said.append(f"{number} there and import that file")

@@ -19,12 +19,14 @@ class Outcome(StrEnum):
     UPDATED = "updated"
     UNCHANGED = "unchanged"  #: the bytes are the ones already kept: nothing was written
     STALE = "stale"  #: the platform made a newer one that is already kept: nothing was written
+    SUPPRESSED = "suppressed"  #: the requester was erased, and their tickets are kept out: nothing was written
 
 
 CREATED: Final = Outcome.CREATED
 UPDATED: Final = Outcome.UPDATED
 UNCHANGED: Final = Outcome.UNCHANGED
 STALE: Final = Outcome.STALE
+SUPPRESSED: Final = Outcome.SUPPRESSED
 
 
 @frozen(kw_only=True)
@@ -45,7 +47,7 @@ class Received:
 
     key: Key
     outcome: Outcome
-    version: int  #: the record's version now
+    version: int  #: the record's version now; 0 where there is none
 
 
 def judge(incoming: Incoming, stored: Head | Record | None, *, force: bool = False) -> Outcome:

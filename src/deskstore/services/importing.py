@@ -38,7 +38,7 @@ from deskstore.domain.records import Incoming
 from deskstore.formats.platforms import Options
 from deskstore.formats.streams import Detected, Reject
 from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches, is_read_once
-from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, damaged_among, foresee, head_of, keep, plan
+from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, Requesters, damaged_among, foresee, head_of, keep, plan
 from deskstore.services.rejects import RejectsFile, holds, refuse_source
 from deskstore.services.repeats import Repeats, repeats
 
@@ -61,6 +61,7 @@ class ImportReport:
     updated: int = 0
     unchanged: int = 0
     stale: int = 0
+    suppressed: int = 0  #: of requesters who were erased, and whose tickets are kept out
     rejected: int = 0
     damaged: int = 0  #: of the rejected ones: those whose stored record cannot be trusted
     resumed_at: int = 0  #: how many records an interrupted run had done
@@ -72,7 +73,7 @@ class ImportReport:
     @property
     def records(self) -> int:
         """All records of the run."""
-        return self.created + self.updated + self.unchanged + self.stale + self.rejected
+        return self.created + self.updated + self.unchanged + self.stale + self.suppressed + self.rejected
 
 
 @frozen(kw_only=True)
@@ -259,6 +260,7 @@ class _Progress:
     records: int = 0
     digest: blake2b = Factory(blake2b)
     first_rejects: list[Reject] = Factory(list[Reject])
+    kept_out: Requesters = Factory(Requesters)  #: whose tickets commits refused
     foreseen: dict[Key, Head] = Factory(dict[Key, Head])  #: what a dry run would have kept
 
     async def pass_over(self, arrivals: AsyncIterator[Arrival], point: ResumePoint) -> None:
@@ -291,15 +293,16 @@ class _Progress:
     async def _kept(self, batch: _Batch) -> Plan:
         run = self.run
 
-        def judged(heads: Heads) -> Plan:
-            return plan(batch.incoming, {**heads, **self.foreseen}, now=run.storage.clock(), was_met=self.met.__contains__)
+        def judged(heads: Heads, kept_out: Requesters) -> Plan:
+            known = {**heads, **self.foreseen}
+            return plan(batch.incoming, known, now=run.storage.clock(), was_met=self.met.__contains__, kept_out=kept_out)
 
         def checkpoint(made: Plan) -> Checkpoint | None:
             return self._checkpoint([*batch.results(made)])
 
         if run.is_dry:
             return await foresee(run.storage, run.company_id, batch.incoming, judged)
-        made, _ = await keep(run.storage, run.company_id, batch.incoming, judged, checkpoint=checkpoint)
+        made, _ = await keep(run.storage, run.company_id, batch.incoming, judged, checkpoint=checkpoint, kept_out=self.kept_out)
         return made
 
     def _checkpoint(self, results: Sequence[Outcome | Reject], *, is_finished: bool = False) -> Checkpoint | None:
@@ -340,6 +343,7 @@ class _Progress:
             updated=self.counts[Outcome.UPDATED],
             unchanged=self.counts[Outcome.UNCHANGED],
             stale=self.counts[Outcome.STALE],
+            suppressed=self.counts[Outcome.SUPPRESSED],
             rejected=self.counts[REJECTED],
             damaged=self.counts[DAMAGED],
             resumed_at=resumed_at,

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from attrs import evolve, frozen
 
 from deskstore.domain.changes import Committed
-from deskstore.domain.errors import CorruptRecord, VersionConflict
+from deskstore.domain.errors import CorruptRecord, RequesterSuppressed, VersionConflict
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.processing import Checkpoint
-from deskstore.domain.receiving import CREATED, UPDATED, Head, Outcome, Received, judge
+from deskstore.domain.receiving import CREATED, SUPPRESSED, UPDATED, Head, Outcome, Received, judge
 from deskstore.domain.records import Article, Incoming, Record, Ticket, new_article, new_ticket
 from deskstore.formats import json
 from deskstore.services.attempts import MOST_ATTEMPTS, pause
@@ -42,7 +42,10 @@ class Plan:
     refused: frozenset[int] = frozenset()  #: places of payloads whose record the run met before, where nothing orders the two
 
 
-Judge = Callable[[Heads], Plan]
+Requesters = set[tuple[str, str | None]]
+"""Platforms and requesters, as their tickets name them, whose tickets are kept out."""
+
+Judge = Callable[[Heads, Requesters], Plan]
 
 
 class _Given(NamedTuple):
@@ -102,28 +105,35 @@ def batches(incoming: Iterable[Incoming]) -> Iterator[list[Incoming]]:
 async def _receive(storage: Storage, company_id: str, batch: Sequence[Incoming], *, by_value: bool, force: bool) -> list[Received]:
     known: Heads = {}
 
-    def judged(heads: Heads) -> Plan:
+    def judged(heads: Heads, kept_out: Requesters) -> Plan:
         nonlocal known
         known = heads
-        return plan(batch, heads, now=storage.clock(), force=force)
+        return plan(batch, heads, now=storage.clock(), force=force, kept_out=kept_out)
 
     made, committed = await keep(storage, company_id, batch, judged, by_value=by_value)
     return [_received(one.key, outcome, known, committed) for one, outcome in zip(batch, made.outcomes, strict=True)]
 
 
 def _received(key: Key, outcome: Outcome, heads: Heads, committed: Committed) -> Received:
-    version = committed.versions[key] if key in committed.versions else heads[key].version
-    return Received(key=key, outcome=outcome, version=version)
+    stood = heads[key].version if key in heads else 0
+    return Received(key=key, outcome=outcome, version=committed.versions.get(key, stood))
 
 
 def plan(
-    batch: Iterable[Incoming], heads: Heads, *, now: datetime, force: bool = False, was_met: Callable[[Key], bool] | None = None
+    batch: Iterable[Incoming],
+    heads: Heads,
+    *,
+    now: datetime,
+    force: bool = False,
+    was_met: Callable[[Key], bool] | None = None,
+    kept_out: Collection[tuple[str, str | None]] = (),
 ) -> Plan:
     """
     Judge payloads one after another, each against what those before it would leave.
 
     Args:
         was_met: Whether an earlier batch of the same run held the record; given, repetitions that nothing orders are refused.
+        kept_out: Whose tickets are not let in.
     """
     outcomes: list[Outcome] = []
     saves: dict[Key, Ticket | Article] = {}
@@ -132,13 +142,20 @@ def plan(
     for place, one in enumerate(batch):
         stands = saves.get(one.key) or heads.get(one.key)
         outcome = judge(one, stands, force=force)
-        if outcome is UPDATED and was_met is not None and not _is_newer(one, stands) and (one.key in seen or was_met(one.key)):
+        if outcome in (CREATED, UPDATED) and one.key.kind == TICKET and requester_of(one) in kept_out:
+            outcome = SUPPRESSED
+        elif outcome is UPDATED and was_met is not None and not _is_newer(one, stands) and (one.key in seen or was_met(one.key)):
             refused.add(place)
         elif outcome in (CREATED, UPDATED):
             saves[one.key] = _record(one, heads.get(one.key), now)
         seen.add(one.key)
         outcomes.append(outcome)
     return Plan(outcomes=tuple(outcomes), saves=saves, refused=frozenset(refused))
+
+
+def requester_of(one: Incoming | Ticket) -> tuple[str, str | None]:
+    """By what platform and text the requester of a ticket is known."""
+    return one.key.platform, one.fields.requester
 
 
 def _is_newer(one: Incoming, stands: Head | Record | None) -> bool:
@@ -162,35 +179,64 @@ async def keep(
     *,
     by_value: bool = False,
     checkpoint: Callable[[Plan], Checkpoint | None] | None = None,
+    kept_out: Requesters | None = None,
 ) -> tuple[Plan, Committed]:
     """
     Judge a batch and keep what it saves, with its checkpoint, in one unit; where another writer was first, only those records are read
     again.
+
+    Args:
+        kept_out: Whose tickets are known to be kept out; those that a commit refuses are added.
 
     Raises:
         VersionConflict: Other writers won every race; nothing of the batch was kept.
     """
     heads: dict[Key, Head] = {}
     unsure: Collection[Key] = {one.key for one in batch}
-    for attempt in range(MOST_ATTEMPTS):
+    refused: Requesters = set() if kept_out is None else kept_out
+    attempt = 0
+    while True:
         async with storage.unit_of_work(company_id) as uow:
             heads = {key: head for key, head in heads.items() if key not in unsure} | await _heads(uow, batch, unsure, by_value=by_value)
-            made = judged(heads)
+            made = judged(heads, refused)
             _buffer(uow, made, checkpoint)
             try:
                 return made, await uow.commit()
+            except RequesterSuppressed as refusal:
+                # each time at least one more requester is known, so that this ends
+                refused |= {requester_of(ticket) for key in refusal.keys if isinstance(ticket := made.saves[key], Ticket)}
+                unsure = ()
+                continue
             except VersionConflict as conflict:
-                if attempt == MOST_ATTEMPTS - 1:
+                attempt += 1
+                if attempt == MOST_ATTEMPTS:
                     raise
                 unsure = set(conflict.keys)
-        await pause(attempt)
-    raise AssertionError("the last attempt returns or raises")
+        await pause(attempt - 1)
 
 
 async def foresee(storage: Storage, company_id: str, batch: Sequence[Incoming], judged: Judge) -> Plan:
     """What keep() would do, without doing it."""
     async with storage.unit_of_work(company_id) as uow:
-        return judged(await _heads(uow, batch, {one.key for one in batch}, by_value=False))
+        heads = await _heads(uow, batch, {one.key for one in batch}, by_value=False)
+        return judged(heads, await kept_out_among(uow, batch))
+
+
+async def kept_out_among(uow: UnitOfWork, batch: Iterable[Incoming]) -> Requesters:
+    """Those requesters of a batch whose tickets are not let in."""
+    requesters = {requester_of(one) for one in batch if one.key.kind == TICKET}
+    secrets = await uow.suppressions.secrets()
+    if not secrets:
+        return set()
+    from deskstore.domain.suppressions import name_of  # most companies let everybody in
+
+    named = {
+        name_of(platform, requester, secret): (platform, requester)
+        for platform, requester in requesters
+        if requester is not None
+        for secret in secrets
+    }
+    return {named[name] for name in await uow.suppressions.find_many(named)}
 
 
 async def version_of(uow: UnitOfWork, key: Key) -> int:

@@ -8,6 +8,7 @@ from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.ports import Backend, BeforeCommit
 from deskstore.testing.contract import before_commit as of_before_commit
 from deskstore.testing.contract import replica as of_replica
+from deskstore.testing.contract import suppression as of_suppression
 from tests.contract.saboteurs.base import Saboteur
 
 
@@ -37,6 +38,7 @@ class AsksBeforeTheGuards(Saboteur):
         of_replica.test_a_first_commit_and_a_first_state_never_both_count,
         of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
         of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
+        of_suppression.test_whoever_suppresses_a_requester_sees_the_tickets_of_commits_that_were_under_way,
     )
 
 
@@ -52,6 +54,7 @@ class AsksAfterwards(Saboteur):
         of_before_commit.test_what_before_commit_raises_comes_out_and_keeps_nothing,
         of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
         of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
+        of_suppression.test_whoever_suppresses_a_requester_sees_the_tickets_of_commits_that_were_under_way,
     )
 
 

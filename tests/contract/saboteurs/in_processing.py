@@ -28,6 +28,7 @@ from deskstore.testing.contract import processing as of_processing
 from deskstore.testing.contract import progress as of_progress
 from deskstore.testing.contract import replica as of_replica
 from deskstore.testing.contract import summaries as of_summaries
+from deskstore.testing.contract import suppression as of_suppression
 from deskstore.testing.contract import tickets as of_tickets
 from deskstore.testing.contract import units as of_units
 from deskstore.testing.makers import a_summary
@@ -617,6 +618,7 @@ class EverySaveMovesProgress(SabotagedChanges):
     breaks = (
         of_progress.test_a_renewal_leaves_when_progress_last_changed,
         of_progress.test_what_leaves_every_status_as_it_is_leaves_when_progress_last_changed,
+        of_suppression.test_lifting_what_was_never_suppressed_changes_nothing,
     )
 
 
@@ -739,6 +741,9 @@ class LosesEarlierSummaries(SabotagedChanges):
         of_summaries.test_saving_a_record_again_keeps_its_summaries,
         of_summaries.test_summaries_are_numbered_in_the_order_they_were_added,
         of_summaries.test_the_current_summary_is_the_highest_pinned_one_else_the_highest,
+        of_suppression.test_erasing_a_requester_removes_what_is_theirs_and_nothing_else,
+        of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
+        of_suppression.test_a_requester_whose_erasing_was_cut_off_is_erased_to_the_end,
     )
 
 

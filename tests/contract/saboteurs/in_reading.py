@@ -21,6 +21,7 @@ from deskstore.testing.contract import pages as of_pages
 from deskstore.testing.contract import payloads as of_payloads
 from deskstore.testing.contract import replica as of_replica
 from deskstore.testing.contract import streams as of_streams
+from deskstore.testing.contract import suppression as of_suppression
 from deskstore.testing.contract import units as of_units
 from tests.contract.saboteurs.base import R, SabotagedParts, Saboteur
 
@@ -393,4 +394,5 @@ class OneStreamAtATime(Saboteur):
     breaks = (
         of_isolation.test_units_of_several_companies_open_at_once_each_touch_their_own,
         of_streams.test_two_streams_may_be_read_in_turns,
+        of_suppression.test_a_requester_whose_erasing_was_cut_off_is_erased_to_the_end,
     )

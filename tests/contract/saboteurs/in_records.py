@@ -21,6 +21,7 @@ from deskstore.testing.contract import concurrency as of_concurrency
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import progress as of_progress
 from deskstore.testing.contract import replica as of_replica
+from deskstore.testing.contract import suppression as of_suppression
 from deskstore.testing.contract import tickets as of_tickets
 from deskstore.testing.contract import units as of_units
 from tests.contract.saboteurs.base import R, SabotagedChanges, Saboteur, with_records
@@ -213,6 +214,8 @@ class KeepsSummariesOfTheDeleted(SabotagedChanges):
         of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
         of_tickets.test_a_re_created_ticket_begins_anew,
         of_tickets.test_deleting_a_ticket_takes_its_processing_claim_and_summaries_along,
+        of_suppression.test_erasing_a_requester_removes_what_is_theirs_and_nothing_else,
+        of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
     )
 
 
@@ -227,6 +230,8 @@ class KeepsProcessingOfTheDeleted(SabotagedChanges):
         of_progress.test_progress_falls_when_a_ticket_is_deleted,
         of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
+        of_suppression.test_erasing_a_requester_removes_what_is_theirs_and_nothing_else,
+        of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
     )
 
 

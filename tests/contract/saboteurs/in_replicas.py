@@ -19,6 +19,7 @@ from deskstore.domain.wrapping import WrappedReplica
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import erasing as of_erasing
 from deskstore.testing.contract import replica as of_replica
+from deskstore.testing.contract import suppression as of_suppression
 from tests.contract.saboteurs.base import Saboteur
 
 
@@ -76,6 +77,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
         of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
         of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
+        of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
     )
 
 
@@ -260,6 +262,7 @@ class OwesNoDeletions(SabotagedReplica):
         of_replica.test_a_deletion_is_owed_and_is_newer_than_everything_it_took_along,
         of_replica.test_a_deletion_owes_only_what_was_there,
         of_replica.test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew,
+        of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
     )
 
 

@@ -29,6 +29,7 @@ from deskstore.testing.contract import documents as of_documents
 from deskstore.testing.contract import isolation as of_isolation
 from deskstore.testing.contract import pages as of_pages
 from deskstore.testing.contract import replica as of_replica
+from deskstore.testing.contract import suppression as of_suppression
 from deskstore.testing.contract import units as of_units
 from tests.contract.saboteurs.base import SabotagedChanges, SabotagedParts, SabotagedUnits, Saboteur
 
@@ -205,6 +206,8 @@ class OneUnitATask(Saboteur):
     breaks = (
         of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
         of_units.test_several_units_may_be_open_in_one_task,
+        of_suppression.test_whoever_suppresses_a_requester_sees_the_tickets_of_commits_that_were_under_way,
+        of_suppression.test_a_requester_whose_erasing_was_cut_off_is_erased_to_the_end,
     )
 
 

@@ -13,16 +13,17 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from deskstore.domain.errors import ClaimLost, VersionConflict
+from deskstore.domain.errors import ClaimLost, RequesterSuppressed, VersionConflict
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.ports import Storage, UnitOfWork
 from deskstore.domain.processing import PENDING, Processing
-from deskstore.domain.receiving import CREATED, STALE, UNCHANGED, UPDATED, Head, Outcome, judge
+from deskstore.domain.receiving import CREATED, STALE, SUPPRESSED, UNCHANGED, UPDATED, Head, Outcome, judge
 from deskstore.domain.records import Article, Ticket, new_article, new_ticket
 from deskstore.domain.summaries import Summary
 from deskstore.formats import json
 from deskstore.formats.naive import FoundArticle, FoundTicket, ProcessedData
 from deskstore.services.attempts import until_saved
+from deskstore.services.receiving import Requesters, kept_out_among, requester_of
 
 FROM_PROCESSED_DATA: Final = "adopted:processed_data"
 
@@ -62,7 +63,7 @@ async def keep_records(storage: Storage, company_id: str, batch: Sequence[FoundR
 async def _commit(uow: UnitOfWork) -> None:
     try:
         await uow.commit()
-    except ClaimLost as lost:  # a worker took a ticket since its head was read
+    except (ClaimLost, RequesterSuppressed) as lost:  # a worker took a ticket, or somebody was erased, since the batch was looked up
         raise VersionConflict(lost.keys) from lost
 
 
@@ -85,15 +86,18 @@ class _Stored:
     heads: Mapping[Key, Head]
     stored: Mapping[Key, Ticket | Article]  #: those that hold other bytes than the tree
     summarised: Collection[Key]  #: tickets that have their processed data as a summary
+    kept_out: Requesters  #: whose tickets are not let in
     now: datetime
 
     def judged(self, found: FoundRecord) -> Kept:
         """What is to become of a record."""
-        key = found.incoming.key
+        key, outcome = found.incoming.key, self._outcome(found)
+        if outcome in (CREATED, UPDATED) and isinstance(found, FoundTicket) and requester_of(found.incoming) in self.kept_out:
+            return Kept(outcome=SUPPRESSED)
         summary = None
         if isinstance(found, FoundTicket) and found.processed_data is not None:
             summary = UNCHANGED if key in self.summarised else CREATED
-        return Kept(outcome=self._outcome(found), summary=summary)
+        return Kept(outcome=outcome, summary=summary)
 
     def _outcome(self, found: FoundRecord) -> Outcome:
         outcome = judge(found.incoming, self.heads.get(found.incoming.key))
@@ -104,6 +108,8 @@ class _Stored:
 
     def buffer(self, uow: UnitOfWork, found: FoundRecord, kept: Kept) -> None:
         """Put into the unit what a record changes."""
+        if kept.outcome is SUPPRESSED:
+            return
         if kept.outcome in (CREATED, UPDATED):
             self._save(uow, found)
         if isinstance(found, FoundTicket):
@@ -162,7 +168,8 @@ async def _look_up(uow: UnitOfWork, batch: Sequence[FoundRecord], now: datetime)
     drafts = [_summary(one, one.processed_data, now) for one in tickets if one.processed_data is not None]
     current = await uow.summaries.current_many([draft.key for draft in drafts])
     summarised = {draft.key for draft in drafts if await has_summary(uow, draft, current)}
-    return _Stored(heads=heads, stored=stored, summarised=summarised, now=now)
+    kept_out = await kept_out_among(uow, incoming.values())
+    return _Stored(heads=heads, stored=stored, summarised=summarised, kept_out=kept_out, now=now)
 
 
 def _of(kind: str, keys: Iterable[Key]) -> list[Key]:

@@ -23,6 +23,7 @@ class Row:
     updated: int = 0
     unchanged: int = 0
     stale: int = 0  #: what deskstore has was received later
+    suppressed: int = 0  #: of requesters who were erased
     not_placed: int = 0
 
 

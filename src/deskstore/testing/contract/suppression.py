@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 
 import pytest
 from attrs import evolve
 
 from deskstore.domain.changes import Changes, SaveRecord
-from deskstore.domain.errors import InvalidRecord, RequesterSuppressed
+from deskstore.domain.errors import InvalidRecord, RequesterSuppressed, StorageUnavailable
+from deskstore.domain.mirror import MIRROR, PARTS, Thing
 from deskstore.domain.paging import Filter
 from deskstore.domain.records import Ticket
 from deskstore.domain.suppressions import Suppression
+from deskstore.services.erasing import erase_requester
 from deskstore.testing.desk import Desk
+from deskstore.testing.faults import FaultyStorage, unavailable
 from deskstore.testing.makers import PLATFORM, a_summary, a_suppression, a_ticket, fields
 
 KIM = "kim@example.com"
@@ -147,3 +152,67 @@ async def test_a_stream_gives_the_tickets_of_one_requester(desk: Desk) -> None:
             await uow.tickets.page(Filter(requester=KIM))
 
     assert (found, nobody) == (["1", "3", "5"], [])
+
+
+async def _digests(desk: Desk) -> dict[Thing, bytes]:
+    """What a company amounts to."""
+    return {one.thing: one.digest for part in PARTS async for one in desk.replica().digests(part)}
+
+
+async def _fill_for_two(desk: Desk) -> None:
+    """Keep six tickets, every other one of Kim's, each with two summaries; and articles, a checkpoint and somebody else kept out."""
+    await desk.fill("ours")
+    tickets = [_ticket_of(requester, f"{requester} {number}") for requester in (KIM, LEE) for number in range(3)]
+    await desk.keep(*tickets)
+    await desk.summarise(*(a_summary(ticket.key) for ticket in tickets for _ in range(2)))
+
+
+async def test_erasing_a_requester_removes_what_is_theirs_and_nothing_else(desk: Desk, other_desk: Desk) -> None:
+    await _fill_for_two(desk)
+    await _fill_for_two(other_desk)
+    ours, theirs = await _digests(desk), await _digests(other_desk)
+
+    receipt = await erase_requester(desk.storage, desk.company_id, PLATFORM, KIM, batch_tickets=2)
+
+    assert receipt is not None
+    assert (receipt.tickets, receipt.summaries) == (6, 9)  # the tickets of fill() are of Kim, too
+    assert await _digests(other_desk) == theirs
+    left = await _digests(desk)
+    assert {thing for thing in left if LEE not in thing.id and thing.kind == "ticket"} == set()
+    assert {thing: digest for thing, digest in left.items() if thing.id != receipt.digest} == {
+        thing: digest for thing, digest in ours.items() if LEE in thing.id or thing.kind != "ticket"
+    }
+
+
+async def test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name(desk: Desk) -> None:
+    await _fill_for_two(desk)
+    await desk.attach_mirror()
+
+    receipt = await erase_requester(desk.storage, desk.company_id, PLATFORM, KIM)
+
+    debts = [debt.thing for debt in await desk.replica().outbox(MIRROR, 1_000)]
+    assert receipt is not None
+    gone = [copy for copy in await desk.replica().read(debts) if copy.value is None]
+    assert Counter(copy.thing.part for copy in gone) == {"ticket": 6, "processing": 6, "summary": 9}
+    assert [thing.id for thing in debts if thing.part == "suppression"] == [receipt.digest]
+    assert KIM not in str(receipt) + str([copy async for copy in desk.replica().copies("suppression")])
+
+
+async def test_a_requester_whose_erasing_was_cut_off_is_erased_to_the_end(desk: Desk) -> None:
+    await _fill_for_two(desk)
+    cut_off = FaultyStorage(desk.storage)
+    for commits in range(4):
+        cut_off.commits.extend(unavailable(after_calls=commits))
+        with suppress(StorageUnavailable):
+            await erase_requester(cut_off, desk.company_id, PLATFORM, KIM, batch_tickets=1)
+        cut_off.commits.clear()
+
+    receipt = await erase_requester(desk.storage, desk.company_id, PLATFORM, KIM, batch_tickets=1)
+    again = await erase_requester(desk.storage, desk.company_id, PLATFORM, KIM)
+
+    assert again == receipt
+    assert receipt is not None
+    assert (receipt.tickets, receipt.summaries) == (6, 9)
+    async with desk.unit() as uow:
+        assert [ticket async for ticket in uow.tickets.stream(Filter(requester=KIM))] == []
+    assert len((await desk.everything()).tickets) == 3
