@@ -27,9 +27,9 @@ if TYPE_CHECKING:
         InvalidRecord,
         InvalidTransition,
         MigrationError,
+        RequesterSuppressed,
         StorageBusy,
         StorageError,
-        RequesterSuppressed,
         StorageUnavailable,
         StoreReplaced,
         TicketNotFound,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     )
     from deskstore.services.companies import Receipt, erase_company, get_platform_stats, list_companies, list_erasures
     from deskstore.services.doctoring import accept_edits, inspect_company, release_claims, repair_company
+    from deskstore.services.erasing import RequesterReceipt, erase_requester, lift_suppression
     from deskstore.services.exporting import ExportReport, export_records
     from deskstore.services.holding import Ending, HeldClaim, Retry
     from deskstore.services.importing import ImportReport, import_records
@@ -73,7 +74,6 @@ if TYPE_CHECKING:
         renew,
         update_processing_status,
     )
-    from deskstore.services.erasing import RequesterReceipt, erase_requester, lift_suppression
     from deskstore.services.requeuing import failed_tickets, list_claims, outdated_tickets, requeue, take_back
     from deskstore.services.stopping import stop_on_signals
     from deskstore.services.summaries import SummaryDraft, find_current_summary, save_summary, stale_summaries, summary_history
@@ -98,6 +98,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
         "InvalidRecord",
         "InvalidTransition",
         "MigrationError",
+        "RequesterSuppressed",
         "StorageBusy",
         "StorageError",
         "StorageUnavailable",
@@ -113,7 +114,6 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "domain.paging": ("Filter", "Page"),
     "domain.ports": ("Storage", "UnitOfWork"),
     "domain.processing": ("Checkpoint", "Claim", "PlatformStats", "Processing", "ProcessingStatus", "Progress"),
-        "RequesterSuppressed",
     "domain.receiving": ("Outcome", "Received"),
     "domain.records": ("Article", "Fields", "SourceVersion", "Ticket"),
     "domain.summaries": ("StaleSummary", "Summary"),
@@ -131,6 +131,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "services.companies": ("Receipt", "erase_company", "get_platform_stats", "list_companies", "list_erasures"),
     "services.doctoring": ("accept_edits", "inspect_company", "release_claims", "repair_company"),
+    "services.erasing": ("RequesterReceipt", "erase_requester", "lift_suppression"),
     "services.exporting": ("ExportReport", "export_records"),
     "services.holding": ("Ending", "HeldClaim", "Retry"),
     "services.importing": ("ImportReport", "import_records"),
@@ -157,7 +158,6 @@ __all__ = [
     "Article",
     "ArticleNotFound",
     "Checkpoint",
-    "services.erasing": ("RequesterReceipt", "erase_requester", "lift_suppression"),
     "Claim",
     "ClaimLost",
     "CommitOutcomeUnknown",
@@ -191,6 +191,8 @@ __all__ = [
     "Receipt",
     "Received",
     "Remedy",
+    "RequesterReceipt",
+    "RequesterSuppressed",
     "Retry",
     "Settings",
     "SourceVersion",
@@ -222,10 +224,8 @@ __all__ = [
     "complete",
     "delete_article",
     "delete_ticket",
-    "RequesterReceipt",
-    "RequesterSuppressed",
-    "Restored",
     "erase_company",
+    "erase_requester",
     "export_records",
     "fail",
     "failed_tickets",
@@ -240,6 +240,7 @@ __all__ = [
     "get_ticket",
     "import_records",
     "inspect_company",
+    "lift_suppression",
     "list_article_locales",
     "list_articles",
     "list_claims",
@@ -259,7 +260,6 @@ __all__ = [
     "save_ticket",
     "save_tickets",
     "stale_summaries",
-    "erase_requester",
     "stop_on_signals",
     "summary_history",
     "take_back",
@@ -274,7 +274,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'deskstore' has no attribute {name!r}")
     found: object = getattr(import_module(_PLACE_OF[name]), name)
     globals()[name] = found
-    "lift_suppression",
     return found
 
 
