@@ -147,7 +147,9 @@ class Settings:
         metadata=_setting("DESKSTORE_OWNER_URL", _url_of("postgresql", "postgres", "postgresql+asyncpg"), is_secret=True),
     )  #: of the same database, for whoever owns the tables: `deskstore db` alone uses it
     redis_url: str | None = field(
-        default=None, repr=_without_secrets, metadata=_setting("REDIS_URL", _url_of("redis", "rediss", "unix"), is_secret=True)
+        default=None,
+        repr=_without_secrets,
+        metadata=_setting("REDIS_URL", _url_of("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"), is_secret=True),
     )
     hybrid_use_postgres: bool = field(default=False, metadata=_setting("HYBRID_USE_POSTGRES", _yes_or_no))
     schema: str = field(default="deskstore", metadata=_setting("DESKSTORE_SCHEMA", _name))  #: of the tables in PostgreSQL
@@ -264,13 +266,21 @@ def _postgres_storage(settings: Settings) -> Storage:
     from deskstore.adapters.postgres import Limits, PostgresStorage
     from deskstore.adapters.postgres.checks import Entrance
 
-    return PostgresStorage(
+    storage = PostgresStorage(
         settings.database_url,
         schema=settings.schema,
         limits=Limits.within(settings.timeout_s, connections=settings.pool_size),
         has_pooler=settings.pooler is Pooler.TRANSACTION,
         admit=Entrance(settings.schema, may_lose_commits=settings.may_lose_commits),
     )
+    return storage if settings.redis_url is None else _cached(storage, settings.redis_url)
+
+
+def _cached(storage: Storage, redis_url: str) -> Storage:
+    """The same storage with the cache before it; raises ConfigurationError for an address that no client can use."""
+    from deskstore.adapters.redis import CachedStorage
+
+    return CachedStorage(storage, redis_url)
 
 
 def _not_in_this_release(settings: Settings) -> Storage:

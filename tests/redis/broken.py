@@ -25,13 +25,13 @@ async def whole(url: str) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def refused(url: str) -> AsyncGenerator[str]:
+async def refused(_: str) -> AsyncGenerator[str]:
     """Nobody listens there."""
     yield f"redis://{HOST}:{free_port()}/0"
 
 
 @asynccontextmanager
-async def silent(url: str) -> AsyncGenerator[str]:
+async def silent(_: str) -> AsyncGenerator[str]:
     """Somebody listens, and never answers."""
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,18 +44,12 @@ async def silent(url: str) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def babbling(url: str) -> AsyncGenerator[str]:
+async def babbling(_: str) -> AsyncGenerator[str]:
     """Somebody answers whatever comes to mind."""
     random = Random(1)
     said = (
-        b"HTTP/1.1 400 Bad Request\r\n\r\n",
-        b"$-2\r\n",
-        b"*1\r\n:x\r\n",
-        b"*99999999999\r\n",
-        b"+OK\r\n",
-        b"$3\r\nab",
-        b"\x00\xff\r\n",
-        b":\r\n",
+        *(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+OK\r\n", b":\r\n", b"\x00\xff\r\n"),
+        *(b"$-2\r\n", b"$3\r\nab", b"*1\r\n:x\r\n", b"*99999999999\r\n"),
     )
 
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +78,7 @@ async def poisoned(url: str) -> AsyncGenerator[str]:
     random = Random(1)
 
     async def poison(client: Redis) -> None:
-        names = [name for name in await client.keys("ds:v1:*")]
+        names = sorted(await client.keys("ds:v1:*"))
         for name in random.sample(names, min(5, len(names))):
             await plant(client, random, name, names)
 

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from deskstore.adapters.redis.breaker import Breaker
 from deskstore.adapters.redis.limits import Limits
 from deskstore.adapters.redis.scripts import Script
+from deskstore.domain.errors import ConfigurationError
 
 logger: Final = logging.getLogger("deskstore")
 Word = str | bytes
@@ -125,9 +126,12 @@ def _client(url: str, is_cluster: bool) -> Redis | RedisCluster:
         "socket_timeout": None,
         "socket_connect_timeout": None,
     }
-    if is_cluster:
-        return RedisCluster.from_url(url, cluster_error_retry_attempts=1, require_full_coverage=False, **options)
-    return Redis.from_url(url, **options)
+    try:
+        if is_cluster:
+            return RedisCluster.from_url(url, cluster_error_retry_attempts=1, require_full_coverage=False, **options)
+        return Redis.from_url(url, **options)
+    except (ValueError, TypeError, RedisClusterException) as error:
+        raise ConfigurationError(f"REDIS_URL cannot be used: {_said(error)}; write it as redis://user:password@host:6379/0") from error
 
 
 def _place(url: str) -> str:

@@ -2,7 +2,7 @@
 A cache before another storage: what is read by key comes from Redis, as long as that is as right as the storage itself.
 
 Redis may disappear, hang, be emptied or hold anything at all: the answers are the ones of the storage beneath. docs/reference/cache.md
-says what is kept and for how long, docs/adr/0013 why it is right.
+says what is kept and for how long, docs/adr/0014 why it is right.
 """
 
 from __future__ import annotations
