@@ -35,10 +35,12 @@ def command(company_id: str | None) -> int:
         health = await storage.health()
         rows = await platform_rows(storage, [company_id] if company_id else await storage.companies())
         if shared().as_json:
-            storage_shown = {"adapter": health.adapter, "place": health.place, "companies": health.companies}
+            storage_shown = {"adapter": health.adapter, "place": health.place, "companies": health.companies, "cache": health.cache}
             print_json({"storage": storage_shown, "platforms": rows, **totals(rows)})
             return OK
         click.echo(f"storage: {health.adapter}, {health.place}")
+        if health.cache is not None:
+            click.echo(f"cache: {health.cache}")
         print_status(rows)
         if not rows:
             tell(NOTHING if company_id is None else await why_nothing(storage, company_id) or NOTHING)
