@@ -33,6 +33,10 @@ OF_DOCS: Final = ("--company", "acme", "--platform", "docs")
 #: command -> a line that shows all that it prints, and how it ends
 LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "adopt": (["adopt", "tree"], 3),
+    "backup check": (["backup", "check", "acme.tar"], 0),
+    "backup create": (["backup", "create", "--company", "acme", "-o", "new.tar"], 0),
+    "backup list": (["backup", "list"], 0),
+    "backup restore": (["backup", "restore", "acme.tar", "--company", "copy", "--of", "acme"], 0),
     "claim list": (["claim", "list", "--company", "acme"], 0),
     "claim release": (["claim", "release", "--company", "acme", "--worker", "worker-1"], 0),
     "claim requeue": (["claim", "requeue", "--company", "acme", "--yes"], 0),
@@ -60,14 +64,20 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
 }
 #: what differs from run to run, as the page shows it
 SHOWN: Final[Mapping[str, object]] = {
+    "began_at": "2026-11-20T09:14:00Z",
     "changed_at": "2026-11-20T09:14:00Z",
+    "content_digest": "5f0c3b0a",
     "digest": "5f0c3b0a",
     "kept_out_since": "2026-11-20T09:14:00Z",
+    "ended_at": "2026-11-20T09:15:00Z",
     "erased_at": "2026-11-20T09:14:00Z",
     "last_updated": "2026-11-20T09:14:00Z",
     "lease_until": "2026-11-20T09:19:00Z",
     "next": "WzE3NjM0NjAwMDAwMDAwMDAsImZyZXNoZGVzayIsIjIiXQ",
+    "replica_digest": "77a1d4e9",
     "saved_at": "2026-11-20T09:14:00Z",
+    "size_bytes": 5120,
+    "store": "file-0e5d6c1a",
     "version": 1795166040000000,
     "written_at": "2026-11-20T09:14:00Z",
 }
@@ -113,6 +123,7 @@ def busy(deskstore: Deskstore, tmp_path: Path, data_path: Path) -> Deskstore:
     (old.base_path / "globex/freshdesk/tickets/torn.json").write_bytes(b"{")
     old.put_progress("globex", "freshdesk", {"total_tickets": 9})
     asyncio.run(work(data_path))
+    deskstore("backup", "create", "--company", "acme", "-o", "acme.tar")
     return deskstore
 
 

@@ -182,7 +182,7 @@ def test_a_line_gives_back_the_thing_and_its_digest(copy: Copy) -> None:
     assert (line.count(b"\n"), read.copy()) == (1, copy)
     assert copy.value is not None
     assert read.digest() == digest_of(copy.value).digest
-    assert msgspec.json.decode(line)["part"] == copy.thing.part
+    assert line.startswith(f'{{"part":"{copy.thing.part}"'.encode())
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -19,6 +19,7 @@ Examples:
 #: command -> its module, and what it is for; written here so that --help imports none of them
 COMMANDS: Final = {
     "adopt": ("adopting", "Take over what the prototype kept."),
+    "backup": ("backups", "Files that hold all of a company: take, list, check and restore them."),
     "cache": ("caches", "The cache before PostgreSQL: of what use it is, and ending what it holds."),
     "claim": ("claims", "Tickets in the hands of workers, and those to be worked on again."),
     "company": ("companies", "The companies whose records are kept."),

@@ -100,7 +100,7 @@ class _Scan:
         self._at = 0
 
     async def archive(self) -> Archive:
-        head_text = await self._text(await self._member(HEAD, MOST_HEAD_BYTES))
+        head_text = await self._text(await self._head())
         head = read_head(head_text)
         self._modified_s = head.modified_s
         members, offsets, text = await self._chunks()
@@ -130,12 +130,15 @@ class _Scan:
             raise Damaged(f"something follows {MANIFEST}, or the end is missing")
         return members, offsets, text
 
-    async def _member(self, name: str, most: int) -> tar.Member:
-        member = await self._next()
-        if member.name != name:
-            raise Damaged(f"it begins with {member.name}, and a backup with {name}")
+    async def _head(self) -> tar.Member:
+        try:
+            member = await self._next()
+        except Damaged as error:
+            raise Damaged("it does not begin as a backup does") from error
+        if member.name != HEAD:
+            raise Damaged(f"it begins with {member.name}, and a backup with {HEAD}")
         self._modified_s = member.modified_s
-        self._check(member, most)
+        self._check(member, MOST_HEAD_BYTES)
         return member
 
     def _check(self, member: tar.Member, most: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
@@ -149,7 +150,7 @@ async def write_archive(to: Path, head: Head) -> AsyncGenerator[ArchiveWriter]:
 
 def _begin(to: Path) -> Path:
     if os.path.lexists(to):
-        raise FileExistsError(f"{to} is there already: name another file, or move that one away")
+        raise FileExistsError(errno.EEXIST, "there is a file of that name already, and backups overwrite nothing", str(to))
     handle, made = tempfile.mkstemp(prefix=f".{to.name[:60]}.", suffix=".part", dir=to.parent)
     os.close(handle)
     return Path(made)
@@ -160,7 +161,7 @@ def _take_name(partial: Path, to: Path) -> None:
     try:
         os.link(partial, to)
     except FileExistsError as error:
-        raise FileExistsError(f"{to} was made meanwhile by somebody else: the backup was not kept") from error
+        raise FileExistsError(errno.EEXIST, "somebody else made it meanwhile, and the backup was not kept", str(to)) from error
     except OSError:  # not every file system has two names for one file
         partial.replace(to)
     with suppress(FileNotFoundError):
