@@ -14,12 +14,13 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import crashing, file, following, isolation, pooling
+from tests.chaos import crashing, file, following, isolation, keeping, pooling, processing
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
 AREAS: Final[Mapping[str, Sequence[Part]]] = {
     "file": file.PARTS,
-    "postgres": [*isolation.PARTS, *crashing.PARTS, *following.PARTS, *pooling.PARTS],
+    "postgres": [*isolation.PARTS, *crashing.PARTS, *following.PARTS, *pooling.PARTS, *keeping.PARTS],
+    "processing": processing.PARTS,
 }
 _SHOWN: Final = 5
 
@@ -38,7 +39,7 @@ class Row:
         """A line of the table."""
         numbers = f"{self.finding.states:>9,} {len(self.finding.failures):>7} {self.seconds:>8.1f}"
         measured = f": {self.finding.measured}" if self.finding.measured else ""
-        return f"{self.area:8} {self.part:52} {numbers}  {self.came}{measured}"
+        return f"{self.area:10} {self.part:52} {numbers}  {self.came}{measured}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,7 +84,7 @@ def _tried(area: str, part: Part, orders: Orders) -> Row:
 
 
 def _summarise(rows: Sequence[Row], orders: Orders, *, unfinished: int) -> None:
-    _say(f"\n{'area':8} {'part':52} {'states':>9} {'failed':>7} {'seconds':>8}  seed {orders.seed}")
+    _say(f"\n{'area':10} {'part':52} {'states':>9} {'failed':>7} {'seconds':>8}  seed {orders.seed}")
     for row in rows:
         _say(str(row))
     for row in rows:

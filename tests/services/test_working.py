@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import ClaimLost, CorruptRecord, InvalidRecord, StorageUnavailable
+from deskstore.domain.errors import ClaimLost, CorruptRecord, InvalidRecord, StorageBusy, StorageUnavailable
 from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.ports import Storage
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, Processing
@@ -379,6 +379,37 @@ async def test_a_storage_that_does_not_work_any_more_ends_the_work(storage: Memo
 
     with pytest.raises(StorageUnavailable):
         await work_off(storage, ACME, DESK, handler)
+
+
+def busy(calls: int) -> list[Fault]:
+    return [Fault(error=StorageBusy("another process held the writer lock: it was told to"))] * calls
+
+
+async def test_a_storage_that_others_hold_for_long_costs_no_work_that_was_done(storage: MemoryStorage) -> None:
+    await tickets(storage, 2)
+    faulty = FaultyStorage(storage)
+    faulty.claims.extend(busy(3))
+    faulty.commits.extend(busy(5))
+    worked_on: list[str] = []
+
+    async def handler(claim: HeldClaim) -> SummaryDraft:
+        worked_on.append(claim.key.id)
+        return await short(claim)
+
+    assert await work_off(faulty, ACME, DESK, handler, drain=True, poll=SOON) == Worked(completed=2)
+    assert sorted(worked_on) == ["0", "1"]
+
+
+async def test_a_ticket_that_waits_for_a_busy_storage_is_lost_when_its_lease_is(storage: MemoryStorage) -> None:
+    await tickets(storage, 1)
+    faulty, stop = FaultyStorage(storage), asyncio.Event()
+    faulty.commits.extend(busy(10_000))
+
+    async def handler(claim: HeldClaim) -> SummaryDraft:
+        stop.set()
+        return await short(claim)
+
+    assert await asyncio.wait_for(work_off(faulty, ACME, DESK, handler, lease=SHORT, stop=stop, poll=SOON), 10) == Worked(lost=1)
 
 
 async def test_work_on_no_ticket_at_once_is_refused(storage: MemoryStorage) -> None:

@@ -34,5 +34,5 @@ async def pause(lost: int) -> None:
     """Wait at random, longer with each race that was lost before: writers of one record that wait alike would only meet again."""
     import random  # only who lost a race needs it
 
-    longest_s = min(SHORTEST_PAUSE_S * 2**lost, LONGEST_PAUSE_S)
+    longest_s = min(SHORTEST_PAUSE_S * 2 ** min(lost, MOST_ATTEMPTS), LONGEST_PAUSE_S)
     await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 - it keeps writers apart, and no secret

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
@@ -18,16 +19,16 @@ from deskstore.domain.errors import (
     CompanyErased,
     CompanyMoved,
     InvalidRecord,
+    StorageBusy,
     StorageError,
     StorageUnavailable,
     StoreReplaced,
 )
 from deskstore.services import processing
+from deskstore.services.attempts import pause
 from deskstore.services.summaries import SummaryDraft
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from attrs import Attribute
 
     from deskstore.domain.identifiers import Key
@@ -39,6 +40,8 @@ logger: Final = logging.getLogger("deskstore")
 MOST_DOUBLINGS: Final = 20  #: of a pause, so that no number of attempts makes it longer than a timedelta can be
 #: errors that are no fault of a ticket: with these the store itself is gone, and no other ticket would fare better
 ENDS_ALL_WORK: Final = (StorageUnavailable, StoreReplaced, CompanyErased, CompanyMoved, CommitOutcomeUnknown)
+Settle = Callable[[], Awaitable["Processing"]]
+"""One attempt to bring a claim to its end."""
 
 
 def positive(_: object, attribute: Attribute[timedelta], value: timedelta) -> None:
@@ -131,8 +134,9 @@ class HeldClaim:
         Raises:
             ClaimLost: Another worker took the ticket over, or it is gone; nothing was changed.
         """
-        completing = processing.complete(self._storage, self.company_id, self._claimed, summary=summary)
-        return await self._settled(completing, Ending.COMPLETED)
+        return await self._settled(
+            lambda: processing.complete(self._storage, self.company_id, self._claimed, summary=summary), Ending.COMPLETED
+        )
 
     async def fail(self, reason: str, *, retry_in: timedelta | None = None) -> Processing:
         """
@@ -141,8 +145,9 @@ class HeldClaim:
         Raises:
             ClaimLost: Another worker took the ticket over, or it is gone.
         """
-        failing = processing.fail(self._storage, self.company_id, self._claimed, reason, retry_in=retry_in)
-        return await self._settled(failing, Ending.FAILED)
+        return await self._settled(
+            lambda: processing.fail(self._storage, self.company_id, self._claimed, reason, retry_in=retry_in), Ending.FAILED
+        )
 
     async def release(self) -> None:
         """
@@ -151,7 +156,7 @@ class HeldClaim:
         Raises:
             ClaimLost: Another worker took the ticket over, or it is gone.
         """
-        await self._settled(self._given_back(), Ending.RELEASED)
+        await self._settled(self._given_back, Ending.RELEASED)
 
     def renewed(self, claimed: Processing) -> None:
         """Note a longer lease."""
@@ -194,11 +199,11 @@ class HeldClaim:
 
     async def _end(self, error: BaseException | None) -> bool:
         """Settle what the block left unsettled; whether its error ends here."""
-        if isinstance(error, ENDS_ALL_WORK):
+        if isinstance(error, ENDS_ALL_WORK) and not isinstance(error, StorageBusy):
             return False  # the claim runs out, or whoever handed it over gives it back
         if error is not None and not isinstance(error, Exception):
             with suppress(StorageError):  # where that fails, the lease runs out
-                await self.release()
+                await self._settled_once(self._given_back, Ending.RELEASED)
             return False
         with suppress(ClaimLost):
             await (self.complete() if error is None else self._failed(error))
@@ -215,10 +220,20 @@ class HeldClaim:
             raise ClaimLost([self.key])
         return given_back[0]
 
-    async def _settled(self, settling: Awaitable[Processing], ending: Ending) -> Processing:
+    async def _settled(self, settle: Settle, ending: Ending) -> Processing:
+        """Settle the claim, tried again for as long as it lives where others hold the store for too long: the work on it was paid for."""
+        attempts = 0
+        while True:
+            try:
+                return await self._settled_once(settle, ending)
+            except StorageBusy:
+                await pause(attempts)
+                attempts += 1
+
+    async def _settled_once(self, settle: Settle, ending: Ending) -> Processing:
         self._is_settling = True
         try:
-            settled = await settling
+            settled = await settle()
         except ClaimLost:
             if self._ending is Ending.HELD:
                 self._ending = Ending.LOST

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from deskstore.domain import identifiers
-from deskstore.domain.errors import ClaimLost, CorruptRecord, StorageError
-from deskstore.services.holding import HeldClaim, Retry, logger, positive
+from deskstore.domain.errors import ClaimLost, CorruptRecord, StorageBusy, StorageError
+from deskstore.services.holding import Ending, HeldClaim, Retry, logger, positive
 from deskstore.services.processing import claim_tickets, fail, get_processing_progress, give_back, renew_claims
 from deskstore.services.tickets import find_ticket
 
@@ -58,12 +58,15 @@ class Line:
         """The next ticket, waited for where there is none; None once it is time to stop, or everything is done."""
         async with self._turn:
             while not self._orders.stop.is_set():
-                if self._waiting:
-                    if (claim := await self._begin(self._waiting[0])) is not None:
-                        return claim
-                elif not await self._take():
-                    if self._orders.drain and await self._is_drained():
+                try:
+                    if self._waiting or await self._take():
+                        if (claim := await self._begin(self._waiting[0])) is not None:
+                            return claim
+                    elif self._orders.drain and await self._is_drained():
                         return None
+                    else:
+                        await self._pause()
+                except StorageBusy:  # others hold the store for long: they will let go of it
                     await self._pause()
             await self._let_go(self._waiting)
             self._waiting.clear()
@@ -98,7 +101,7 @@ class Line:
             return None
         orders = self._orders
         claim = HeldClaim(orders.storage, orders.company_id, claimed, ticket, retry=orders.retry)
-        self._begun = [*(one for one in self._begun if one.is_to_renew), claim]
+        self._begun = [*(one for one in self._begun if one.ending is Ending.HELD), claim]
         return claim
 
     async def _read(self, claimed: Processing) -> Ticket | None:

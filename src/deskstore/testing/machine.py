@@ -30,10 +30,11 @@ from deskstore.domain.ports import Storage
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Processing, ProcessingStatus
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.services.requeuing import list_claims, requeue, take_back
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import LEASE, Desk, token_of
-from deskstore.testing.makers import PLATFORM, a_checkpoint, a_payload, a_summary, a_ticket, an_article, fields, incoming
+from deskstore.testing.makers import PLATFORM, a_checkpoint, a_payload, a_summary, a_ticket, an_article, digest, fields, incoming
 
 COMPANIES: Final = 3
 _A_COMPANY: Final = st.sampled_from([0, 0, 0, 0, 1, 2])  # most happens in one, so that much happens to one record
@@ -44,6 +45,7 @@ KEYS: Final = (
 )
 TICKETS: Final = tuple(key for key in KEYS if key.kind == TICKET)
 _HOW: Final = st.sampled_from(["complete", "fail", "retry", "release", "renew"])
+_HOW_EVER: Final = st.sampled_from(["complete", "fail", "retry", "release", "renew", "take back"])
 SKEW: Final = timedelta(seconds=5)
 BY_HAND: Final = timedelta(minutes=15) + SKEW  #: how long a ticket is left alone that somebody works on without a claim
 NEXT: Final = {
@@ -181,10 +183,13 @@ class DeskMachine(RuleBasedStateMachine):
         self.run(_agree(model))
 
     @precondition(lambda self: bool(self.claims))
-    @rule(data=st.data(), how=_HOW, summarise=st.booleans())
+    @rule(data=st.data(), how=_HOW_EVER, summarise=st.booleans())
     def settle(self, data: st.DataObject, how: str, summarise: bool) -> None:
         model, taken = data.draw(st.sampled_from(self.claims))
-        self.run(_settle_as_expected(model, taken, how, summarise, self.clock()))
+        if how == "take back":
+            self.run(_take_back(model, taken, self.clock()))
+        else:
+            self.run(_settle_as_expected(model, taken, how, summarise, self.clock()))
         self.run(_agree(model))
 
     @rule(company=_A_COMPANY, how=_HOW, summarise=st.booleans(), text=st.sampled_from(["", "x", "y"]))
@@ -196,9 +201,13 @@ class DeskMachine(RuleBasedStateMachine):
             self.run(_settle_as_expected(model, taken, how, summarise, now))
         self.run(_agree(model))
 
-    @rule(company=_A_COMPANY, key=st.sampled_from(TICKETS), status=st.sampled_from(ProcessingStatus))
-    def set_status(self, company: int, key: Key, status: ProcessingStatus) -> None:
+    @rule(company=_A_COMPANY, key=st.sampled_from(TICKETS), status=st.sampled_from([*ProcessingStatus, None]))
+    def set_status(self, company: int, key: Key, status: ProcessingStatus | None) -> None:
         model, now = self.models[company], self.clock()
+        if status is None:
+            self.run(_requeue(model, key, now))
+            self.run(_agree(model))
+            return
         kept = model.kept.get(key)
         if kept is None or kept.work is None:
             return
@@ -309,6 +318,28 @@ async def _claim(model: Model, platform: str, n: int, now: datetime) -> Sequence
     return taken
 
 
+async def _take_back(model: Model, taken: Processing, now: datetime) -> None:
+    """Take a ticket out of a worker's hands, if it still is in them."""
+    kept = model.kept.get(taken.key)
+    work = kept.work if kept else None
+    taken_back = await take_back(model.desk.storage, model.desk.company_id, [taken])
+    if work is None or work.token != token_of(taken):
+        assert taken_back == []
+        return
+    assert [one.key for one in taken_back] == [taken.key]
+    work.status, work.attempts, work.token, work.again_at = "pending", work.attempts - 1, None, now
+
+
+async def _requeue(model: Model, key: Key, now: datetime) -> None:
+    """Put a ticket into the line again that is done with."""
+    kept = model.kept.get(key)
+    requeued = await requeue(model.desk.storage, model.desk.company_id, [key])
+    is_done = kept is not None and kept.work is not None and kept.work.status in ("completed", "failed")
+    assert [one.key for one in requeued] == ([key] if is_done else [])
+    if kept is not None and is_done:
+        kept.work = Work(again_at=now)
+
+
 async def _settle_as_expected(model: Model, taken: Processing, how: str, summarise: bool, now: datetime) -> None:
     kept = model.kept.get(taken.key)
     if kept is None or kept.work is None or kept.work.token != token_of(taken):
@@ -374,6 +405,8 @@ async def _agree(model: Model) -> None:
     assert stands == {key: (one.status, one.attempts, one.token, one.again_at) for key, one in works.items()}
     assert (found.checkpoint.cursor if found.checkpoint else None) == model.cursor
     _same_summaries(found.summaries, model)
+    await _same_claims(model)
+    await _same_stale(model)
     await _same_counts(model)
     await _same_pages(model)
 
@@ -384,6 +417,18 @@ def _same_summaries(found: Any, model: Model) -> None:  # Any: any sequence of s
         one for _, record in sorted(model.kept.items(), key=lambda item: (item[0].kind == ARTICLE, item[0])) for one in record.summaries
     ]
     assert kept == [(one.key, one.number, one.content, one.source_digest, one.pinned) for one in expected]
+
+
+async def _same_claims(model: Model) -> None:
+    found = [one.key async for one in list_claims(model.desk.storage, model.desk.company_id)]
+    assert found == sorted(key for key, one in model.kept.items() if one.work is not None and one.work.status == "processing")
+
+
+async def _same_stale(model: Model) -> None:
+    """Of each record with a summary the last pinned one counts, else the last."""
+    shown = {key: max(one.summaries, key=lambda one: (one.pinned, one.number)) for key, one in model.kept.items() if one.summaries}
+    expected = sorted(key for key, summary in shown.items() if summary.source_digest != digest(model.kept[key].text))
+    assert [one.key for one in await model.desk.stale()] == expected
 
 
 async def _same_counts(model: Model) -> None:

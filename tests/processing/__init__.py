@@ -1,0 +1,1 @@
+"""Crowds of workers, as processes, and what they leave behind."""
