@@ -1,7 +1,5 @@
 """Readers and writers of the same records, while something goes wrong: nothing old, nothing foreign, nothing failed."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from deskstore.adapters.embedded.redis import RedisServer
@@ -10,13 +8,6 @@ from tests.redis.contests import CONTESTS, run
 from tests.redis.saboteurs import SABOTEURS
 
 READS = 1_000
-
-
-@pytest.fixture(scope="module")
-def own_redis() -> Iterator[RedisServer]:
-    """A server that tests may maltreat."""
-    with RedisServer() as server:
-        yield server
 
 
 @pytest.mark.parametrize("name", CONTESTS)
