@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import machine, peers, postgres, reading, saving, start, transfer
+from bench import backup, machine, peers, postgres, reading, saving, start, transfer
 from bench.bars import Finding
 from bench.measuring import FULL, LEAST_ROUNDS, QUICK, USUAL, Part, Run
 from bench.report import Report
@@ -28,6 +28,7 @@ PARTS: Final[dict[str, Part]] = {
     "reading": reading.measure,
     "transfer": transfer.measure,
     "memory": transfer.measure_memory,
+    "backup": backup.measure,
     "start": start.measure,
     "postgres": postgres.measure,
 }

@@ -134,6 +134,16 @@ FOREIGN_MODULES: Final = Bar(name="modules of other stages loaded in file mode",
 CONTAINER: Final = Bar(name="container over the bare port, a unit", must=1.05, aim=1.02)
 FACADE: Final = Bar(name="facade over the use case, a unit", must=1.05, aim=1.02)
 
+# -- backup --------------------------------------------------------------------------------------------------------------------------------
+
+PER_CPU_S: Final = "/CPU s"
+
+BACKUP_SIZE: Final = Bar(name="backup / tar | zstd -3 of the same files, bytes", must=1.1, aim=1.0)
+BACKUP_CHECK: Final = Bar(name="backup check: tickets", must=20_000, aim=35_000, unit=PER_CPU_S, at_least=True)
+BACKUP_MEMORY: Final = Bar(name="backup create: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
+CHECK_MEMORY: Final = Bar(name="backup check: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
+RESTORE_MEMORY: Final = Bar(name="backup restore: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
+
 # -- PostgreSQL ----------------------------------------------------------------------------------------------------------------------------
 
 BUFFERS: Final = "buffers"

@@ -1,4 +1,4 @@
-"""A process that imports or exports one file, and then tells how much memory it took at its peak, in bytes."""
+"""A process that does one thing with one file, and then tells how much memory it took at its peak, in bytes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import re
 import resource
 import sys
 from pathlib import Path
+from typing import Final
 
+from bench import backup
 from bench.transfer import export_lines, import_lines
+
+JOBS: Final = {"import": import_lines, "export": export_lines, "backup": backup.take, "check": backup.check, "restore": backup.restore}
 
 
 def peak_bytes() -> int:
@@ -21,8 +25,7 @@ def peak_bytes() -> int:
 def main() -> None:
     """Do what the command line names."""
     what, data, file = sys.argv[1:]
-    move = import_lines if what == "import" else export_lines
-    asyncio.run(move(Path(data), Path(file)))
+    asyncio.run(JOBS[what](Path(data), Path(file)))
     print(peak_bytes())
 
 
