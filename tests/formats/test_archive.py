@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deskstore.domain import times
-from deskstore.domain.mirror import PARTS, Copy, Thing, copy_of, digest_of
+from deskstore.domain.mirror import PARTS, Copy, Thing, Value, copy_of, digest_of
 from deskstore.domain.processing import Claim, Processing, fresh
 from deskstore.domain.suppressions import Suppression
 from deskstore.domain.tallies import Tally
@@ -131,6 +131,10 @@ def thing_in(line: bytes) -> Thing:
         return Thing("ticket", "ticket", "zendesk", "1")
 
 
+def at_version(value: Value, version: int) -> Copy:
+    return copy_of(evolve(value, version=version))
+
+
 def every_copy() -> st.SearchStrategy[Copy]:
     """Things of every part, hostile ones among them."""
     values = (
@@ -164,7 +168,7 @@ def every_copy() -> st.SearchStrategy[Copy]:
             tickets=st.integers(0, 9),
         )
     )
-    return st.builds(lambda value, version: copy_of(evolve(value, version=version)), values, VERSIONS)
+    return st.builds(at_version, values, VERSIONS)
 
 
 # -- lines ---------------------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from deskstore.adapters.file import FileStorage
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.errors import RESTORE, BackupError, CompanyErased, CompanyMoved, CorruptRecord, DamagedBackup, StorageUnavailable
-from deskstore.domain.mirror import PARTS, Copy, Debt, Owed, Part, Thing
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing
 from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.tallies import totals_of
 from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
@@ -285,7 +285,7 @@ async def test_a_store_that_fails_when_a_backup_is_over_is_logged(opens: Opens, 
             is_there = False
             return owed
 
-        async def state(self):  # noqa: ANN202 - as the method beneath
+        async def state(self) -> CompanyState | None:
             if not is_there:
                 raise StorageUnavailable("it was told to fail")
             return await super().state()
@@ -386,11 +386,11 @@ async def test_what_is_damaged_among_the_changes_is_told_of(opens: Opens, tmp_pa
             self.check([copy.thing for copy in owed.copies])
             return owed
 
-        async def read(self, things):  # noqa: ANN001, ANN202 - as the method beneath
+        async def read(self, things: Collection[Thing]) -> Sequence[Copy]:
             self.check(things)
             return await super().read(things)
 
-        def check(self, things: Sequence[Thing]) -> None:
+        def check(self, things: Collection[Thing]) -> None:
             if Thing("ticket", *hidden) in things:
                 raise CorruptRecord(hidden, "new.json", "it was told to be")
 
@@ -438,7 +438,7 @@ async def test_who_writes_before_the_fence_stands_keeps_the_company(opens: Opens
     await here.delete(ticket)
 
     class Late(WrappedReplica):
-        async def compare_and_set_state(self, expected, wanted):  # noqa: ANN001, ANN202 - as the method beneath
+        async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
             if wanted.swapping_to:
                 await here.keep(a_ticket("late"))
             return await super().compare_and_set_state(expected, wanted)
@@ -506,7 +506,7 @@ async def interrupt(here: Desk, there: Desk, path: Path) -> None:
     """Begin a restore whose store goes away after its first commit."""
 
     class Once(WrappedReplica):
-        async def apply(self, copies, *, epoch):  # noqa: ANN001, ANN202 - as the method beneath
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             await super().apply(list(copies)[:5], epoch=epoch)
             raise StorageUnavailable("it was told to fail")
 
@@ -522,7 +522,7 @@ async def test_a_store_that_kept_something_else_is_found(opens: Opens, tmp_path:
     await create_backup(there.storage, there.company_id, tmp_path / "b.tar")
 
     class Loses(WrappedReplica):
-        async def apply(self, copies, *, epoch):  # noqa: ANN001, ANN202 - as the method beneath
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             return await super().apply([copy for copy in copies if copy.thing.part != "summary"], epoch=epoch)
 
     with pytest.raises(BackupError, match="does not hold what the backup does"):

@@ -6,18 +6,16 @@ Both digests are sums of SHA-256 hashes modulo 2**256: they depend on no order, 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
 from attrs import frozen
 
-from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import PARTS, Copy, digest_of
 from deskstore.domain.ports import Replica
 from deskstore.domain.records import Article, Ticket
-from deskstore.domain.things import Part
+from deskstore.domain.things import Part, Thing
 
 _MODULUS: Final = 2**256
 
@@ -35,7 +33,7 @@ class Tally:
     """Adds up what a company holds, in any order."""
 
     def __init__(self) -> None:
-        self._counts: Final = Counter[Part]()
+        self._counts: Final[dict[Part, int]] = dict.fromkeys(PARTS, 0)
         self._replica = 0
         self._content = 0
 
@@ -44,21 +42,20 @@ class Tally:
         self._counts[part] += 1
         self._replica += int.from_bytes(sha256(digest + version.to_bytes(8, "big")).digest(), "big")
 
-    def add_content(self, key: Key, payload_sha256: str) -> None:
+    def add_content(self, record: Thing, payload_sha256: str) -> None:
         """Count the content of one record: kind, platform, id, locale and the payload's sha256 in hex, one NUL byte between two."""
-        self._content += int.from_bytes(sha256("\0".join((*key, payload_sha256)).encode()).digest(), "big")
+        self._content += int.from_bytes(sha256("\0".join((*record[1:5], payload_sha256)).encode()).digest(), "big")
 
     def add_copy(self, copy: Copy) -> None:
         """Count one thing and its content."""
         if copy.value is not None:
             self.add(copy.thing.part, copy.version, digest_of(copy.value).digest)
         if isinstance(copy.value, Ticket | Article):
-            self.add_content(copy.value.key, copy.value.sha256.hex())
+            self.add_content(copy.thing, copy.value.sha256.hex())
 
     def totals(self) -> Totals:
         """What it comes to."""
-        counts = {part: self._counts[part] for part in PARTS}
-        return Totals(counts=counts, replica=f"{self._replica % _MODULUS:064x}", content=f"{self._content % _MODULUS:064x}")
+        return Totals(counts=dict(self._counts), replica=f"{self._replica % _MODULUS:064x}", content=f"{self._content % _MODULUS:064x}")
 
 
 async def totals_of(replica: Replica) -> Totals:

@@ -512,17 +512,22 @@ def read_line(text: bytes) -> ReadLine:
         if text.startswith(_DELETED_BEGINS):
             deleted = _DELETED.decode(text)
             return ReadLine(deleted.thing, deleted.version, None, b"")
-        head, key, rest = text.partition(CONTENT if text.startswith(_SUMMARY_BEGINS) else PAYLOAD)
-        line = _DECODER.decode(head + b"}") if key else _DECODER.decode(head)
-        return ReadLine(line.thing, line.version, line, _last(rest) if key else b"")
+        key = CONTENT if text.startswith(_SUMMARY_BEGINS) else PAYLOAD
+        if (at := text.find(key)) < 0:
+            line = _DECODER.decode(text)
+            return ReadLine(line.thing, line.version, line, b"")
+        line = _DECODER.decode(text[:at] + b"}")
+        return ReadLine(line.thing, line.version, line, _last(text, at + len(key)))
     except _WRONG as error:
         raise Damaged(f"it holds no line of a backup: {error}") from error
 
 
-def _last(text: bytes) -> bytes:
+def _last(text: bytes, begin: int) -> bytes:
+    """The payload or the content, which begins there and ends before the line's last brace."""
     if not text.endswith(b"}"):
         raise ValueError("it ends in the middle")
-    return msgspec.json.decode(text[:-1], type=str).encode() if text[:1] == b'"' else text[:-1]
+    last = text[begin:-1]
+    return msgspec.json.decode(last, type=str).encode() if last[:1] == b'"' else last
 
 
 def _seen(payload: bytes, digest: str) -> str:

@@ -126,9 +126,10 @@ class Survey:
         """See that a thing is part of a record that the backup holds at its end."""
         if not thing.kind or thing.part in _RECORDS:
             return
-        record = record_of(thing)
-        late = self.later.get(record) if record and self.later else None
-        if (late is None and record != self._record) or (late is not None and late.digest is None):
+        record = record_of(thing) if self.later else None
+        late = self.later.get(record) if record else None
+        is_held = late.digest is not None if late else self._record is not None and thing[1:5] == self._record[1:5]
+        if not is_held:
             raise Damaged("it is part of a record that the backup does not hold")
 
     def _needed(self) -> set[Thing]:
@@ -154,7 +155,7 @@ class Survey:
     def _add(self, thing: Thing, version: int, digest: bytes, payload_sha256: str | None) -> None:
         self._tally.add(thing.part, version, digest)
         if payload_sha256 is not None:
-            self._tally.add_content(thing.key, payload_sha256)
+            self._tally.add_content(thing, payload_sha256)
 
 
 def check_totals(manifest: Manifest, totals: Totals) -> None:
