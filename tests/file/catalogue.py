@@ -54,6 +54,12 @@ CASES: Final = [
         is_quick=True,
     ),
     _case(
+        "a checkpoint of many files that does not sync the file system",
+        found_by_power_cuts,
+        Edit("tree", "_MANY = 64", "_MANY = 1"),
+        Edit("tree", "return self._flush_all(self._root)", "return True"),
+    ),
+    _case(
         "a checkpoint that does not sync directories",
         found_by_power_cuts,
         Edit(
@@ -119,8 +125,8 @@ CASES: Final = [
         found_by_power_cuts,
         Edit(
             "journal",
-            "        company.tree.make_durable(files)\n",
-            '        company.tree.make_durable(files)\n        __import__("time").sleep(0.05)\n',
+            "company.tree.make_durable(files, together=index.first_redo() > company.rows_before)\n",
+            'company.tree.make_durable(files)\n        __import__("time").sleep(0.05)\n',
         ),
         Edit("journal", 'delete from redo where seq <= ?", (mark,)', 'delete from redo where seq <= ?", (index.number("applied"),)'),
     ),
@@ -129,8 +135,8 @@ CASES: Final = [
         found_by_names,
         Edit(
             "names",
-            "    if _is_plain(identifier):\n        return identifier\n",
-            "    if _is_plain(identifier.casefold()):\n        return identifier.casefold()\n",
+            "    if _PLAIN.fullmatch(identifier):\n        return identifier\n",
+            "    if _PLAIN.fullmatch(identifier.casefold()):\n        return identifier.casefold()\n",
         ),
         is_quick=True,
     ),

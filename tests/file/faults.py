@@ -60,7 +60,11 @@ def _memory() -> Path | None:
 
 
 def _forgetful(run: Run) -> Run:
-    """The run in which zeros reach the disk for whatever was written before a failed sync."""
+    """
+    The run in which zeros reach the disk for whatever was written before a failed sync.
+
+    A failed sync of the whole file system takes the records' files: what it lost of the log, the log's own next sync reports.
+    """
     operations, unsynced, inodes = list(run.operations), dict[int, list[int]](), dict[str, int]()
     for index, operation in enumerate(operations):
         if operation.kind == "write" and operation.path and not operation.failed:
@@ -69,7 +73,9 @@ def _forgetful(run: Run) -> Run:
         elif operation.kind == "rename" and operation.path and operation.target:
             inodes[operation.target] = inodes.pop(operation.path, 0)
         elif operation.kind in SYNCING:
-            written = unsynced.pop(inodes.get(operation.path or "", 0), [])
+            records = [inode for path, inode in inodes.items() if path.endswith(".json")]
+            synced = records if operation.kind == "sync" else [inodes.get(operation.path or "", 0)]
+            written = [number for inode in synced for number in unsynced.pop(inode, [])]
             for lost in written if operation.failed else ():
                 operations[lost] = evolve(operations[lost], data=bytes(len(operations[lost].data)))
     return evolve(run, operations=tuple(operations))
@@ -83,14 +89,17 @@ def syncs(run: Workload) -> int:
 
 def synced_again(run: Run) -> list[Operation]:
     """Syncs of a file that an earlier one had failed for and that was not written anew since: they prove nothing."""
-    suspect, found = set[str](), list[Operation]()
+    suspect, written, found = set[str](), set[str](), list[Operation]()
     for operation in run.operations:
-        where = operation.path or ""
-        if operation.kind in SYNCING and where.endswith(".json"):
+        named = {place for place in (operation.path, operation.target) if place is not None and place.endswith(".json")}
+        if operation.kind in SYNCING:
+            synced = written | suspect if operation.kind == "sync" else named
             if operation.failed:
-                suspect.add(where)
-            elif where in suspect:
+                suspect |= synced
+            elif synced & suspect:
                 found.append(operation)
-        elif operation.kind == "rename":
-            suspect.discard(operation.target or "")
+            written -= synced
+        elif operation.kind in ("rename", "unlink"):
+            suspect -= named
+            written = written | named if operation.kind == "rename" else written - named
     return found

@@ -7,17 +7,23 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from attrs import evolve
 
 from tests.crash import SPACE_TAKING, SYNCING, Fail, Kind, Mode, fail_sweep, kill_sweep, materialise, nested_sweep, power_sweep, trace
 from tests.crash.powercut import State
 from tests.file.cancelling import cancel_units, open_things
 from tests.file.faults import StopAtRefusal, TwoTakeTurns, after_a_failed_sync, synced_again, syncs
+from tests.file.mutants import Edit, Mutant
 from tests.file.workload import Plan, Recovery, Verdict, Work
 
 PLAN = Plan(units=4, companies=("acme",))
 WORK = Work(plan=PLAN)
 JUDGE = Verdict(plan=PLAN)
 QUICK = Verdict(plan=PLAN, files_alone=False)
+TOGETHER = Work(
+    plan=PLAN,
+    adapter=Mutant(name="a checkpoint that syncs all files at once, however few", edits=(Edit("tree", "_MANY = 64", "_MANY = 1"),)),
+)
 TRIES = 5
 
 
@@ -28,9 +34,10 @@ def test_a_kill_at_any_file_operation_leaves_whole_units() -> None:
     assert report.states > 30
 
 
+@pytest.mark.parametrize("work", [WORK, TOGETHER], ids=["files synced one by one", "files synced together"])
 @pytest.mark.parametrize("mode", ["strict", "ordered"])
-def test_a_power_cut_leaves_whole_units(mode: Mode, seed: int) -> None:
-    report = power_sweep(WORK, QUICK, mode=mode, every=97, seed=seed, singles=2, randoms=2)
+def test_a_power_cut_leaves_whole_units(work: Work, mode: Mode, seed: int) -> None:
+    report = power_sweep(work, QUICK, mode=mode, every=97, seed=seed, singles=2, randoms=2)
 
     assert report.ok, report
     assert report.states > 15
@@ -57,12 +64,14 @@ def test_a_disk_that_stays_broken_breaks_no_unit(error: int, kinds: frozenset[Ki
     assert report.ok, report
 
 
-@pytest.mark.parametrize("at", [16, 17, 25, -2, -1])
-def test_what_a_failed_sync_lost_takes_no_later_unit_along(at: int, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("work", "at"), [*((WORK, at) for at in (16, 17, 25, -2, -1)), *((TOGETHER, at) for at in (16, 17, -2, -1))], ids=str
+)
+def test_what_a_failed_sync_lost_takes_no_later_unit_along(work: Work, at: int, tmp_path: Path, seed: int) -> None:
     found: list[State] = []
     for _ in range(TRIES):  # threads take turns, so that one run may make a sync less than another, and end before the last
-        number_of_sync = at if at > 0 else syncs(WORK) + at
-        found = list(after_a_failed_sync(WORK, errno.EIO, at=number_of_sync, mode="ordered", every=29, seed=seed))
+        number_of_sync = at if at > 0 else syncs(work) + at
+        found = list(after_a_failed_sync(work, errno.EIO, at=number_of_sync, mode="ordered", every=29, seed=seed))
         if found:
             break
 
@@ -83,7 +92,11 @@ def test_a_unit_that_was_refused_is_not_there_after_a_crash(error: int, kinds: f
     assert report.ok, report
 
 
-@pytest.mark.parametrize("work", [WORK, TwoTakeTurns(plan=PLAN)], ids=["one process", "two checkpointers"])
+@pytest.mark.parametrize(
+    "work",
+    [WORK, TwoTakeTurns(plan=PLAN), TOGETHER, evolve(TwoTakeTurns(plan=PLAN), adapter=TOGETHER.adapter)],
+    ids=["one process", "two checkpointers", "files synced together", "two that sync files together"],
+)
 def test_a_file_whose_sync_failed_is_written_anew_before_it_leaves_the_journal(work: Work, tmp_path: Path) -> None:
     for at in range(18, syncs(work), 17):
         folder = tmp_path / str(at)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 from zlib import crc32
 
 from deskstore.adapters.file import database, layout
@@ -21,6 +21,7 @@ from deskstore.adapters.file.writer_lock import WriterLock
 from deskstore.domain.errors import CorruptRecord, StorageBusy, StoreReplaced
 from deskstore.domain.identifiers import Key
 
+V = TypeVar("V")
 _LOOK_AGAIN_S: Final = 0.01
 _OUT_OF_MEANS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -43,23 +44,28 @@ class OpenCompany:
         self.store_id: Final = str(self.index.meta("store_id"))
         self.has_file = False  #: whether company.json is known to be there
         self._lock = lock
-        self._identities = _identities(self.database)
+        self._log: Final = f"{self.database}-wal"
+        self._identities = self._found()
         #: writer and checkpoint of this process wait here, where SQLite would let one of them starve
         self.thread_lock: Final = threading.Lock()
         self._writer_lock: Final = WriterLock(str(self.path), hold(str(self.path / layout.WAITING)), place.busy_s)
-        self._idle: list[sqlite3.Connection] = []
-        self._idle_guard: Final = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []  #: for whoever reads next; each is taken and given back in one step
         self.copying_back: Final = threading.Lock()  #: held while the log is copied back, until it is known how that went
         self.is_log_in_doubt = False  #: a sync of the write-ahead log failed, and the log was not replaced since
         self.is_mark_in_doubt = False  #: a sync of files failed, and the mark could not be lowered since
+        self.rows_before = self.index.last_redo()  #: of the journal when it was opened: others wrote those files, or may have
         self.gathered_rows = 0  #: redo rows this process wrote since its last checkpoint
         self.gathered_bytes = 0
         self.log_due = database.LOG_FRAMES  #: how long the write-ahead log may become before it is to begin anew
 
     def check_in_place(self) -> None:
         """Raise StoreReplaced when another directory, database or log of one, or none, stands where this one was opened."""
-        if not self.tree.is_still_at(self.path) or _identities(self.database) != self._identities:
+        if not self.tree.is_still_at(self.path) or self._found() != self._identities:
             raise StoreReplaced(self.company_id, str(self.path))
+
+    def _found(self) -> tuple[tuple[int, int] | None, ...]:
+        # a log that is no longer there is written to all the same, and every commit in it is lost
+        return _identity(self.database), _identity(self._log)
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction that may write, when it is this process's turn; the caller holds `turn`, or is alone."""
@@ -72,16 +78,26 @@ class OpenCompany:
     @contextmanager
     def reading(self, *, hold_writers: bool = False) -> Generator[Index, None, None]:
         """The index over a connection of one's own, seeing one state throughout; nobody commits meanwhile if writers are held."""
-        with self._idle_guard:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = self.connect()
+        connection = self._borrowed()
         try:
             with database.snapshot(connection, hold_writers=hold_writers):
                 yield Index(connection)
         finally:
-            with self._idle_guard:
-                self._idle.append(connection)
+            self._idle.append(connection)
+
+    def glance(self, look: Callable[[Index], V]) -> V:
+        """What a look gives that asks the index one thing: a single statement sees one state, and needs no transaction around it."""
+        connection = self._borrowed()
+        try:
+            return look(Index(connection))
+        finally:
+            self._idle.append(connection)
+
+    def _borrowed(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.connect()
 
     def is_alone(self) -> bool:
         """Whether no other process has the company open; if so, none can open it before this one closes it."""
@@ -192,11 +208,6 @@ def distrust(body: bytes | StrangerInTree | OSError | None, crc: int, path: str)
             return f"it cannot be read: {body.strerror}"
         case bytes():
             return None if checksum(body) == crc else "the file is not the one deskstore wrote: it was edited or damaged"
-
-
-def _identities(database_path: str) -> tuple[tuple[int, int] | None, ...]:
-    # a log that is no longer there is written to all the same, and every commit in it is lost
-    return _identity(database_path), _identity(f"{database_path}-wal")
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -219,6 +219,16 @@ class Index:
         found = self._sql("select body from redo where file = ? and crc = ? order by seq desc limit 1", (file, crc)).fetchone()
         return found[0] if found else None
 
+    def first_redo(self) -> int:
+        """The number of the oldest row of the journal, 0 when it is empty."""
+        (number,) = self._sql("select coalesce(min(seq), 0) from redo").fetchone()
+        return int(number)
+
+    def last_redo(self) -> int:
+        """The number of its newest row, 0 when it is empty."""
+        (number,) = self._sql("select coalesce(max(seq), 0) from redo").fetchone()
+        return int(number)
+
     def is_in_motion(self, file: str) -> bool:
         """Whether the journal still has to do with a file."""
         return self._sql("select 1 from redo where file = ? limit 1", (file,)).fetchone() is not None
@@ -244,7 +254,7 @@ class Index:
         self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0
     ) -> tuple[list[tuple[Key, int]], Position | None]:
         """The keys of a page with the CRC-32 of their files, in its order, and where the next page begins; None at the end."""
-        text, values = statements.page(kind, where, below)
+        text, values = statements.page_at(kind, where) if offset else statements.page(kind, where, below)
         rows = self._sql(text, (*values, limit + 1, offset)).fetchall()  # the one beyond the page only tells that there is more
         found = [(Key(kind, platform, identifier, locale), crc) for _, _, platform, identifier, locale, crc in rows[:limit]]
         return found, Position((rows[limit - 1][0], *found[-1][0][1:])) if len(rows) > limit else None

@@ -99,7 +99,7 @@ def _drop_written(company: OpenCompany, connection: sqlite3.Connection) -> None:
     if not files:
         return
     try:
-        company.tree.make_durable(files)
+        company.tree.make_durable(files, together=index.first_redo() > company.rows_before)
     except (OSError, StrangerInTree):
         # the kernel reports a failed sync once: whoever holds the lock next must not take these files for durable
         company.is_mark_in_doubt = True

@@ -27,7 +27,7 @@ def encode(identifier: str) -> str:
 
     Takes whatever the domain accepts as an identifier. Whether a name belongs to an identifier is `encode(identifier) == name`.
     """
-    if _is_plain(identifier):
+    if _PLAIN.fullmatch(identifier):
         return identifier
     digest = blake2b(identifier.encode(), digest_size=16).hexdigest()
     return f"{_body(identifier)}~{digest}"

@@ -22,6 +22,7 @@ def recover(company: OpenCompany) -> None:
     and is whole JSON, was written by somebody else: it is moved to .deskstore/edited/ and named.
     """
     company.tree.wipe_temporary()
+    company.rows_before = 0  # what they tell of is written anew
     files = [file for (file,) in company.writer.execute("select distinct file from redo order by file").fetchall()]
     if not files:
         return

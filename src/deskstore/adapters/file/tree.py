@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from deskstore.adapters.file import names
+from deskstore.adapters.file.syncing import sync_file_system
 
 PRIVATE = ".deskstore"  #: where the adapter keeps what is no record
 TEMPORARY = ".deskstore/tmp"  #: on the file system of the records, and out of their directories
 
 _LARGEST_BYTES = 128 << 20  # far above any record; a sparse file of a terabyte must not take the process down
 _USUAL_BYTES = 32 << 10  # hardly any record is larger
+_MANY = 64  # files that are brought to the disk together, where the file system can do so, and not one by one
 _DEEPEST = 8  # directories above a file; a record has five at most
 _NO_NAME = "has no name of a record"
 _KINDS = {
@@ -92,18 +94,26 @@ def flush_directory(path: str | os.PathLike[str]) -> None:
 class Tree:
     """A directory that was opened once and is meant ever after, whatever takes its path."""
 
-    def __init__(self, path: str, root: int, flush: Callable[[int], None]) -> None:
+    def __init__(self, path: str, root: int, flush: Callable[[int], None], flush_all: Callable[[int], bool]) -> None:
         self.path = path
         self._root = root  # a descriptor; -1 once closed, so that nothing opened later is taken for it
         self._flush = flush
+        self._flush_all = flush_all
         self._identity = _identity(os.fstat(root))
         self._token = os.urandom(8).hex()  # processes share the directory of temporary files
         self._numbers = itertools.count()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, flush: Callable[[int], None] = flush) -> Self:
+    def open(
+        cls, path: str | os.PathLike[str], *, flush: Callable[[int], None] = flush, flush_all: Callable[[int], bool] = sync_file_system
+    ) -> Self:
         """
         Open a directory that is there.
+
+        Args:
+            path: Where it is.
+            flush: Brings an open file or directory to the disk.
+            flush_all: Does so with the whole file system of an open directory, and says whether it can.
 
         Raises:
             FileNotFoundError: Nothing stands at the path.
@@ -114,7 +124,7 @@ class Tree:
             root = os.open(place, _AS_DIRECTORY)
         except OSError as error:
             raise _explained(error, place, place, _misfit(place, None, stat.S_ISDIR)) from error
-        return cls(place, root, flush)
+        return cls(place, root, flush, flush_all)
 
     def close(self) -> None:
         """Let go of the directory, once nothing works in it any more; a second time does nothing."""
@@ -241,12 +251,13 @@ class Tree:
             for name in descent.names(TEMPORARY):
                 descent.remove(f"{TEMPORARY}/{name}")
 
-    def make_durable(self, paths: Iterable[str]) -> None:
+    def make_durable(self, paths: Iterable[str], *, together: bool = False) -> None:
         """
         Bring files to the disk, with every directory from theirs up to the one the root stands in.
 
         A missing file is a removed one: only its directory is brought to the disk. Write-back of all is started before the first is waited
-        for.
+        for. Many files are brought there by one call where that is allowed and the file system can do so: allow it only if each of them was
+        written since the tree was opened, or what was reported to others may stay unknown here.
 
         Raises:
             StrangerInTree: Something else stands at a path, or on the way.
@@ -254,14 +265,27 @@ class Tree:
         """
         ordered = sorted(set(paths))
         with self._descent() as descent:
-            for path in ordered:
-                descent.visit(path, _start_write_back)
-            for path in ordered:
-                descent.visit(path, lambda descriptor, _size: self._flush(descriptor))
+            if not (together and self._flush_together(descent, ordered)):
+                for path in ordered:
+                    descent.visit(path, _start_write_back)
+                for path in ordered:
+                    descent.visit(path, lambda descriptor, _size: self._flush(descriptor))
             for directory in sorted({above for path in ordered for above in _directories_above(path)}, reverse=True):
                 with suppress(FileNotFoundError):  # it was removed, and the one above it is among them as well
                     descent.flush(directory, self._flush)
         self._flush_above()
+
+    def _flush_together(self, descent: _Descent, paths: Sequence[str]) -> bool:
+        """Bring many files to the disk by one call; False where they are few, or do not all lie on the root's file system."""
+        if len(paths) < _MANY:
+            return False
+        device, _ = self._identity
+        if not {descent.visit(path, lambda descriptor, _size: os.fstat(descriptor).st_dev) for path in paths} <= {device, None}:
+            return False
+        try:
+            return self._flush_all(self._root)
+        except OSError as error:
+            raise _named(error, self.path) from error
 
     def _flush_above(self) -> None:
         above = os.open("..", _AS_DIRECTORY, dir_fd=self._root)
@@ -329,10 +353,18 @@ class _Descent:
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None when it is missing."""
+        directory, name = _split(path)
+        if directory != self._arrived:
+            try:
+                self.enter(directory)
+            except FileNotFoundError:
+                return None
         try:
-            descriptor = self._open_file(path)
+            descriptor = os.open(name, _AS_FILE, dir_fd=self._opened[-1])
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._explained(error, path, stat.S_ISREG) from error
         try:
             return _usual(descriptor) or _whole(descriptor, _regular_size(descriptor, path))
         except OSError as error:
@@ -371,8 +403,8 @@ class _Descent:
         """Path, whether a walk goes on there, and what there is to say against it, of all in a directory, in order."""
         above = f"{directory}/" if directory else ""
         with suppress(FileNotFoundError), os.scandir(self.enter(directory)) as entries:
-            found = [(above + entry.name, _objection(entry, len(self._steps)), entry.is_dir(follow_symlinks=False)) for entry in entries]
-            return sorted((path, is_directory and not objection, objection) for path, objection, is_directory in found if path != PRIVATE)
+            found = [(above + entry.name, *_judged(entry, len(self._steps))) for entry in entries]
+            return sorted(one for one in found if one[0] != PRIVATE)
         return []  # it was removed since it was seen
 
     def replace(self, path: str, body: bytes, draft: str, drafts: int) -> None:
@@ -519,15 +551,17 @@ def _start_write_back(descriptor: int, _size: int) -> None:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _objection(entry: os.DirEntry[str], depth: int) -> str | None:
-    """Why an entry of a directory is no record, and leads to none."""
+def _judged(entry: os.DirEntry[str], depth: int) -> tuple[bool, str | None]:
+    """Whether an entry of a directory leads on to records, and why it is none, and leads to none."""
+    if entry.is_file(follow_symlinks=False):  # as nearly all are
+        is_named = entry.name.endswith(".json") and names.is_name(entry.name.removesuffix(".json"))
+        return False, None if is_named else _NO_NAME
     if entry.is_symlink():
-        return _description(stat.S_IFLNK)
-    if entry.is_dir(follow_symlinks=False):
-        return _objection_to_directory(entry.name, depth)
-    if not entry.is_file(follow_symlinks=False):
-        return "is neither a file nor a directory"
-    return None if entry.name.endswith(".json") and names.is_name(entry.name.removesuffix(".json")) else _NO_NAME
+        return False, _description(stat.S_IFLNK)
+    if not entry.is_dir(follow_symlinks=False):
+        return False, "is neither a file nor a directory"
+    objection = _objection_to_directory(entry.name, depth)
+    return objection is None, objection
 
 
 def _objection_to_directory(name: str, depth: int) -> str | None:

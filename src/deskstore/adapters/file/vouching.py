@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import orjson
 from attrs import fields as attributes
 
-from deskstore.adapters.file.body import PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, source_text, source_version_of
+from deskstore.adapters.file.body import PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted
 from deskstore.adapters.file.company import checksum
 from deskstore.adapters.file.envelope import RecordEnvelope, Settled, read_record, settled_json
 from deskstore.adapters.file.index import RecordRow, row_of
@@ -97,7 +97,8 @@ def _checked(fields: Parsed) -> str | None:
     clean(fields["subject"], SUBJECT_LENGTH)
     clean(fields["priority"])
     clean(fields["requester"])
-    _microseconds(fields["updated_at"])
+    if (updated_at := fields["updated_at"]) is not None:
+        moment(updated_at)
     return clean(fields["status"])
 
 
@@ -113,8 +114,9 @@ def _processing(said: Parsed) -> tuple[str, int, str | None, None, None, None, N
 def _source(text: str | None) -> str | None:
     if text is None:
         return None
-    source = source_version_of(text)
-    return source_text(source) if times.fits(source.value) else None
+    field, _, number = text.rpartition("=")
+    value = int(number)
+    return f"{field}={value}" if times.fits(value) else None
 
 
 def _microseconds(value: str | None) -> int:
