@@ -30,8 +30,8 @@ class Weighed:
         self.company_id: Final = backend.company_id
         self.write: Final = backend.write
 
-    async def read(self, look: Callable[..., Any]) -> Any:  # Any: each look gives a result of its own kind
-        found: Any = await self._backend.read(look)
+    async def read(self, look: Callable[..., Any], *, glance: Callable[..., Any] | None = None) -> Any:  # Any: each look has its own result
+        found: Any = await self._backend.read(look, glance=glance)
         self.sizes.append(sum(len(one.payload) for one in found[1] if one is not None))
         return found
 

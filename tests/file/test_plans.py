@@ -35,7 +35,7 @@ def connection() -> Iterator[sqlite3.Connection]:
 @pytest.mark.parametrize("where", FILTERS, ids=str)
 @pytest.mark.parametrize("below", [None, Position((5, "freshdesk", "1", ""))])
 def test_a_page_reads_an_index_in_its_order(connection: sqlite3.Connection, where: Filter, below: Position | None) -> None:
-    text, values = statements.places("ticket", where, below)
+    text, values = statements.page("ticket", where, below)
 
     plan = _plan(connection, text, [*values, 10, 0])
 
@@ -44,7 +44,7 @@ def test_a_page_reads_an_index_in_its_order(connection: sqlite3.Connection, wher
 
 
 def test_a_page_looks_up_its_own_records_alone(connection: sqlite3.Connection) -> None:
-    text, values = statements.page("ticket", Filter(platform="freshdesk", status="2"), None)
+    text, values = statements.page_at("ticket", Filter(platform="freshdesk", status="2"))
 
     plan = _plan(connection, text, [*values, 10, 5_000])
 
@@ -76,11 +76,13 @@ def test_a_stream_reads_the_primary_key_in_its_order(connection: sqlite3.Connect
     ids=str,
 )
 def test_a_page_reads_only_what_passes_its_filter(connection: sqlite3.Connection, where: Filter, index: str) -> None:
-    text, values = statements.places("ticket", where, None)
+    text, values = statements.page("ticket", where, None)
+    behind, more = statements.page_at("ticket", where)
 
-    plan = _plan(connection, text, [*values, 10, 0])
+    plan, plan_behind = _plan(connection, text, [*values, 10, 0]), _plan(connection, behind, [*more, 10, 5])
 
-    assert f"COVERING INDEX {index} " in plan
+    assert f"USING INDEX {index} " in plan
+    assert f"COVERING INDEX {index} " in plan_behind
 
 
 def _plan(connection: sqlite3.Connection, text: str, values: list[str | int]) -> str:

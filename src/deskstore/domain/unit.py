@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
@@ -37,14 +37,33 @@ class BufferedUnit:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._pending = Pending()
+        self._call: Final = _Call()
         self._outcome = UnitOutcome.OPEN
-        self._in_use = False
-        self.tickets: Final = BufferedTickets(self, backend.tickets)
-        self.articles: Final = BufferedArticles(self, backend.articles)
-        self.summaries: Final = BufferedSummaries(self, backend.summaries)
-        self.progress: Final = BufferedProgress(self, backend.progress)
-        self.suppressions: Final = BufferedSuppressions(self, backend)
+
+    @property
+    def tickets(self) -> BufferedTickets:
+        """The company's tickets."""
+        return BufferedTickets(self, self._backend.tickets)
+
+    @property
+    def articles(self) -> BufferedArticles:
+        """The company's knowledge-base articles."""
+        return BufferedArticles(self, self._backend.articles)
+
+    @property
+    def summaries(self) -> BufferedSummaries:
+        """The summaries of both."""
+        return BufferedSummaries(self, self._backend.summaries)
+
+    @property
+    def progress(self) -> BufferedProgress:
+        """How far the processing of the tickets has come."""
+        return BufferedProgress(self, self._backend.progress)
+
+    @property
+    def suppressions(self) -> BufferedSuppressions:
+        """The requesters whose tickets are kept out."""
+        return BufferedSuppressions(self, self._backend)
 
     @property
     def company_id(self) -> str:
@@ -54,7 +73,7 @@ class BufferedUnit:
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to commit yet."""
-        return bool(self._pending.count)
+        return bool(self._call.pending.count)
 
     @property
     def outcome(self) -> UnitOutcome:
@@ -64,7 +83,7 @@ class BufferedUnit:
     async def commit(self) -> Committed:
         """Keep all changes, durably, or none; see UnitOfWork.commit."""
         with self.alone("commit"):
-            changes = self._pending.changes()
+            changes = self._call.pending.changes()
             if not changes:
                 from deskstore.domain.changes import Committed
 
@@ -90,34 +109,47 @@ class BufferedUnit:
         """Tickets as they are stored, without their payloads."""
         return await self._backend.tickets.heads(keys) if keys else {}
 
-    @contextmanager
-    def alone(self, operation: str | None) -> Generator[Pending, None, None]:
+    def alone(self, operation: str | None) -> AbstractContextManager[Pending]:
         """Hold the unit for one call, and log it if it has a name; raises UnitOfWorkMisuse when another task holds it, or after its end."""
-        if self._in_use:
+        if self._call.is_under_way:
             raise UnitOfWorkMisuse(
                 f"a unit of work of company {self.company_id!r} is in use by another task: give each task a unit of its own"
             )
         if self._outcome is not UnitOutcome.OPEN:
             raise UnitOfWorkMisuse(f"this unit of work is over ({self._outcome}): open another one")
-        self._in_use = True
         if operation is not None and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", operation, extra={"company_id": self.company_id, "operation": operation})
-        try:
-            yield self._pending
-        finally:
-            self._in_use = False
+        return self._call
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
-        # unit and repositories hold one another, so that only the garbage collector would let go of the payloads
-        count, self._pending = self._pending.count, Pending()
+        count = self._call.pending.count
+        if count:
+            self._call.pending = Pending()  # whoever keeps the unit does not keep the payloads
         if self._outcome is not UnitOutcome.OPEN:
             return
         self._outcome = UnitOutcome.DISCARDED
         if kind is None and count:
             raise UncommittedChanges(f"{count} changes were never committed and are discarded: await commit() before the block ends")
+
+
+class _Call:
+    """Whether a call is under way in a unit, and what it works on; a generator would cost each call three times as much."""
+
+    __slots__ = ("is_under_way", "pending")
+
+    def __init__(self) -> None:
+        self.is_under_way = False
+        self.pending = Pending()
+
+    def __enter__(self) -> Pending:
+        self.is_under_way = True
+        return self.pending
+
+    def __exit__(self, _: object, error: object, traceback: object, /) -> None:
+        self.is_under_way = False
 
 
 async def _deliver(applying: asyncio.Future[Committed]) -> Committed:
@@ -149,6 +181,16 @@ class _Records(Generic[R]):
             stored = dict(await self._reads.find_many([key for key in wanted if key not in pending.records and key not in pending.deleted]))
             saved = {key: pending.records[key] for key in wanted if key in pending.records}
             return stored | {key: record for key, record in saved.items() if isinstance(record, self._type)}
+
+    async def _find(self, key: Key) -> R | None:
+        """The same of one key that was checked."""
+        with self._unit.alone(f"{self._kind}.find_many") as pending:
+            if key in pending.deleted:
+                return None
+            saved = pending.records.get(key)
+            if saved is not None:
+                return saved if isinstance(saved, self._type) else None
+            return (await self._reads.find_many((key,))).get(key)
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         """Digests, versions and processing of the records as they are stored."""
@@ -217,8 +259,7 @@ class BufferedTickets(_Records[Ticket]):
 
     async def find(self, platform: str, ticket_id: str) -> Ticket | None:
         """The ticket as this unit would leave it, or None."""
-        key = ticket_key(platform, ticket_id)
-        return (await self.find_many([key])).get(key)
+        return await self._find(ticket_key(platform, ticket_id))
 
 
 class BufferedArticles(_Records[Article]):
@@ -230,8 +271,7 @@ class BufferedArticles(_Records[Article]):
 
     async def find(self, platform: str, article_id: str, locale: str = "") -> Article | None:
         """The article in that locale as this unit would leave it, or None."""
-        key = article_key(platform, article_id, locale)
-        return (await self.find_many([key])).get(key)
+        return await self._find(article_key(platform, article_id, locale))
 
     async def locales(self, platform: str, article_id: str) -> Sequence[str]:
         """The locales the article is stored in, ascending."""

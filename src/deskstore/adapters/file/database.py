@@ -11,7 +11,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 from urllib.parse import quote
 
@@ -256,17 +256,33 @@ def snapshot(connection: sqlite3.Connection, *, hold_writers: bool) -> Generator
             connection.execute("rollback")
 
 
-@contextmanager
-def translated(place: str) -> Generator[None, None, None]:
+class _Translation:
+    """A block whose errors become ours; a generator would cost each read of a record three times as much."""
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object, /) -> None:
+        match error:
+            case sqlite3.Error() | UnicodeDecodeError():
+                raise _from_sqlite(error, self._place) from error
+            case StrangerInTree():
+                advice = "which deskstore did not put there and does not follow: move it away"
+                raise StorageUnavailable(f"{self._place}: {error}, {advice}") from error
+            case OSError():
+                raise from_os(error, self._place) from error
+            case _:
+                pass
+
+
+def translated(place: str) -> AbstractContextManager[None]:
     """Turn what SQLite and the operating system raise in the block into our errors."""
-    try:
-        yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise _from_sqlite(error, place) from error
-    except StrangerInTree as error:
-        raise StorageUnavailable(f"{place}: {error}, which deskstore did not put there and does not follow: move it away") from error
-    except OSError as error:
-        raise from_os(error, place) from error
+    return _Translation(place)
 
 
 def is_damaged(error: BaseException | None) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
@@ -29,7 +29,9 @@ class CompanyHandle:
     def __init__(self, place: Place, company_id: str) -> None:
         self.company_id: Final = company_id
         self._place: Final = place
-        self._guard: Final = threading.Condition()
+        self._lock: Final = threading.RLock()
+        self._guard: Final = threading.Condition(self._lock)
+        self._is_awaited = False  #: whether anybody ever waited for another's use to end
         self._company: OpenCompany | None = None
         self._users = 0
         self._refusal: StoreReplaced | None = None
@@ -49,24 +51,13 @@ class CompanyHandle:
         """Whether it has to refuse, also once it is closed, what was begun before the company was erased or replaced."""
         return self.erasures > 0 or self._refusal is not None
 
-    @contextmanager
-    def using(self, *, make: bool) -> Generator[OpenCompany | None, None, None]:
+    def using(self, *, make: bool) -> AbstractContextManager[OpenCompany | None]:
         """
         The company, opened if need be; None when there is none and it is not to be made.
 
         Once it was found removed or replaced it stays refused, so that nothing is ever written into the void.
         """
-        company = self._take(make=make)
-        try:
-            yield company
-        except StoreReplaced as refusal:
-            self._refusal = refusal
-            raise
-        except StorageUnavailable as error:
-            self._damaged = self._damaged or database.is_damaged(error.__cause__)
-            raise
-        finally:
-            self._give_back()
+        return _Use(self, make=make)
 
     def refuse_if_erased_since(self, erasures: int) -> None:
         """Raise CompanyErased when this storage erased the company after it had done so that many times."""
@@ -156,7 +147,7 @@ class CompanyHandle:
             self._write_files(self._company)
         self.checkpoint()
         with self._guard:
-            self._guard.wait_for(lambda: not self._users)
+            self._wait_until(lambda: not self._users)
             self._close()
 
     def _is_welcome(self, job: Job) -> bool:
@@ -167,9 +158,11 @@ class CompanyHandle:
             return False
         return True
 
-    def _take(self, *, make: bool) -> OpenCompany | None:
-        with self._guard:
-            self._guard.wait_for(lambda: not self._is_closing)
+    def take(self, *, make: bool) -> OpenCompany | None:
+        """What `using` gives; to be given back."""
+        with self._lock:
+            if self._is_closing:
+                self._wait_until(lambda: not self._is_closing)
             if self._refusal is not None:
                 raise self._refusal
             if self._damaged and not self._users:
@@ -179,10 +172,24 @@ class CompanyHandle:
             self._users += 1
             return self._company
 
-    def _give_back(self) -> None:
-        with self._guard:
+    def give_back(self, error: BaseException | None) -> None:
+        """Use the company no longer; the error is what came of it."""
+        if error is not None:
+            self._note(error)
+        with self._lock:
             self._users -= 1
-            self._guard.notify_all()
+            if self._is_awaited:
+                self._guard.notify_all()
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, StoreReplaced):
+            self._refusal = error
+        elif isinstance(error, StorageUnavailable):
+            self._damaged = self._damaged or database.is_damaged(error.__cause__)
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        self._is_awaited = True
+        self._guard.wait_for(is_so)
 
     @contextmanager
     def _nobody_else(self) -> Generator[None, None, None]:
@@ -190,7 +197,7 @@ class CompanyHandle:
         with self._guard:
             self._is_closing = True
             try:
-                self._guard.wait_for(lambda: self._users == 1)
+                self._wait_until(lambda: self._users == 1)
                 yield
             finally:
                 self._is_closing = False
@@ -234,6 +241,22 @@ class CompanyHandle:
         return is_first
 
 
+class _Use:
+    """A block that uses a company; a generator would cost each read of a record three times as much."""
+
+    __slots__ = ("_handle", "_make")
+
+    def __init__(self, handle: CompanyHandle, *, make: bool) -> None:
+        self._handle = handle
+        self._make = make
+
+    def __enter__(self) -> OpenCompany | None:
+        return self._handle.take(make=self._make)
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object, /) -> None:
+        self._handle.give_back(error)
+
+
 class CompanyHandles:
     """Every company this storage has to do with, and which of them may be open, the longest unused first."""
 
@@ -247,7 +270,7 @@ class CompanyHandles:
     def of(self, company_id: str) -> CompanyHandle:
         """The handle of one company, always the same one."""
         with self._guard:
-            handle = self._handles.get(company_id)
+            handle = self._recent.get(company_id) or self._handles.get(company_id)  # a weak dictionary takes longer
             if handle is None:  # setdefault() would make one at each call
                 handle = self._handles[company_id] = CompanyHandle(self._place, company_id)
             self._recent[company_id] = handle
@@ -267,6 +290,8 @@ class CompanyHandles:
 
     def make_room(self) -> None:
         """Close companies that nobody uses, the longest unused first, until few enough are open."""
+        if len(self._recent) <= MOST_IDLE:  # as after nearly every call
+            return
         for handle in self._surplus():
             handle.checkpoint()
             is_closed = handle.close_if_idle()

@@ -10,7 +10,7 @@ from deskstore.adapters.file import layout
 from deskstore.adapters.file.company import OpenCompany, checksum, distrust
 from deskstore.adapters.file.database import UnexpectedValue
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.tree import OnDisk
+from deskstore.adapters.file.tree import OnDisk, StrangerInTree
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import Key
 
@@ -89,6 +89,37 @@ def load_told(company: OpenCompany, index: Index, told: Sequence[tuple[Want, int
         body if isinstance(body, bytes) and checksum(body) == crc else _look_again(company, index, want, crc, body)
         for (want, crc), body in zip(told, bodies, strict=True)
     ]
+
+
+def load_records(company: OpenCompany, index: Index, told: Sequence[tuple[Key, int | None]]) -> list[bytes | CorruptRecord | None]:
+    """
+    The same for the records with these keys.
+
+    Nearly always each file is the very one its row tells of; only where one is not, the journal is asked what is on its way.
+    """
+    found: list[bytes | CorruptRecord | None] = []
+    bodies = company.tree.read_many([layout.record_path(key) for key, _ in told])
+    for (_, crc), body in zip(told, bodies, strict=True):
+        if not isinstance(body, bytes) or checksum(body) != crc:
+            return load_told(company, index, [(Want(key), crc) for key, crc in told])
+        found.append(body)
+    return found
+
+
+def at_a_glance(company: OpenCompany, key: Key) -> bytes | None:
+    """
+    The file of a record that is the very one its row tells of; None for whatever it takes a closer look at.
+
+    One statement tells the row as it was at one moment. Whatever is written meanwhile, a file that agrees with it was right at that moment.
+    """
+    crc = company.glance(lambda index: index.record_crc(key))
+    if crc is None:
+        return None
+    try:
+        body = company.tree.read(layout.record_path(key))
+    except (StrangerInTree, OSError):
+        return None
+    return body if body is not None and checksum(body) == crc else None
 
 
 def vouch(company: OpenCompany, index: Index, heads: Mapping[Key, Head]) -> None:

@@ -67,34 +67,38 @@ class Readers:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             call.make()
-            del call  # or what it holds would live until the next one comes
             with self._guard:
-                self._idle += 1
+                self._idle += 1  # before anybody is told: who comes back at once is to find this thread, and not to start another
+            call.tell()
+            del call  # or what it holds would live until the next one comes
 
 
 class _Call:
     """Something to call, and where its outcome goes."""
 
-    __slots__ = ("_look", "_loop", "done")
+    __slots__ = ("_look", "_loop", "_outcome", "_settle", "done")
 
     def __init__(self, look: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()
         self._look = look
         self.done: asyncio.Future[Any] = self._loop.create_future()  # Any: each call has a result of its own kind
+        self._settle: Callable[[Any], None] = self.done.set_result
+        self._outcome: object = None
 
     def make(self) -> None:
-        """Call it in this thread, unless nobody waits any more, and have the loop tell whoever does."""
+        """Call it in this thread, unless nobody waits any more."""
         if self.done.cancelled():
             return
-        settle: Callable[[Any], None] = self.done.set_result
-        outcome: object
         try:
-            outcome = self._look()
+            self._outcome = self._look()
         except BaseException as error:  # noqa: BLE001 - whatever a call raises is its caller's, and the thread lives on
-            settle, outcome = self.done.set_exception, error
-        with suppress(RuntimeError):  # the loop ended under the call: nobody waits any more
-            self._loop.call_soon_threadsafe(self._tell, settle, outcome)
+            self._settle, self._outcome = self.done.set_exception, error
 
-    def _tell(self, settle: Callable[[Any], None], outcome: object) -> None:
+    def tell(self) -> None:
+        """Have the loop tell whoever waits."""
+        with suppress(RuntimeError):  # the loop ended under the call: nobody waits any more
+            self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
         if not self.done.cancelled():
-            settle(outcome)
+            self._settle(self._outcome)

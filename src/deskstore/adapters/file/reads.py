@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from deskstore.adapters.file import doubts
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Want, load, load_told, until_heavy, vouch
+from deskstore.adapters.file.loading import Want, at_a_glance, load, load_records, until_heavy, vouch
 from deskstore.domain import paging
 from deskstore.domain.errors import CorruptRecord
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
@@ -29,8 +30,8 @@ BATCH: Final = 500  #: records that a stream reads at once
 class Reader(Protocol):
     """Runs a look at one company in a reading thread."""
 
-    async def read(self, look: Callable[[OpenCompany, Index], V]) -> V | None:
-        """What the look returns; None when the company does not exist."""
+    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Callable[[OpenCompany], V | None] | None = None) -> V | None:
+        """What a glance returns, or the look where that is None or not given; None when the company does not exist."""
         ...
 
 
@@ -47,7 +48,10 @@ class _FileRecords(Generic[R]):
         def look(company: OpenCompany, index: Index) -> list[R | CorruptRecord | None]:
             return self._load(company, index, [(key, index.record_crc(key)) for key in wanted])
 
-        return {record.key: record for record in _whole(await self._reader.read(look) or [])}
+        glance = partial(self._at_a_glance, wanted[0]) if len(wanted) == 1 else None
+        found = await self._reader.read(look, glance=glance) or []
+        there = [key for key, record in zip(wanted, found, strict=False) if record is not None]  # none where there is no company
+        return dict(zip(there, _whole(found), strict=True))
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         """Digests, versions and processing of the records that exist among these keys, each of which its file vouches for."""
@@ -93,7 +97,7 @@ class _FileRecords(Generic[R]):
 
         def look(company: OpenCompany, index: Index) -> tuple[Key | None, list[R | CorruptRecord | None]]:
             told = doubts.told(index, self._kind, where, after=after, limit=BATCH)
-            bodies = until_heavy(told, lambda some: load_told(company, index, [(Want(key), crc) for key, crc in some]))
+            bodies = until_heavy(told, lambda some: load_records(company, index, some))
             found = [_passing(where, self._record(body)) for body in bodies]
             if len(found) == len(told) < BATCH:
                 return None, [*found, doubts.nameless(company, index, self._kind)]
@@ -101,8 +105,12 @@ class _FileRecords(Generic[R]):
 
         return look
 
+    def _at_a_glance(self, key: Key, company: OpenCompany) -> list[R | CorruptRecord | None] | None:
+        body = at_a_glance(company, key)
+        return None if body is None else [self._record(body)]
+
     def _load(self, company: OpenCompany, index: Index, told: Sequence[tuple[Key, int | None]]) -> list[R | CorruptRecord | None]:
-        return [self._record(body) for body in load_told(company, index, [(Want(key), crc) for key, crc in told])]
+        return [self._record(body) for body in load_records(company, index, told)]
 
     def _record(self, body: bytes | CorruptRecord | None) -> R | CorruptRecord | None:
         if not isinstance(body, bytes):

@@ -79,17 +79,25 @@ def page(kind: Kind, where: Filter, below: Position | None) -> tuple[str, list[s
     """
     The places below a position that pass a filter, newest first, with the CRC-32 of their files.
 
-    Wants a limit and an offset behind its values. Only the records of the page are looked up in the table, one after another: what an
-    offset leaves out is passed over in the index.
+    Wants a limit and an offset behind its values. Each record that an offset leaves out is looked up in the table.
     """
-    text, values = places(kind, where, below)
+    below_it: list[Condition] = [] if below is None else [("(created_us, platform, id, locale) < (?, ?, ?, ?)", below)]
+    return _in_order(f"created_us, {_KEY}, crc", kind, where, below_it)
+
+
+def page_at(kind: Kind, where: Filter) -> tuple[str, list[str | int]]:
+    """
+    The same from the newest on.
+
+    Only the records of the page are looked up in the table, one after another: what an offset leaves out is passed over in the index. That
+    takes longer than `page` where there is nothing to leave out.
+    """
+    text, values = _in_order(f"created_us, {_KEY}", kind, where, [])
     return f"{_WITH_CRC} ({text}) {_OF_RECORD}", values
 
 
-def places(kind: Kind, where: Filter, below: Position | None) -> tuple[str, list[str | int]]:
-    """The same without the CRC-32, which an index alone can tell."""
-    below_it: list[Condition] = [] if below is None else [("(created_us, platform, id, locale) < (?, ?, ?, ?)", below)]
-    text, values = _select(f"created_us, {_KEY} from record", kind, where, [*_filters(where), *below_it])
+def _in_order(what: str, kind: Kind, where: Filter, conditions: Iterable[Condition]) -> tuple[str, list[str | int]]:
+    text, values = _select(f"{what} from record", kind, where, [*_filters(where), *conditions])
     return f"{text} order by {_NEWEST_FIRST} limit ? offset ?", values
 
 

@@ -136,17 +136,24 @@ class FileStorage:
         self._open()
         return self._handles.times_erased(company_id)
 
-    async def read(self, company_id: str, erasures: int, look: Callable[[OpenCompany, Index], V]) -> V | None:
-        """What a look at a company returns; None when it does not exist."""
+    async def read(
+        self,
+        company_id: str,
+        erasures: int,
+        look: Callable[[OpenCompany, Index], V],
+        *,
+        glance: Callable[[OpenCompany], V | None] | None = None,
+    ) -> V | None:
+        """What a glance at a company returns, or a look where that is None or not given; None when the company does not exist."""
         handle = self._handle(company_id)
 
         def job() -> V | None:
             handle.refuse_if_erased_since(erasures)
-            found = _look(handle, look)
+            found = _look(handle, look, glance)
             self._handles.make_room()
             return found
 
-        return await self.call(job)
+        return await self._readers.run(job)
 
     async def write(self, company_id: str, erasures: int, run: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed together with all that waits beside it."""
@@ -195,10 +202,26 @@ class FileBackend:
         self._storage = storage
         self.company_id: Final = company_id
         self._erasures: Final = storage.times_erased(company_id)
-        self.tickets: Final = FileTickets(self)
-        self.articles: Final = FileArticles(self)
-        self.summaries: Final = FileSummaries(self)
-        self.progress: Final = FileProgress(self)
+
+    @property
+    def tickets(self) -> FileTickets:
+        """Its tickets."""
+        return FileTickets(self)
+
+    @property
+    def articles(self) -> FileArticles:
+        """Its articles."""
+        return FileArticles(self)
+
+    @property
+    def summaries(self) -> FileSummaries:
+        """The summaries of both."""
+        return FileSummaries(self)
+
+    @property
+    def progress(self) -> FileProgress:
+        """How far the processing of its tickets has come."""
+        return FileProgress(self)
 
     @property
     def suppressions(self) -> FileSuppressions:
@@ -224,21 +247,23 @@ class FileBackend:
         except Refused as refused:
             raise refused.__cause__ or refused from None
 
-    async def read(self, look: Callable[[OpenCompany, Index], V]) -> V | None:
-        """What a look at the company returns; None when it does not exist."""
-        return await self._storage.read(self.company_id, self._erasures, look)
+    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Callable[[OpenCompany], V | None] | None = None) -> V | None:
+        """What a glance at the company returns, or a look where that is None or not given; None when the company does not exist."""
+        return await self._storage.read(self.company_id, self._erasures, look, glance=glance)
 
     async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed."""
         return await self._storage.write(self.company_id, self._erasures, job)
 
 
-def _look(handle: CompanyHandle, look: Callable[[OpenCompany, Index], V]) -> V | None:
+def _look(handle: CompanyHandle, look: Callable[[OpenCompany, Index], V], glance: Callable[[OpenCompany], V | None] | None) -> V | None:
     with handle.using(make=False) as company:
         if company is None:
             return None
         with database.translated(str(company.path)):
             company.check_in_place()
+            if glance is not None and (found := glance(company)) is not None:
+                return found
             return at_one_moment(company, lambda index: look(company, index))
 
 
