@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Deskstore
-from tests.cli.test_interruptions import interrupted, run
+from tests.cli.processes import run
+from tests.cli.test_interruptions import interrupted
 from tests.payloads import as_bytes, freshdesk
 
 ACME = ("--company", "acme")

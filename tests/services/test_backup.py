@@ -21,7 +21,7 @@ from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part,
 from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.tallies import totals_of
 from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
-from deskstore.services.backup import check_backup, create_backup, list_backups, restore_backup, undo_restore
+from deskstore.services.backup import RestoreMode, check_backup, create_backup, list_backups, restore_backup, undo_restore
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_summary, a_ticket, an_article
@@ -457,9 +457,10 @@ async def test_a_changed_file_is_refused_before_anything_is_written(opens: Opens
     whole = path.read_bytes()
     path.write_bytes(whole[:1_500] + b"x" + whole[1_501:])
 
-    for mode in ("empty", "merge", "replace"):
+    modes: Sequence[RestoreMode] = ("empty", "merge", "replace")
+    for mode in modes:
         with pytest.raises(DamagedBackup, match=r"b\.tar is no whole backup"):
-            await restore_backup(here.storage, here.company_id, path, of=there.company_id, mode=mode, keep=tmp_path / "keep.tar")  # type: ignore[arg-type]  # one of the modes
+            await restore_backup(here.storage, here.company_id, path, of=there.company_id, mode=mode, keep=tmp_path / "keep.tar")
 
     assert await here.storage.companies() == []
     assert in_folder(tmp_path) == ["b.tar"]
