@@ -142,9 +142,6 @@ class _Looker:
                 self.whole, self.keys = (float(after[place] - before[place]) for place in (0, 1))
         return [row[1:] for row in found]
 
-    def fold_counts(self) -> None:
-        """Nobody waits for it here."""
-
 
 async def _foreign(database: Database) -> Samples:
     """Blocks that are touched by whoever is bound to another company and asks for this one."""

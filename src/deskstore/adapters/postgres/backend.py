@@ -8,7 +8,6 @@ from typing import Final
 
 from deskstore.adapters.postgres import suppressing
 from deskstore.adapters.postgres.committing import Locked, Purpose, Transactions
-from deskstore.adapters.postgres.counting import Folding
 from deskstore.adapters.postgres.reads import PostgresArticles, PostgresProgress, PostgresSummaries, PostgresTickets
 from deskstore.adapters.postgres.rows import Found
 from deskstore.adapters.postgres.suppressing import PostgresSuppressions
@@ -21,10 +20,9 @@ from deskstore.domain.ports import BeforeCommit
 class PostgresBackend:
     """One company in PostgreSQL."""
 
-    def __init__(self, transactions: Transactions, folding: Folding, clock: Callable[[], datetime], company_id: str) -> None:
+    def __init__(self, transactions: Transactions, clock: Callable[[], datetime], company_id: str) -> None:
         self.company_id: Final = company_id
         self._transactions: Final = transactions
-        self._folding: Final = folding
         self._clock: Final = clock
         self._epoch = 0  #: in which the company was seen; 0 = not yet
         self.tickets: Final = PostgresTickets(self)
@@ -35,9 +33,7 @@ class PostgresBackend:
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes, or raise and keep none."""
-        committed = await self._transactions.pool.persistently(lambda: self._apply(changes, before_commit))
-        self._folding.note_commit(self.company_id)
-        return committed
+        return await self._transactions.pool.persistently(lambda: self._apply(changes, before_commit))
 
     async def rows(self, function: str, *values: object) -> Found:
         """The rows a function of the database gives that reads this company."""
@@ -45,10 +41,6 @@ class PostgresBackend:
         if found:
             self._epoch = found[0][0]
         return [row[1:] for row in found]
-
-    def fold_counts(self) -> None:
-        """Have the company's counts folded soon; does not wait."""
-        self._folding.begin(self.company_id)
 
     async def _apply(self, changes: Changes, before_commit: BeforeCommit | None) -> Committed:
         now = self._clock()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import chain
 from time import monotonic
 from typing import Final, Literal
 
@@ -84,10 +85,14 @@ class Transaction:
         made = calls(copies, existing=existing, floor=locked.floor, audience=locked.audience)
         registers = [Call("register", ())] if locked.state is None else []
         epoch = locked.state.epoch if locked.state else 0
-        for together in slices([*registers, *made]):
-            row = await self.call(together)
+        trips = slices(chain(registers, made))
+        together: Sequence[Call] | None = next(trips, None)
+        while together is not None:
+            # the next ones are made while the server works on these
+            row, following = await asyncio.gather(self.call(together), _following(trips))
             if together and together[0].function == "register":
                 epoch = row[0]
+            together = following
         return epoch
 
     async def call(self, together: Sequence[Call]) -> Columns:
@@ -190,6 +195,12 @@ class Transactions:
             f"the connection broke while PostgreSQL committed, and for {self.pool.limits.retry_s:g} s nobody could tell whether it did: "
             "read before you write again"
         ) from error
+
+
+async def _following(trips: Iterator[Sequence[Call]]) -> Sequence[Call] | None:
+    """What goes with the next trip, or None; gives way first to what is being sent."""
+    await asyncio.sleep(0)
+    return next(trips, None)
 
 
 def _standing(row: Columns) -> tuple[Key, Standing]:

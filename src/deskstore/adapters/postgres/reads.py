@@ -16,7 +16,6 @@ from deskstore.domain.summaries import StaleSummary, Summary
 
 R = TypeVar("R", bound=Ticket | Article)
 BATCH: Final = 200  #: records read at once
-MANY_DELTAS: Final = 1_000  #: differences to a count, after which it is time to fold them
 _START: Final = ("", "", "", "")  #: sorts before every key
 
 
@@ -25,10 +24,6 @@ class Reader(Protocol):
 
     async def rows(self, function: str, *values: object) -> Found:
         """The rows the function gives, in one trip."""
-        ...
-
-    def fold_counts(self) -> None:
-        """Have the company's counts folded soon; does not wait."""
         ...
 
 
@@ -175,14 +170,14 @@ class PostgresProgress:
     async def progress(self, platform: str) -> Progress:
         """How many tickets of a platform are in which status."""
         found = await self._counts(TICKET, platform)
-        counts = {ProcessingStatus(status).value: n for _, _, status, n, _, _ in found}
+        counts = {ProcessingStatus(status).value: n for _, _, status, n, _ in found}
         changed_us = max((row[4] for row in found), default=None)
         return Progress(platform=platform, last_updated=None if changed_us is None else times.moment(changed_us), **counts)
 
     async def stats(self) -> Sequence[PlatformStats]:
         """How many tickets and articles there are, a platform each."""
         found: dict[str, dict[str, int]] = {}
-        for part, platform, _, n, _, _ in await self._counts(None, None):
+        for part, platform, _, n, _ in await self._counts(None, None):
             counted = found.setdefault(platform, {"tickets": 0, "articles": 0})
             counted[f"{part}s"] += n
         made = (PlatformStats(platform=platform, **counted) for platform, counted in sorted(found.items()))
@@ -194,10 +189,7 @@ class PostgresProgress:
         return checkpoint_of(found[0]) if found else None
 
     async def _counts(self, part: str | None, platform: str | None) -> Found:
-        found = await self._reader.rows("counts", part, platform)
-        if sum(row[5] for row in found) > MANY_DELTAS:
-            self._reader.fold_counts()
-        return found
+        return await self._reader.rows("counts", part, platform)
 
 
 def arrays(keys: Collection[Key], kind: Kind) -> list[list[str]]:

@@ -13,7 +13,6 @@ from deskstore.adapters.postgres.backend import PostgresBackend
 from deskstore.adapters.postgres.calls import Calls
 from deskstore.adapters.postgres.checks import Entrance
 from deskstore.adapters.postgres.committing import Transactions
-from deskstore.adapters.postgres.counting import Folding
 from deskstore.adapters.postgres.pool import Limits, Pool
 from deskstore.adapters.postgres.schema import DEFAULT_SCHEMA
 from deskstore.domain import claims, identifiers, times
@@ -61,7 +60,6 @@ class PostgresStorage:
         self._schema: Final = schema
         self._pool: Final = Pool(self._url, limits or Limits(), admit or Entrance(schema), has_pooler=has_pooler)
         self._transactions: Final = Transactions(self._pool, Calls(schema))
-        self._folding: Final = Folding(self._pool, self._transactions.statements)
 
     def unit_of_work(self, company_id: str) -> BufferedUnit:
         """A unit of work of one company."""
@@ -69,7 +67,7 @@ class PostgresStorage:
 
     def backend(self, company_id: str) -> PostgresBackend:
         """What the company's units of work stand on."""
-        return PostgresBackend(self._transactions, self._folding, self.clock, identifiers.company_id(company_id))
+        return PostgresBackend(self._transactions, self.clock, identifiers.company_id(company_id))
 
     def replica(self, company_id: str) -> PostgresReplica:
         """The company as raw copies."""
@@ -79,13 +77,11 @@ class PostgresStorage:
 
     async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
         """Take up to n tickets for a worker, smallest claimable_at first."""
-        backend = self.backend(company_id)
+        company = identifiers.company_id(company_id)
         wanted = claims.request(platform, n, worker, lease)
-        claims.log(backend.company_id, wanted)
-        taking = self._pool.persistently(lambda: claiming.claim(self._transactions, backend.company_id, wanted, self.clock))
-        taken = await claims.delivered(lambda: self.unit_of_work(company_id), taking, self.clock)
-        self._folding.note_commit(backend.company_id)
-        return taken
+        claims.log(company, wanted)
+        taking = self._pool.persistently(lambda: claiming.claim(self._transactions, company, wanted, self.clock))
+        return await claims.delivered(lambda: self.unit_of_work(company_id), taking, self.clock)
 
     async def companies(self) -> Sequence[str]:
         """Every registered company, ascending."""
@@ -111,5 +107,4 @@ class PostgresStorage:
 
     async def aclose(self) -> None:
         """Finish what is under way, and close every connection."""
-        await self._folding.aclose()
         await self._pool.aclose()

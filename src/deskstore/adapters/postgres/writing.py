@@ -11,7 +11,7 @@ from deskstore.adapters.postgres.calls import Call
 from deskstore.adapters.postgres.rows import Row, checkpoint_row, record_row, state_row, summary_row, suppression_row
 from deskstore.domain import times
 from deskstore.domain.identifiers import Key
-from deskstore.domain.mirror import Copy, Thing, Value
+from deskstore.domain.mirror import PARTS, Copy, Part, Thing, Value
 from deskstore.domain.processing import PENDING, Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -22,6 +22,7 @@ MOST_ROWS: Final = 1_000  #: in one call
 MOST_BYTES: Final = 1 << 20  #: of payloads in one call
 #: in the order they are written, and so locked
 _TABLES: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint", "suppression")
+_TABLE_OF: Final[dict[Part, str]] = {part: "ticket_state" if part == "processing" else part for part in PARTS}
 _LARGE: Final = {"ticket": -1, "article": -1, "summary": 5}  #: the columns of payloads and of content
 
 
@@ -88,23 +89,23 @@ def _removals(gone: Sequence[Copy]) -> Iterator[Call]:
 
 def _rows(kept: Sequence[Copy], existing: Set[Thing], floor: int) -> Iterator[Call]:
     fresh, others = _parted(kept, existing)
-    yield from _sliced("add_fresh_ticket", fresh, floor, large=_LARGE["ticket"] - 1)
-    added: dict[str, list[Row]] = {table: [] for table in _TABLES}
-    changed: dict[str, list[Row]] = {table: [] for table in _TABLES}
+    rows = ((*record_row(ticket), state_version) for ticket, state_version in fresh)
+    yield from _sliced("add_fresh_ticket", rows, floor, large=_LARGE["ticket"] - 1)
+    added: dict[str, list[Value]] = {table: [] for table in _TABLES}
+    changed: dict[str, list[Value]] = {table: [] for table in _TABLES}
     created = {copy.value.key: times.microseconds(copy.value.fields.created_at) for copy in others if isinstance(copy.value, Ticket)}
     for copy in others:
         if copy.value is not None:
-            table, row = _row(copy.value, created)
-            (changed if copy.thing in existing else added)[table].append(row)
+            (changed if copy.thing in existing else added)[_TABLE_OF[copy.thing.part]].append(copy.value)
     for table in _TABLES:
-        yield from _sliced(f"add_{table}", added[table], floor, large=_LARGE.get(table))
-        yield from _sliced(f"change_{table}", changed[table], large=_LARGE.get(table))
+        yield from _sliced(f"add_{table}", (_row(value, created) for value in added[table]), floor, large=_LARGE.get(table))
+        yield from _sliced(f"change_{table}", (_row(value, created) for value in changed[table]), large=_LARGE.get(table))
 
 
-def _parted(kept: Sequence[Copy], existing: Set[Thing]) -> tuple[list[Row], list[Copy]]:
-    """Rows of tickets that are new together with a fresh processing, each with that one's version; and all other copies."""
+def _parted(kept: Sequence[Copy], existing: Set[Thing]) -> tuple[list[tuple[Ticket, int]], list[Copy]]:
+    """Tickets that are new together with a fresh processing, each with that one's version; and all other copies."""
     states = {copy.value.key: copy for copy in kept if isinstance(copy.value, Processing)}
-    fresh: list[Row] = []
+    fresh: list[tuple[Ticket, int]] = []
     others: list[Copy] = []
     for copy in kept:
         ticket = copy.value
@@ -118,7 +119,7 @@ def _parted(kept: Sequence[Copy], existing: Set[Thing]) -> tuple[list[Row], list
             and copy.thing not in existing
             and state.thing not in existing
         ):
-            fresh.append((*record_row(ticket), states.pop(ticket.key).version))
+            fresh.append((ticket, states.pop(ticket.key).version))
         else:
             others.append(copy)
     return fresh, [*others, *states.values()]
@@ -136,33 +137,33 @@ def _is_fresh(state: Value | None, ticket: Ticket) -> bool:
     )
 
 
-def _row(value: Value, created: dict[Key, int]) -> tuple[str, Row]:
+def _row(value: Value, created: dict[Key, int]) -> Row:
     match value:
-        case Ticket():
-            return "ticket", record_row(value)
+        case Ticket() | Article():
+            return record_row(value)
         case Processing():
-            return "ticket_state", state_row(value, created.get(value.key))
-        case Article():
-            return "article", record_row(value)
+            return state_row(value, created.get(value.key))
         case Summary():
-            return "summary", summary_row(value)
+            return summary_row(value)
         case Checkpoint():
-            return "checkpoint", checkpoint_row(value)
+            return checkpoint_row(value)
         case Suppression():
-            return "suppression", suppression_row(value)
+            return suppression_row(value)
 
 
-def _sliced(function: str, rows: Sequence[Row], *first: object, large: int | None = None) -> Iterator[Call]:
-    """The rows as calls of a good size; `large` is the column whose length is their weight."""
-    begin = size = 0
-    for end, row in enumerate(rows):
+def _sliced(function: str, rows: Iterable[Row], *first: object, large: int | None = None) -> Iterator[Call]:
+    """The rows as calls of a good size, each made when it is asked for; `large` is the column whose length is their weight."""
+    together: list[Row] = []
+    size = 0
+    for row in rows:
         weight = 0 if large is None else _length(row[large])
-        if end > begin and (end - begin >= MOST_ROWS or size + weight > MOST_BYTES):
-            yield _call(function, rows[begin:end], first, size)
-            begin, size = end, 0
+        if together and (len(together) >= MOST_ROWS or size + weight > MOST_BYTES):
+            yield _call(function, together, first, size)
+            together, size = [], 0
+        together.append(row)
         size += weight
-    if rows:
-        yield _call(function, rows[begin:], first, size)
+    if together:
+        yield _call(function, together, first, size)
 
 
 def _call(function: str, rows: Sequence[Row], first: tuple[object, ...], size_bytes: int) -> Call:

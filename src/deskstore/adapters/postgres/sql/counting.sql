@@ -5,6 +5,32 @@ CREATE FUNCTION {schema}.delta_key() RETURNS uuid LANGUAGE sql VOLATILE SECURITY
     SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0') || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid
 $$;
 
+-- One row for each count instead of many; whoever comes second leaves it to the first.
+CREATE FUNCTION {schema}.fold_counts(company text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('deskstore counts ' || company, 0)) THEN
+        RETURN;
+    END IF;
+    WITH taken AS (
+        DELETE FROM {schema}.count_delta d WHERE d.company_id = company RETURNING d.part, d.platform, d.was, d.status, d.n, d.changed_us
+    )
+    INSERT INTO {schema}.count_delta (company_id, id, part, platform, was, status, n, changed_us)
+    SELECT company, {schema}.delta_key(), t.part, t.platform, t.was, t.status, sum(t.n), max(t.changed_us)
+    FROM taken t GROUP BY t.part, t.platform, t.was, t.status;
+END $$;
+
+-- Called by each statement that appended differences: about one in a hundred folds them, so that there never are many, whoever writes.
+CREATE FUNCTION {schema}.fold_now_and_then() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    company text := nullif(current_setting('app.current_company_id', true), '');
+BEGIN
+    IF company IS NOT NULL AND random() < 0.01 THEN
+        PERFORM {schema}.fold_counts(company);
+    END IF;
+END $$;
+
 CREATE FUNCTION {schema}.count_states() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     -- without a company there are no rows to count, on a connection that never had one and on one that had
@@ -31,6 +57,9 @@ BEGIN
         ) moved
         GROUP BY moved.company_id, moved.platform, moved.was, moved.status;
     END IF;
+    IF FOUND THEN
+        PERFORM {schema}.fold_now_and_then();
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -50,6 +79,9 @@ BEGIN
         INSERT INTO {schema}.count_delta (company_id, id, part, platform, was, status, n, changed_us)
         SELECT w.company_id, {schema}.delta_key(), 'article', w.platform, 'kept', '', count(*), 0 FROM went w GROUP BY w.company_id, w.platform;
     END IF;
+    IF FOUND THEN
+        PERFORM {schema}.fold_now_and_then();
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -57,24 +89,3 @@ CREATE TRIGGER count_inserted AFTER INSERT ON {schema}.article REFERENCING NEW T
 FOR EACH STATEMENT EXECUTE FUNCTION {schema}.count_articles();
 CREATE TRIGGER count_deleted AFTER DELETE ON {schema}.article REFERENCING OLD TABLE AS went
 FOR EACH STATEMENT EXECUTE FUNCTION {schema}.count_articles();
-
--- One row for each count instead of many; whoever comes second leaves it to the first.
-CREATE FUNCTION {schema}.fold_counts(company text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    folded bigint;
-BEGIN
-    PERFORM set_config('app.current_company_id', company, true);
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('deskstore counts ' || company, 0)) THEN
-        RETURN 0;
-    END IF;
-    WITH taken AS (
-        DELETE FROM {schema}.count_delta d WHERE d.company_id = company RETURNING d.part, d.platform, d.was, d.status, d.n, d.changed_us
-    ), summed AS (
-        INSERT INTO {schema}.count_delta (company_id, id, part, platform, was, status, n, changed_us)
-        SELECT company, {schema}.delta_key(), t.part, t.platform, t.was, t.status, sum(t.n), max(t.changed_us)
-        FROM taken t GROUP BY t.part, t.platform, t.was, t.status
-    )
-    SELECT count(*) INTO folded FROM taken;
-    RETURN folded;
-END $$;

@@ -11,23 +11,26 @@ DECLARE
     locked bigint := 0;
     found bigint;
 BEGIN
-    -- in the order of their keys, so that no two units ever wait for one another
-    IF cardinality(ticket_ids) > 0 THEN
+    -- in the order of their keys, so that no two units ever wait for one another; where no ticket is, there is nothing of it either
+    IF EXISTS (
+        SELECT FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+        JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+    ) THEN
         PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
         ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
         GET DIAGNOSTICS locked = ROW_COUNT;
-    END IF;
-    IF locked < cardinality(ticket_ids) THEN
-        -- a copy of a ticket may have come before that of its processing
-        PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-        WHERE NOT EXISTS (
-            SELECT FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-        )
-        ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
-        GET DIAGNOSTICS found = ROW_COUNT;
-        locked := locked + found;
+        IF locked < cardinality(ticket_ids) THEN
+            -- a copy of a ticket may have come before that of its processing
+            PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+            JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+            WHERE NOT EXISTS (
+                SELECT FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+            )
+            ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
+            GET DIAGNOSTICS found = ROW_COUNT;
+            locked := locked + found;
+        END IF;
     END IF;
     IF cardinality(article_ids) > 0 THEN
         PERFORM FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)

@@ -104,22 +104,22 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.counts(company text, known bigint, of_part text, of_platform text)
-RETURNS TABLE (epoch bigint, part text, platform text, status text, n bigint, changed_us bigint, deltas bigint)
+RETURNS TABLE (epoch bigint, part text, platform text, status text, n bigint, changed_us bigint)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
     RETURN QUERY WITH found AS (
-        SELECT d.part, d.platform, d.was, d.status, sum(d.n) AS n, max(d.changed_us) AS changed_us, count(*) AS deltas
+        SELECT d.part, d.platform, d.was, d.status, sum(d.n) AS n, max(d.changed_us) AS changed_us
         FROM {schema}.count_delta d
         WHERE d.company_id = company AND d.part = coalesce(of_part, d.part) AND d.platform = coalesce(of_platform, d.platform)
         GROUP BY d.part, d.platform, d.was, d.status
     )
-    SELECT entered, one.part, one.platform, one.status, sum(one.n)::bigint, max(one.changed_us), sum(one.deltas)::bigint
+    SELECT entered, one.part, one.platform, one.status, sum(one.n)::bigint, max(one.changed_us)
     FROM (
-        SELECT f.part, f.platform, f.status, f.n, f.changed_us, f.deltas FROM found f WHERE f.status <> ''
-        UNION ALL SELECT f.part, f.platform, f.was, -f.n, f.changed_us, 0 FROM found f WHERE f.was <> ''
+        SELECT f.part, f.platform, f.status, f.n, f.changed_us FROM found f WHERE f.status <> ''
+        UNION ALL SELECT f.part, f.platform, f.was, -f.n, f.changed_us FROM found f WHERE f.was <> ''
     ) one
     GROUP BY one.part, one.platform, one.status;
 END $$;

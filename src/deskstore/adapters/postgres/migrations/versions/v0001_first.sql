@@ -620,22 +620,22 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".counts(company text, known bigint, of_part text, of_platform text)
-RETURNS TABLE (epoch bigint, part text, platform text, status text, n bigint, changed_us bigint, deltas bigint)
+RETURNS TABLE (epoch bigint, part text, platform text, status text, n bigint, changed_us bigint)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
     RETURN QUERY WITH found AS (
-        SELECT d.part, d.platform, d.was, d.status, sum(d.n) AS n, max(d.changed_us) AS changed_us, count(*) AS deltas
+        SELECT d.part, d.platform, d.was, d.status, sum(d.n) AS n, max(d.changed_us) AS changed_us
         FROM "{schema}".count_delta d
         WHERE d.company_id = company AND d.part = coalesce(of_part, d.part) AND d.platform = coalesce(of_platform, d.platform)
         GROUP BY d.part, d.platform, d.was, d.status
     )
-    SELECT entered, one.part, one.platform, one.status, sum(one.n)::bigint, max(one.changed_us), sum(one.deltas)::bigint
+    SELECT entered, one.part, one.platform, one.status, sum(one.n)::bigint, max(one.changed_us)
     FROM (
-        SELECT f.part, f.platform, f.status, f.n, f.changed_us, f.deltas FROM found f WHERE f.status <> ''
-        UNION ALL SELECT f.part, f.platform, f.was, -f.n, f.changed_us, 0 FROM found f WHERE f.was <> ''
+        SELECT f.part, f.platform, f.status, f.n, f.changed_us FROM found f WHERE f.status <> ''
+        UNION ALL SELECT f.part, f.platform, f.was, -f.n, f.changed_us FROM found f WHERE f.was <> ''
     ) one
     GROUP BY one.part, one.platform, one.status;
 END $$;
@@ -677,23 +677,26 @@ DECLARE
     locked bigint := 0;
     found bigint;
 BEGIN
-    -- in the order of their keys, so that no two units ever wait for one another
-    IF cardinality(ticket_ids) > 0 THEN
+    -- in the order of their keys, so that no two units ever wait for one another; where no ticket is, there is nothing of it either
+    IF EXISTS (
+        SELECT FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+        JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+    ) THEN
         PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
         ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
         GET DIAGNOSTICS locked = ROW_COUNT;
-    END IF;
-    IF locked < cardinality(ticket_ids) THEN
-        -- a copy of a ticket may have come before that of its processing
-        PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-        WHERE NOT EXISTS (
-            SELECT FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-        )
-        ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
-        GET DIAGNOSTICS found = ROW_COUNT;
-        locked := locked + found;
+        IF locked < cardinality(ticket_ids) THEN
+            -- a copy of a ticket may have come before that of its processing
+            PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
+            JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+            WHERE NOT EXISTS (
+                SELECT FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+            )
+            ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
+            GET DIAGNOSTICS found = ROW_COUNT;
+            locked := locked + found;
+        END IF;
     END IF;
     IF cardinality(article_ids) > 0 THEN
         PERFORM FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
@@ -1130,6 +1133,32 @@ CREATE FUNCTION "{schema}".delta_key() RETURNS uuid LANGUAGE sql VOLATILE SECURI
     SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint), 16, '0') || right(replace(gen_random_uuid()::text, '-', ''), 16))::uuid
 $$;
 
+-- One row for each count instead of many; whoever comes second leaves it to the first.
+CREATE FUNCTION "{schema}".fold_counts(company text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('deskstore counts ' || company, 0)) THEN
+        RETURN;
+    END IF;
+    WITH taken AS (
+        DELETE FROM "{schema}".count_delta d WHERE d.company_id = company RETURNING d.part, d.platform, d.was, d.status, d.n, d.changed_us
+    )
+    INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
+    SELECT company, "{schema}".delta_key(), t.part, t.platform, t.was, t.status, sum(t.n), max(t.changed_us)
+    FROM taken t GROUP BY t.part, t.platform, t.was, t.status;
+END $$;
+
+-- Called by each statement that appended differences: about one in a hundred folds them, so that there never are many, whoever writes.
+CREATE FUNCTION "{schema}".fold_now_and_then() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+DECLARE
+    company text := nullif(current_setting('app.current_company_id', true), '');
+BEGIN
+    IF company IS NOT NULL AND random() < 0.01 THEN
+        PERFORM "{schema}".fold_counts(company);
+    END IF;
+END $$;
+
 CREATE FUNCTION "{schema}".count_states() RETURNS trigger LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     -- without a company there are no rows to count, on a connection that never had one and on one that had
@@ -1156,6 +1185,9 @@ BEGIN
         ) moved
         GROUP BY moved.company_id, moved.platform, moved.was, moved.status;
     END IF;
+    IF FOUND THEN
+        PERFORM "{schema}".fold_now_and_then();
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -1177,6 +1209,9 @@ BEGIN
         INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
         SELECT w.company_id, "{schema}".delta_key(), 'article', w.platform, 'kept', '', count(*), 0 FROM went w GROUP BY w.company_id, w.platform;
     END IF;
+    IF FOUND THEN
+        PERFORM "{schema}".fold_now_and_then();
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -1185,27 +1220,6 @@ FOR EACH STATEMENT EXECUTE FUNCTION "{schema}".count_articles();
 
 CREATE TRIGGER count_deleted AFTER DELETE ON "{schema}".article REFERENCING OLD TABLE AS went
 FOR EACH STATEMENT EXECUTE FUNCTION "{schema}".count_articles();
-
--- One row for each count instead of many; whoever comes second leaves it to the first.
-CREATE FUNCTION "{schema}".fold_counts(company text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    folded bigint;
-BEGIN
-    PERFORM set_config('app.current_company_id', company, true);
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('deskstore counts ' || company, 0)) THEN
-        RETURN 0;
-    END IF;
-    WITH taken AS (
-        DELETE FROM "{schema}".count_delta d WHERE d.company_id = company RETURNING d.part, d.platform, d.was, d.status, d.n, d.changed_us
-    ), summed AS (
-        INSERT INTO "{schema}".count_delta (company_id, id, part, platform, was, status, n, changed_us)
-        SELECT company, "{schema}".delta_key(), t.part, t.platform, t.was, t.status, sum(t.n), max(t.changed_us)
-        FROM taken t GROUP BY t.part, t.platform, t.was, t.status
-    )
-    SELECT count(*) INTO folded FROM taken;
-    RETURN folded;
-END $$;
 
 -- Erasing a company, alone in it: refuse everybody, delete in batches, forget that it was.
 
