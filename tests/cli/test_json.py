@@ -35,7 +35,7 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "adopt": (["adopt", "tree"], 3),
     "backup check": (["backup", "check", "acme.tar"], 0),
     "backup create": (["backup", "create", "--company", "acme", "-o", "new.tar"], 0),
-    "backup list": (["backup", "list"], 0),
+    "backup list": (["backup", "list", "."], 0),
     "backup restore": (["backup", "restore", "acme.tar", "--company", "copy", "--of", "acme"], 0),
     "claim list": (["claim", "list", "--company", "acme"], 0),
     "claim release": (["claim", "release", "--company", "acme", "--worker", "worker-1"], 0),

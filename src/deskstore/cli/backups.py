@@ -64,9 +64,9 @@ def create_command(company_id: str, output: str) -> int:
 
 
 @command.command("list", cls=Command)
-@click.argument("folder", metavar="[DIR]", default=".")
+@click.argument("folder", metavar="DIR")
 def list_command(folder: str) -> int:
-    """List the backups in a folder (this one, unless it is named) by what their two ends say."""
+    """List the backups in a folder by what their two ends say; no storage is needed."""
     import asyncio
 
     from deskstore.services.backup import list_backups
