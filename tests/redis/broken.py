@@ -78,7 +78,7 @@ async def poisoned(url: str) -> AsyncGenerator[str]:
     random = Random(1)
 
     async def poison(client: Redis) -> None:
-        names = sorted(await client.keys("ds:v1:*"))
+        names = sorted(name for name in await client.keys("ds:v1:*") if isinstance(name, bytes))
         for name in random.sample(names, min(5, len(names))):
             await plant(client, random, name, names)
 

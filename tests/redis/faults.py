@@ -68,11 +68,22 @@ async def fill(server: RedisServer, random: Random) -> None:
 async def poison(server: RedisServer, random: Random) -> None:
     """Plant what does not belong there, above all the values of others."""
     async with client_of(server) as client:
-        names = sorted(await client.keys("ds:v1:*"))
+        names = await names_in(client)
         for name in random.sample(names, min(3, len(names))):
             await plant(client, random, name, names)
         await _exchange(client, random, names)
     await asyncio.sleep(random.uniform(0, 0.01))
+
+
+async def names_in(client: Redis) -> list[bytes]:
+    """All keys of companies."""
+    return sorted(name for name in await client.keys("ds:v1:*") if isinstance(name, bytes))
+
+
+async def text_at(client: Redis, name: str | bytes) -> bytes | None:
+    """What stands under a key; the client's types think that it could be decoded already."""
+    found = await client.get(name)
+    return found if isinstance(found, bytes) else None
 
 
 async def _exchange(client: Redis, random: Random, names: list[bytes]) -> None:
@@ -80,7 +91,7 @@ async def _exchange(client: Redis, random: Random, names: list[bytes]) -> None:
     values = [name for name in names if name.count(b":") > 4 and b":lease:" not in name]
     for name in random.sample(values, min(3, len(values))):
         alike = [other for other in values if other.split(b"}")[1].split(b":")[1] == name.split(b"}")[1].split(b":")[1]]
-        if (kept := await client.get(name)) and kept.startswith(b"="):
+        if (kept := await text_at(client, name)) and kept.startswith(b"="):
             await client.set(random.choice(alike), kept, px=1_000)
 
 

@@ -24,6 +24,7 @@ from deskstore.testing.desk import Desk
 from deskstore.testing.faults import FaultyStorage, lost_answer
 from deskstore.testing.makers import a_summary, a_ticket, an_article
 from tests.redis.broken import PATIENT
+from tests.redis.faults import names_in, text_at
 
 KEY = a_ticket().key
 PLACE: Place = ("ticket", KEY)
@@ -100,10 +101,10 @@ class Looking(WrappedStorage):
 
     async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         async def at_last(changes: Changes) -> None:
-            self.seen.append(await self._client.get(VALUE))
+            self.seen.append(await text_at(self._client, VALUE))
             if before_commit is not None:
                 await before_commit(changes)
-            self.seen.append(await self._client.get(VALUE))
+            self.seen.append(await text_at(self._client, VALUE))
 
         return await super().apply(backend, changes, at_last)
 
@@ -160,7 +161,7 @@ async def test_whoever_reads_while_redis_forgets_keeps_nothing(storage: CachedSt
 
     async def slow(keys: Collection[Key]) -> Mapping[Key, Ticket]:
         found = await storage.beneath.backend("acme").tickets.find_many(keys)
-        lost = {"lease": [NAMES.lease("ticket", KEY)], "generation": NAMES.generations(), "everything": await client.keys("*")}
+        lost = {"lease": [NAMES.lease("ticket", KEY)], "generation": NAMES.generations(), "everything": await names_in(client)}
         await client.delete(*lost[loss])
         return found
 
@@ -176,7 +177,7 @@ async def test_of_two_readers_one_keeps_the_value(storage: CachedStorage, client
 
     async def meanwhile(keys: Collection[Key]) -> Mapping[Key, Ticket]:
         await company.read("ticket", keys, storage.beneath.backend("acme").tickets.find_many)
-        inner.append(await client.get(VALUE))
+        inner.append(await text_at(client, VALUE))
         return await storage.beneath.backend("acme").tickets.find_many(keys)
 
     inner: list[bytes | None] = []
@@ -356,7 +357,7 @@ async def test_nothing_is_left_of_an_erased_company_once_its_values_have_ended(o
 
 async def test_what_nobody_should_have_put_there_is_removed_and_read_anew(desk: Desk, client: Redis) -> None:
     stored = await desk.find(KEY)
-    kept = await client.get(VALUE)
+    kept = await text_at(client, VALUE) or b""
     for planted in (b"garbage", kept[:-3], kept.replace(b"acme", b"evil"), b"!not a tombstone"):
         await client.set(VALUE, planted)
 

@@ -213,8 +213,7 @@ class CompanyCache:
     async def counts(self) -> Counts:
         """How often the cache was of use, as far as Redis was told; raises NoAnswer."""
         plain = await self._cache.connection.run("HGETALL", self._names.counts)
-        pairs = iter(plain)
-        return counts_from(plain if isinstance(plain, dict) else dict(zip(pairs, pairs, strict=False)))
+        return counts_from(plain)
 
     async def flush(self) -> None:
         """End every value; raises NoAnswer."""

@@ -45,7 +45,7 @@ class Connection:
         self.is_cluster: Final = parts.scheme.endswith("+cluster")
         self.place: Final = _place(url)
         self._limits: Final = limits
-        self._client: Final = _client(urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster"))), self.is_cluster)
+        self._client: Final = _client(urlunsplit(parts._replace(scheme=parts.scheme.removesuffix("+cluster"))), is_cluster=self.is_cluster)
         self._breaker: Final = Breaker(limits.most_failures, limits.pause_s)
         self._turns: Final = asyncio.Semaphore(AT_ONCE)
         self._has_map = not self.is_cluster
@@ -103,8 +103,8 @@ class Connection:
             return await self._sent("EVAL", script.text, len(keys), *keys, *values)
 
     async def _sent(self, *command: Word | int) -> Any:  # Any: as for run
-        answer = self._client.execute_command(*command)
-        return await answer
+        execute: Callable[..., Awaitable[Any]] = self._client.execute_command  # pyright: ignore[reportUnknownMemberType] # untyped there
+        return await execute(*command)
 
     async def _look(self) -> None:
         """See whether Redis is back, in the time of nobody who waits for records."""
@@ -117,7 +117,7 @@ class Connection:
             logger.info("the cache is back: %s answers", self.place, extra={"operation": "cache"})
 
 
-def _client(url: str, is_cluster: bool) -> Redis | RedisCluster:
+def _client(url: str, *, is_cluster: bool) -> Redis | RedisCluster:
     """A client that neither tries again nor waits by itself."""
     options: dict[str, Any] = {  # Any: each option has a type of its own
         "protocol": 2,  # the newer one begins with greetings of which a server before Redis 7 knows nothing
@@ -128,8 +128,8 @@ def _client(url: str, is_cluster: bool) -> Redis | RedisCluster:
     }
     try:
         if is_cluster:
-            return RedisCluster.from_url(url, cluster_error_retry_attempts=1, require_full_coverage=False, **options)
-        return Redis.from_url(url, **options)
+            return RedisCluster.from_url(url, require_full_coverage=False, **options)
+        return Redis.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType] # its options are untyped there
     except (ValueError, TypeError, RedisClusterException) as error:
         raise ConfigurationError(f"REDIS_URL cannot be used: {_said(error)}; write it as redis://user:password@host:6379/0") from error
 

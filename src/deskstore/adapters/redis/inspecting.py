@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from time import perf_counter
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from deskstore.adapters.redis.connection import Connection, NoAnswer
 from deskstore.domain.errors import ConfigurationError
@@ -77,9 +77,12 @@ async def _info(connection: Connection) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in _sections(told).items()}
 
 
-def _sections(told: Any) -> Mapping[str, Any]:  # Any: one server's answer, or one of each node of a cluster
-    values = list(told.values()) if isinstance(told, dict) else []
-    return values[0] if values and isinstance(values[0], dict) else told if isinstance(told, dict) else {}
+def _sections(told: Any) -> Mapping[str, object]:  # Any: one server's answer, or one of each node of a cluster
+    if not isinstance(told, Mapping):
+        return {}
+    known = cast(Mapping[str, object], told)
+    node = next(iter(known.values()), None)
+    return cast(Mapping[str, object], node) if isinstance(node, Mapping) else known
 
 
 def _server(told: Mapping[str, str]) -> str:

@@ -18,7 +18,11 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
+
+
+def _name(script: Script) -> str:
+    return sha1(script.text.encode()).hexdigest()  # noqa: S324 - Redis itself names scripts so
 
 
 @frozen(eq=False)
@@ -26,11 +30,7 @@ class Script:
     """One script, and the name Redis knows it by."""
 
     text: str
-    name: str = field(init=False)
-
-    @name.default
-    def _digest(self) -> str:
-        return sha1(self.text.encode()).hexdigest()  # noqa: S324 - Redis itself names scripts so
+    name: str = field(init=False, default=Factory(_name, takes_self=True))
 
 
 _COMMON: Final = """
