@@ -14,13 +14,14 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import crashing, file, following, isolation, keeping, pooling, processing
+from tests.chaos import cache, crashing, file, following, isolation, keeping, pooling, processing
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
 AREAS: Final[Mapping[str, Sequence[Part]]] = {
     "file": file.PARTS,
     "postgres": [*isolation.PARTS, *crashing.PARTS, *following.PARTS, *pooling.PARTS, *keeping.PARTS],
     "processing": processing.PARTS,
+    "cache": cache.PARTS,
 }
 _SHOWN: Final = 5
 
