@@ -111,9 +111,10 @@ class CompanyCache:
 
     async def _epoch(self, wanted: Sequence[Key]) -> int | None:
         """The epoch in which values count; None where Redis is not to be asked."""
-        if not 0 < len(wanted) <= MOST_KEYS or self._cache.doubts.concern(self.company_id):
+        cache = self._cache
+        if not cache.connection.is_open or not 0 < len(wanted) <= MOST_KEYS or cache.doubts.concern(self.company_id):
             return None
-        return await self._cache.epochs.of(self.company_id)
+        return await cache.epochs.of(self.company_id)
 
     async def _seen(self, subject: Subject, wanted: Sequence[Key], epoch: int) -> _Seen:
         names = [self._names.value(subject, key) for key in wanted]
