@@ -9,7 +9,7 @@ import pytest
 from deskstore.bootstrap import Settings, open_storage
 from deskstore.services.tickets import save_ticket
 from tests.cli.conftest import Deskstore
-from tests.payloads import freshdesk
+from tests.payloads import as_bytes, freshdesk
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +67,33 @@ def test_what_stays_of_erased_companies_is_listed_without_their_names(deskstore:
 
     assert "acme" not in ran.out
     assert ran.lines[1][2:4] == [sha256(b"acme").hexdigest()[:12], "2"]
+
+
+def test_a_requester_is_erased_and_stays_out_until_that_is_lifted(deskstore: Deskstore, tmp_path: Path) -> None:
+    (tmp_path / "again.json").write_bytes(as_bytes([freshdesk()]))
+    whose = ("7042", "--company", "acme", "--platform", "freshdesk")
+
+    erased = deskstore("company", "erase-requester", *whose, "--yes")
+    kept_out = deskstore("import", "again.json", "--company", "acme", "--platform", "freshdesk")
+    lifted = deskstore("company", "erase-requester", *whose, "--lift")
+    let_in = deskstore("import", "again.json", "--company", "acme", "--platform", "freshdesk")
+
+    assert (erased.code, kept_out.code, lifted.code, let_in.code) == (0, 0, 0, 0)
+    assert ["tickets", "1"] in erased.lines
+    assert "7042" not in erased.out
+    assert kept_out.lines[1] == ["0", "0", "0", "0", "1", "0"]
+    assert let_in.lines[1] == ["1", "0", "0", "0", "0"]
+
+
+def test_a_requester_is_not_erased_by_accident(deskstore: Deskstore) -> None:
+    whose = ("7042", "--company", "acme", "--platform", "freshdesk")
+
+    tried = deskstore("company", "erase-requester", *whose, "--dry-run")
+    unasked = deskstore("company", "erase-requester", *whose)
+    lifted = deskstore("company", "erase-requester", *whose, "--lift")
+    contradicted = deskstore("company", "erase-requester", *whose, "--lift", "--yes")
+    unknown = deskstore("company", "erase-requester", "7042", "--company", "initech", "--platform", "freshdesk", "--yes")
+
+    assert (tried.code, unasked.code, lifted.code, contradicted.code, unknown.code) == (0, 2, 1, 2, 1)
+    assert "1 ticket and 0 summaries of that requester in company 'acme' would be erased" in unasked.err
+    assert deskstore("ticket", "get", "42", "--company", "acme", "--platform", "freshdesk").code == 0

@@ -19,6 +19,8 @@ from deskstore.adapters.file.tree import Tree
 from deskstore.domain.errors import StorageUnavailable
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket
+from tests.crash import kill_sweep, power_sweep
+from tests.file.removals import Removals, RemovalsJudge
 from tests.file.trees import tree_of
 from tests.privileges import without_privileges
 
@@ -124,3 +126,27 @@ async def test_an_epoch_that_cannot_be_read_is_named(storage: FileStorage, base:
 
     with pytest.raises(StorageUnavailable, match=mark.name):
         await Desk(storage, "acme").keep(a_ticket())
+
+
+def test_an_erasure_killed_at_any_file_operation_is_ended_later_and_leaves_its_line() -> None:
+    report = kill_sweep(Removals(), RemovalsJudge(), every=41)
+
+    assert report.ok, report
+    assert report.states > 15
+
+
+def test_a_power_cut_brings_nobody_back_who_was_erased(seed: int) -> None:
+    report = power_sweep(Removals(), RemovalsJudge(), mode="strict", every=113, seed=seed, singles=2, randoms=2)
+
+    assert report.ok, report
+    assert report.states > 15
+
+
+async def test_an_audit_line_that_cannot_be_read_is_named(storage: FileStorage, base: Path) -> None:
+    await Desk(storage, "acme").keep(a_ticket())
+    await storage.erase("acme")
+    (mark,) = (base / erasing.ERASED).iterdir()
+    mark.write_bytes(mark.read_bytes().replace(b"erased_at", b"erased_in"))
+
+    with pytest.raises(StorageUnavailable, match=mark.name):
+        await storage.erasures()

@@ -8,15 +8,18 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
+from attrs import evolve
 
 from deskstore.adapters.postgres import PostgresStorage
-from deskstore.domain.errors import CompanyErased, CompanyMoved, StoreReplaced
+from deskstore.domain.errors import CompanyErased, CompanyMoved, RequesterSuppressed, StoreReplaced
+from deskstore.services.erasing import erase_requester
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
-from deskstore.testing.makers import PLATFORM, a_ticket, an_article
+from deskstore.testing.makers import PLATFORM, a_ticket, an_article, fields
 from tests.postgres.conftest import QUICK
 from tests.postgres.preparing import prepare
 from tests.servers.databases import Database, Databases
@@ -71,6 +74,7 @@ async def test_an_erasure_that_was_interrupted_lets_nobody_in_and_goes_on_when_i
         "article",
         "summary",
         "checkpoint",
+        "suppression",
         "outbox",
         "tombstone",
         "count_delta",
@@ -92,7 +96,15 @@ async def test_what_stays_of_an_erased_company_names_nobody(storage: PostgresSto
     digest = hashlib.sha256(desk.company_id.encode()).digest()
     ((epoch, counts),) = await admin.fetch("SELECT epoch, counts FROM deskstore.erasure WHERE company_hash = $1", digest)
     assert epoch == 2
-    assert json.loads(counts) == {"tickets": 3, "articles": 3, "summaries": 4, "processing": 3, "claims": 0, "checkpoints": 1}
+    assert json.loads(counts) == {
+        "tickets": 3,
+        "articles": 3,
+        "summaries": 4,
+        "processing": 3,
+        "claims": 0,
+        "checkpoints": 1,
+        "suppressions": 1,
+    }
 
 
 async def test_who_met_another_database_before_is_refused_and_writes_nothing(own_database: Database) -> None:
@@ -162,3 +174,46 @@ async def test_counts_are_folded_into_few_rows_by_whoever_writes(desk: Desk, adm
     assert await desk.progress() == before
     async with desk.unit() as uow:
         assert [(one.tickets, one.articles) for one in await uow.progress.stats()] == [(2, 1)]
+
+
+async def test_the_lines_of_erased_companies_can_be_read_by_all_and_changed_by_nobody(
+    storage: PostgresStorage, desk: Desk, database: Database
+) -> None:
+    await desk.fill("text")
+    erasure = await storage.erase(desk.company_id)
+    application = await asyncpg.connect(database.app_url)
+
+    for statement in ("UPDATE deskstore.erasure SET counts = '{}'", "DELETE FROM deskstore.erasure"):
+        async with application.transaction():
+            await application.execute("SELECT set_config('app.current_company_id', $1, true)", desk.company_id)
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                async with application.transaction():
+                    await application.execute(statement)
+    await application.close()
+
+    assert erasure in await storage.erasures()
+
+
+async def test_a_requester_whose_erasing_was_cut_off_in_the_database_is_erased_to_the_end(
+    storage: PostgresStorage, desk: Desk, database: Database
+) -> None:
+    read = fields()
+    await desk.keep(*(a_ticket(str(number), read=evolve(read, requester="77")) for number in range(20)))
+    killed = PostgresStorage(database.app_url, limits=QUICK)
+    erasing = asyncio.ensure_future(erase_requester(killed, desk.company_id, PLATFORM, "77", batch_tickets=1))
+    while (await desk.progress()).total > 15:
+        pass
+    erasing.cancel()
+    with suppress(asyncio.CancelledError):
+        await erasing
+    await killed.aclose()
+    left = (await desk.progress()).total
+
+    with pytest.raises(RequesterSuppressed):
+        await desk.keep(a_ticket("more", read=evolve(read, requester="77")))
+    receipt = await erase_requester(storage, desk.company_id, PLATFORM, "77", batch_tickets=7)
+
+    assert 0 < left < 20
+    assert receipt is not None
+    assert receipt.tickets == 20
+    assert (await desk.progress()).total == 0

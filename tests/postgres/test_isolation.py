@@ -113,6 +113,10 @@ AIMED: Final = (
     "DELETE FROM deskstore.company_state WHERE company_id = $1",
     "INSERT INTO deskstore.outbox VALUES ($1, 'c', 'ticket', 'ticket', 'p', 'i', '', 0, 1)",
     "INSERT INTO deskstore.count_delta VALUES ($1, gen_random_uuid(), 'ticket', 'p', 'pending', 1, 0)",
+    "DELETE FROM deskstore.suppression WHERE company_id = $1",
+    "INSERT INTO deskstore.suppression VALUES ($1, 'p', 'd', 's', 0, 0, 0, 1)",
+    "UPDATE deskstore.erasure SET counts = '{}' WHERE company_hash = sha256(convert_to($1, 'UTF8'))",
+    "DELETE FROM deskstore.erasure WHERE company_hash = sha256(convert_to($1, 'UTF8'))",
     "INSERT INTO deskstore.erasure VALUES (sha256(convert_to($1, 'UTF8')), 9, 0, '{}')",
     (
         "MERGE INTO deskstore.checkpoint c USING (SELECT $1::text AS company_id) k ON c.company_id = k.company_id"
