@@ -144,6 +144,11 @@ BACKUP_MEMORY: Final = Bar(name="backup create: growth of peak memory, few to ma
 CHECK_MEMORY: Final = Bar(name="backup check: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
 RESTORE_MEMORY: Final = Bar(name="backup restore: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
 
+# -- the cache -----------------------------------------------------------------------------------------------------------------------------
+
+CACHE_HIT: Final = Bar(name="cache: a hit / find on PostgreSQL", must=0.5, aim=0.35)
+CACHE_HUNG: Final = Bar(name="cache: find while Redis hangs, once it is left alone / without Redis", must=1.05, aim=1.02)
+
 # -- PostgreSQL ----------------------------------------------------------------------------------------------------------------------------
 
 BUFFERS: Final = "buffers"
