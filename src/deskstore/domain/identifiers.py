@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from deskstore.domain.errors import CompanyRequired, InvalidIdentifier, InvalidRecord
@@ -54,7 +55,7 @@ def company_id(value: object) -> str:
 
 def platform(value: object) -> str:
     """Check a platform's name, at most 50 characters; raises InvalidIdentifier."""
-    return _name(value, "platform", PLATFORM_LENGTH)
+    return _platform(value) if isinstance(value, str) else _name(value, "platform", PLATFORM_LENGTH)
 
 
 def stream(value: object) -> str:
@@ -89,6 +90,11 @@ def checked_key(key: Key) -> Key:
     if key.kind == TICKET and key.locale == "":
         return ticket_key(key.platform, key.id)
     raise InvalidIdentifier(f"{shown(tuple(key))} is not a key: it is of a ticket, which has no locale, or of an article")
+
+
+@lru_cache(maxsize=64)  # each key names one, and a company has hardly more than a handful
+def _platform(value: str) -> str:
+    return _name(value, "platform", PLATFORM_LENGTH)
 
 
 def record_id(value: object, field: str) -> str:

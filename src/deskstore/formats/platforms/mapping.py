@@ -146,14 +146,14 @@ def read_locale(value: object, table: FieldMap) -> str:
 
 def read_fields(value: object, payload: bytes, table: FieldMap) -> Fields:
     """Everything the table names, except id and locale; what is missing or unusable is None."""
-    updated = next(_moments(value, table.updated_at), None)
-    version = updated if table.version == table.updated_at else next(_moments(value, table.version), None)
+    created, updated = _first_moment(value, table.created_at), _first_moment(value, table.updated_at)
+    version = updated if table.version == table.updated_at else _first_moment(value, table.version)
     return Fields(
         subject=_first_text(value, table.subject),
         status=_first_text(value, table.status) or _flag(value, table.status_flag),
         priority=_first_text(value, table.priority),
         requester=_first_text(value, table.requester),
-        created_at=next((found for _, found in _moments(value, table.created_at)), None),
+        created_at=created[1] if created else None,
         updated_at=updated[1] if updated else None,
         source_version=SourceVersion(version[0].name, times.microseconds(version[1])) if version else None,
         text_digest=sha256(payload).digest() if table.all_is_text else text_digest(value, table),
@@ -203,16 +203,14 @@ def _holds(item: object, name: str, text: str) -> bool:
 def _first_text(value: object, places: Paths) -> str | None:
     for path in places:
         for found in path.follow(value):
-            text = _text(found)
+            text = found if isinstance(found, str) else _text(found)
             if text:
                 return text
     return None
 
 
 def _text(found: object) -> str | None:
-    """A text, or the decimal text of a number; 2, 2.0 and "2" are the same."""
-    if isinstance(found, str):
-        return found
+    """The decimal text of a number, or the word for a truth value; 2, 2.0 and "2" are the same."""
     if isinstance(found, bool):
         return "true" if found else "false"
     if isinstance(found, float):
@@ -227,12 +225,14 @@ def _flag(value: object, flag: Flag | None) -> str | None:
     return (flag.yes if found else flag.no) if isinstance(found, bool) else None
 
 
-def _moments(value: object, places: Paths) -> Iterator[tuple[Path, datetime]]:
+def _first_moment(value: object, places: Paths) -> tuple[Path, datetime] | None:
+    """The first usable time, and where it stands."""
     for path in places:
         for found in path.follow(value):
             read = moment(found)
             if read is not None:
-                yield path, read
+                return path, read
+    return None
 
 
 # -- what counts as text -----------------------------------------------------------------------------------------------------------------

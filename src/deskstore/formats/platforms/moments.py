@@ -14,6 +14,7 @@ from typing import Final
 
 from deskstore.domain.times import EPOCH
 
+_USUAL_LENGTH: Final = len("2026-11-22T12:00:00Z")  #: as most platforms write a time
 _LONGEST: Final = 40  #: characters of a time; anything longer is something else
 _US_DATE: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _DIGITS: Final = re.compile(r"\d{10}(?:\d{3}){0,2}")
@@ -35,6 +36,8 @@ def moment(value: object) -> datetime | None:
 
 
 def _written(text: str) -> datetime | None:
+    if len(text) == _USUAL_LENGTH and text[10] == "T" and text[-1] == "Z" and text[11:13] != "24":
+        return datetime.fromisoformat(text)
     if len(text) > _LONGEST or _HOUR_24.search(text):
         return None
     if _DIGITS.fullmatch(text):
