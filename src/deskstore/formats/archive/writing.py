@@ -135,7 +135,7 @@ async def write_archive(to: Path, head: Head) -> AsyncGenerator[ArchiveWriter]:
         FileExistsError: Something has that name already.
         OSError: The file cannot be written.
     """
-    partial = await asyncio.to_thread(_begin, to)
+    partial = _begin(to)  # not in a thread: what a cancelled call makes there, nobody would remove
     try:
         async with aiofiles.open(partial, "wb") as file:
             writer = ArchiveWriter(file, partial, head)
