@@ -62,7 +62,7 @@ async def save_summary(storage: Storage, company_id: str, of: Ticket | Article, 
 async def find_current_summary(storage: Storage, company_id: str, key: Key) -> Summary | None:
     """The summary to show of a record: the highest pinned one, else the highest, or None."""
     async with storage.unit_of_work(company_id) as uow:
-        return await uow.summaries.current(key)
+        return (await uow.summaries.current_many([key])).get(key)  # one row, which a cache may hold; current() reads the history
 
 
 async def summary_history(storage: Storage, company_id: str, key: Key) -> Sequence[Summary]:
