@@ -36,15 +36,15 @@ async def restart(server: RedisServer, random: Random) -> None:
     """Kill it, and start it again."""
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
-    await asyncio.sleep(random.uniform(0.1, 0.3))
+    await asyncio.sleep(random.uniform(0.2, 0.6))
 
 
 async def freeze(server: RedisServer, random: Random) -> None:
     """Let it stand still, and go on with all that it was asked meanwhile."""
     await asyncio.to_thread(server.freeze)
-    await asyncio.sleep(random.uniform(0, 0.3))
+    await asyncio.sleep(random.uniform(0.02, 0.2))
     await asyncio.to_thread(server.thaw)
-    await asyncio.sleep(random.uniform(0, 0.3))
+    await asyncio.sleep(random.uniform(0.2, 0.6))
 
 
 async def crowd(server: RedisServer, random: Random) -> None:

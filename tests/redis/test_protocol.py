@@ -23,7 +23,7 @@ from deskstore.domain.wrapping import WrappedStorage
 from deskstore.testing.desk import Desk
 from deskstore.testing.faults import FaultyStorage, lost_answer
 from deskstore.testing.makers import a_summary, a_ticket, an_article
-from tests.redis.broken import PATIENT
+from tests.redis.broken import PATIENT, SOON
 from tests.redis.faults import names_in, text_at
 
 KEY = a_ticket().key
@@ -313,6 +313,24 @@ async def test_a_unit_that_was_led_astray_by_an_old_value_reads_the_database_nex
         await change(desk)
 
     assert await desk.find(KEY) == await outsider.find(KEY) != old
+
+
+async def test_whoever_could_not_tell_redis_of_a_commit_does_not_read_the_old_value(own_redis: RedisServer, desk: Desk) -> None:
+    assert isinstance(desk.storage, CachedStorage)
+    mine = Desk(CachedStorage(desk.storage.beneath, own_redis.url, limits=SOON), "acme")
+    old = await mine.find(KEY)
+
+    await asyncio.to_thread(own_redis.freeze)
+    async with mine.storage.unit_of_work("acme") as uow:
+        assert old is not None
+        uow.tickets.save(evolve(a_ticket(text="other"), version=old.version))
+        await uow.commit()
+    await asyncio.to_thread(own_redis.thaw)
+
+    found = await mine.find(KEY)
+    await mine.storage.aclose()
+    assert isinstance(found, Ticket)
+    assert found.data["description"] == "other"
 
 
 async def test_copies_end_every_value_of_the_company(desk: Desk, storage: CachedStorage) -> None:
