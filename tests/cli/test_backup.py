@@ -109,7 +109,7 @@ def test_a_damaged_record_is_named_and_the_rest_is_backed_up_and_the_code_is_1(a
     restored = acme("backup", "restore", "rest.tar", "--company", "copy", "--of", "acme")
 
     assert (ran.code, ran.lines[1], restored.code) == (1, ["ticket", "4"], 1)
-    assert "not in the backup, since it is damaged: ticket freshdesk 3: freshdesk/tickets/3.json" in ran.err
+    assert "not in rest.tar, since it was damaged: ticket freshdesk 3: freshdesk/tickets/3.json" in ran.err
     assert acme("status", "--company", "copy", "--json").json["platforms"][0]["tickets"] == 4
 
 

@@ -14,6 +14,7 @@ import pytest
 from attrs import evolve
 
 from deskstore.adapters.file import FileStorage
+from deskstore.adapters.hybrid import HybridStorage
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.errors import RESTORE, BackupError, CompanyErased, CompanyMoved, CorruptRecord, DamagedBackup, StorageUnavailable
@@ -107,6 +108,20 @@ async def test_a_backup_holds_one_company_only(opens: Opens, tmp_path: Path) -> 
 
     assert backup.counts == (await totals_of(ours.replica())).counts
     assert not any(b"secret of globex" in str(copy).encode() for copy in await copies(here))
+
+
+async def test_a_company_with_two_sides_comes_back_on_both(tmp_path: Path) -> None:
+    near, far = MemoryStorage(), MemoryStorage()
+    hybrid = HybridStorage(near, far)
+    there, here = await filled(Desk(hybrid, "acme")), Desk(hybrid, "copy")
+
+    await create_backup(hybrid, "acme", tmp_path / "b.tar")
+    await restored(here, tmp_path / "b.tar", there)
+    await hybrid.drained("copy")
+
+    assert await copies(here) == await copies(there)
+    assert await copies(Desk(near, "copy")) == await copies(Desk(far, "copy"))
+    await hybrid.aclose()
 
 
 async def test_what_is_saved_after_a_restore_is_newer(opens: Opens, tmp_path: Path) -> None:
@@ -547,7 +562,7 @@ async def test_a_company_is_replaced_once_it_was_backed_up(opens: Opens, kind: s
     replaced = await copies(Desk(desk.storage, desk.company_id))
     await restore_backup(desk.storage, desk.company_id, tmp_path / "keep.tar", mode="replace", keep=tmp_path / "again.tar")
 
-    assert done.kept == tmp_path / "keep.tar"
+    assert done.kept == await check_backup(tmp_path / "keep.tar")
     assert replaced == before
     assert await copies(Desk(desk.storage, desk.company_id)) == after
 

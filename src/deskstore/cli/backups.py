@@ -171,11 +171,13 @@ async def _checked(path: Path) -> ListedBackup:
 
 def _closing(backup: Backup) -> int:
     """Say what the backup lacks, and give the exit code."""
-    for loss in backup.damaged:
-        tell(f"not in the backup, since it is damaged: {loss}")
-    if backup.damaged:
-        tell("deskstore doctor tells what can be done about damaged records")
+    _tell_losses(backup)
     return FAILED if backup.damaged else OK
+
+
+def _tell_losses(backup: Backup) -> None:
+    for loss in backup.damaged:
+        tell(f"not in {backup.path}, since it was damaged: {loss}")
 
 
 def _print_backup(backup: Backup) -> None:
@@ -194,7 +196,8 @@ def _print_restored(done: Restored) -> None:
     if merged is None:
         tell(f"company {done.company_id!r} holds exactly what {done.backup.path} does: {counted(done.things, 'thing', 'things')} written")
     if done.kept is not None:
-        tell(f"what it held before is in {done.kept}")
+        tell(f"what it held before is in {done.kept.path}")
+        _tell_losses(done.kept)
 
 
 def _merged_row(done: Restored) -> tuple[int, ...]:
@@ -214,7 +217,7 @@ def _restored_shown(done: Restored) -> Shown:
         "company": done.company_id,
         "things": done.things,
         "merged": became,
-        "kept": str(done.kept) if done.kept else None,
+        "kept": done.kept and _shown(done.kept),
         "backup": _shown(done.backup),
     }
 

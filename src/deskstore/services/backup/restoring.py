@@ -38,7 +38,7 @@ class Restored:
     backup: Backup
     things: int  #: that were written; of a restore that went on where another one ended, those that were missing
     merged: Merged | None = None  #: what became of records that the company had already, where it was to take in what is missing
-    kept: Path | None = None  #: the backup of what was replaced
+    kept: Backup | None = None  #: the backup of what was replaced; what is damaged there is gone
 
 
 async def restore_backup(
@@ -105,16 +105,16 @@ def _check_company(archive: Archive, expected: str) -> None:
         )
 
 
-async def _make_room(storage: Storage, company_id: str, backup: Backup, keep: Path | None) -> Path | None:
-    """Back up what a company holds, and erase it; says where the backup is, None where there was nothing or this was done before."""
+async def _make_room(storage: Storage, company_id: str, backup: Backup, keep: Path | None) -> Backup | None:
+    """Back up what a company holds, and erase it; gives that backup, None where there was nothing or this was done before."""
     state = await storage.replica(company_id).state()
     if state is None or state.swapping_to == _mark(backup):
         return None
     if keep is None:
         raise BackupError(f"what company {company_id!r} holds is to be replaced: name a file to back it up to (keep); nothing was written")
-    await create_backup(storage, company_id, keep)
+    kept = await create_backup(storage, company_id, keep)
     await storage.erase(company_id)
-    return keep
+    return kept
 
 
 async def _fill(storage: Storage, company_id: str, backup: Backup, slices: AsyncIterator[Sequence[Copy]]) -> int:
@@ -133,7 +133,9 @@ async def _fill(storage: Storage, company_id: str, backup: Backup, slices: Async
 
 async def _fenced(storage: Storage, replica: Replica, company_id: str, mark: str) -> CompanyState:
     """The state of an empty company to which nobody can write until the mark is taken away; raises BackupError where it is not empty."""
-    state = await replica.state()
+    if (state := await replica.state()) is None:
+        await replica.apply([], epoch=None)  # where a company has two sides, it begins on both
+        state = await replica.state()
     if state is not None and state.swapping_to == mark:
         return state
     _check_free(company_id, state, await replica.store_id())
