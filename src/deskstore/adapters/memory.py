@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ from deskstore.domain.things import check_beginning, check_epoch, check_successi
 from deskstore.domain.unit import BufferedUnit
 
 R = TypeVar("R", bound=Ticket | Article)
+logger: Final = logging.getLogger("deskstore")
 
 
 @define(kw_only=True, eq=False)
@@ -209,6 +211,7 @@ class MemoryStorage:
             named = company_hash(company_id)
             erasure = Erasure(company_hash=named, epoch=epoch, erased_at=self.clock(), removed=company.amount())
             self._erasures.append(erasure)
+            logger.info("company erased", extra={"company_id": company_id, "operation": "erase"})
             return erasure
 
     async def erasures(self) -> Sequence[Erasure]:

@@ -121,6 +121,7 @@ class CompanyHandle:
             with self._nobody_else(), database.translated(str(company.path)):
                 erasing.remember(self._place.base, erasure, is_listed=was_kept)
                 erasing.remove(company.path, company.tree)
+            logger.info("company erased", extra={"company_id": self.company_id, "operation": "erase"})
             return erasure if was_kept else None
 
     def _forbid(self, company: OpenCompany) -> tuple[Erasure, bool]:
