@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_steps  # pyright: ignore[reportUnknownVariableType] - untyped there
 
-from deskstore.domain.errors import ClaimLost, InvalidTransition, VersionConflict
+from deskstore.domain.errors import ClaimLost, InvalidTransition, RequesterSuppressed, VersionConflict
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.ports import Storage
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Processing, ProcessingStatus
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
+from deskstore.services.erasing import erase_requester, lift_suppression
 from deskstore.services.requeuing import list_claims, requeue, take_back
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import a_new_company
@@ -43,6 +44,7 @@ KEYS: Final = (
     Key(TICKET, "jira", "1"),
     *(Key(ARTICLE, PLATFORM, "1", locale) for locale in ("", "ko")),
 )
+REQUESTER: Final = "kim@example.com"  #: of whom all tickets are
 TICKETS: Final = tuple(key for key in KEYS if key.kind == TICKET)
 _HOW: Final = st.sampled_from(["complete", "fail", "retry", "release", "renew"])
 _HOW_EVER: Final = st.sampled_from(["complete", "fail", "retry", "release", "renew", "take back"])
@@ -257,6 +259,31 @@ class DeskMachine(RuleBasedStateMachine):
         self.run(_agree(self.models[company]))
         self._fill(company)
 
+    @rule(company=_A_COMPANY, platform=st.sampled_from([PLATFORM, PLATFORM, "jira"]), really=st.sampled_from([False] * 4 + [True]))
+    def erase_requester(self, company: int, platform: str, really: bool) -> None:
+        model = self.models[company]
+        if really and model.desk.company_id in self.run(_listed(self.storage)):
+            self.run(_erase_requester(model, platform, f"x of {company}", self.clock()))
+            self.run(_agree(model))
+
+
+async def _listed(storage: Storage) -> Sequence[str]:
+    return await storage.companies()
+
+
+async def _erase_requester(model: Model, platform: str, text: str, now: datetime) -> None:
+    """Erase whom all tickets are of, on one platform; see that none comes in; and let them in again."""
+    whose = (model.desk.storage, model.desk.company_id, platform, REQUESTER)
+    gone = [key for key, _ in model.tickets(platform)]
+    receipt = await erase_requester(*whose, batch_tickets=2)
+    assert receipt is not None
+    assert (receipt.tickets, receipt.summaries) == (len(gone), sum(len(model.kept.pop(key).summaries) for key in gone))
+    for key in TICKETS:
+        if key.platform == platform:
+            with pytest.raises(RequesterSuppressed):
+                await model.desk.keep(_record(key, text, "", now, version=0))
+    assert await lift_suppression(*whose)
+
 
 def take_any_steps(open_storage: Callable[[ManualClock], Storage], *, few: bool = False) -> None:
     """
@@ -320,6 +347,7 @@ async def _claim(model: Model, platform: str, n: int, now: datetime) -> Sequence
 
 async def _take_back(model: Model, taken: Processing, now: datetime) -> None:
     """Take a ticket out of a worker's hands, if it still is in them."""
+    await _same_claims(model)
     kept = model.kept.get(taken.key)
     work = kept.work if kept else None
     taken_back = await take_back(model.desk.storage, model.desk.company_id, [taken])
@@ -405,7 +433,6 @@ async def _agree(model: Model) -> None:
     assert stands == {key: (one.status, one.attempts, one.token, one.again_at) for key, one in works.items()}
     assert (found.checkpoint.cursor if found.checkpoint else None) == model.cursor
     _same_summaries(found.summaries, model)
-    await _same_claims(model)
     await _same_stale(model)
     await _same_counts(model)
     await _same_pages(model)
