@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from typing import Final
 
-from redis.asyncio import Redis
-
 from deskstore.adapters.embedded.ports import HOST, free_port
 from deskstore.adapters.redis import Limits
+from tests.redis.clients import Client, client_at
 
 SOON: Final = Limits(settling_s=0.001)
 PATIENT: Final = Limits(settling_s=0.001, timeout_s=5.0)  #: for a busy machine, where nothing is judged by how long it takes
@@ -65,7 +64,7 @@ async def babbling(_: str) -> AsyncGenerator[str]:
 async def emptied(url: str) -> AsyncGenerator[str]:
     """It loses all that it holds, again and again."""
 
-    async def empty(client: Redis) -> None:
+    async def empty(client: Client) -> None:
         await client.flushdb()
 
     async with _meanwhile(url, empty):
@@ -77,8 +76,8 @@ async def poisoned(url: str) -> AsyncGenerator[str]:
     """Another hand writes to it: what is no value, what is no text, and the values of other keys."""
     random = Random(1)
 
-    async def poison(client: Redis) -> None:
-        names = sorted(name for name in await client.keys("ds:v1:*") if isinstance(name, bytes))
+    async def poison(client: Client) -> None:
+        names = sorted(await client.keys("ds:v1:*"))
         for name in random.sample(names, min(5, len(names))):
             await plant(client, random, name, names)
 
@@ -86,7 +85,7 @@ async def poisoned(url: str) -> AsyncGenerator[str]:
         yield url
 
 
-async def plant(client: Redis, random: Random, name: bytes, names: list[bytes]) -> None:
+async def plant(client: Client, random: Random, name: bytes, names: list[bytes]) -> None:
     """Put something under a name that does not belong there, or cut off what does."""
     kept = await client.get(random.choice(names)) if random.random() < 0.5 else None
     match random.randrange(4):
@@ -111,8 +110,8 @@ BROKEN: Final[Mapping[str, Callable[[str], AbstractAsyncContextManager[str]]]] =
 
 
 @asynccontextmanager
-async def _server(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]) -> AsyncGenerator[int]:
-    made = await asyncio.start_server(serve, HOST, 0)  # type: ignore[arg-type] # it takes coroutine functions, which object covers
+async def _server(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncGenerator[int]:
+    made = await asyncio.start_server(serve, HOST, 0)
     try:
         yield made.sockets[0].getsockname()[1]
     finally:
@@ -120,19 +119,18 @@ async def _server(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], 
 
 
 @asynccontextmanager
-async def _meanwhile(url: str, work: Callable[[Redis], object]) -> AsyncGenerator[None]:
+async def _meanwhile(url: str, work: Callable[[Client], Awaitable[None]]) -> AsyncGenerator[None]:
     """Do something again and again while the block runs."""
-    client = Redis.from_url(url, socket_timeout=None, socket_connect_timeout=None)  # with them it would swallow cancellations on 3.11
+    async with client_at(url) as client:
 
-    async def go_on() -> None:
-        while True:
-            await work(client)  # type: ignore[misc] # as above
-            await asyncio.sleep(_PAUSE_S)
+        async def go_on() -> None:
+            while True:
+                await work(client)
+                await asyncio.sleep(_PAUSE_S)
 
-    going = asyncio.ensure_future(go_on())
-    try:
-        yield
-    finally:
-        going.cancel()
-        await asyncio.wait({going})
-        await client.aclose()
+        going = asyncio.ensure_future(go_on())
+        try:
+            yield
+        finally:
+            going.cancel()
+            await asyncio.wait({going})

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from redis.asyncio import Redis
 
 from deskstore.adapters.embedded.redis import RedisServer
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.adapters.redis import CachedStorage
 from tests.redis.broken import PATIENT
+from tests.redis.clients import Client
 from tests.redis.faults import client_of
 
 
@@ -20,7 +20,7 @@ def own_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def client(own_redis: RedisServer) -> AsyncIterator[Redis]:
+async def client(own_redis: RedisServer) -> AsyncIterator[Client]:
     """Somebody who may do everything there; it holds nothing when the test begins."""
     async with client_of(own_redis) as made:
         await made.flushall()
@@ -28,7 +28,7 @@ async def client(own_redis: RedisServer) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-async def storage(own_redis: RedisServer, client: Redis) -> AsyncIterator[CachedStorage]:
+async def storage(own_redis: RedisServer, client: Client) -> AsyncIterator[CachedStorage]:
     """A storage with the cache before it."""
     assert await client.dbsize() == 0
     made = CachedStorage(MemoryStorage(), own_redis.url, limits=PATIENT)

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from deskstore.adapters.embedded.redis import RedisServer
 from tests.redis.broken import plant
+from tests.redis.clients import Client, client_at
 
 Fault = Callable[[RedisServer, Random], Awaitable[None]]
 """One blow, and the time until the next one."""
@@ -68,43 +68,30 @@ async def fill(server: RedisServer, random: Random) -> None:
 async def poison(server: RedisServer, random: Random) -> None:
     """Plant what does not belong there, above all the values of others."""
     async with client_of(server) as client:
-        names = await names_in(client)
+        names = sorted(await client.keys("ds:v1:*"))
         for name in random.sample(names, min(3, len(names))):
             await plant(client, random, name, names)
         await _exchange(client, random, names)
     await asyncio.sleep(random.uniform(0, 0.01))
 
 
-async def names_in(client: Redis) -> list[bytes]:
-    """All keys of companies."""
-    return sorted(name for name in await client.keys("ds:v1:*") if isinstance(name, bytes))
-
-
-async def text_at(client: Redis, name: str | bytes) -> bytes | None:
-    """What stands under a key; the client's types think that it could be decoded already."""
-    found = await client.get(name)
-    return found if isinstance(found, bytes) else None
-
-
-async def _exchange(client: Redis, random: Random, names: list[bytes]) -> None:
+async def _exchange(client: Client, random: Random, names: list[bytes]) -> None:
     """Put a value under the key of another company or another record."""
     values = [name for name in names if name.count(b":") > 4 and b":lease:" not in name]
     for name in random.sample(values, min(3, len(values))):
         alike = [other for other in values if other.split(b"}")[1].split(b":")[1] == name.split(b"}")[1].split(b":")[1]]
-        if (kept := await text_at(client, name)) and kept.startswith(b"="):
+        if (kept := await client.get(name)) and kept.startswith(b"="):
             await client.set(random.choice(alike), kept, px=1_000)
 
 
 @asynccontextmanager
-async def client_of(server: RedisServer) -> AsyncGenerator[Redis]:
+async def client_of(server: RedisServer) -> AsyncGenerator[Client]:
     """Somebody who may do everything; a server that is down is none of his business."""
-    client = Redis.from_url(server.url, socket_timeout=None, socket_connect_timeout=None)
     try:
-        yield client
+        async with client_at(server.url) as client:
+            yield client
     except (RedisError, OSError):
         await asyncio.sleep(0.01)
-    finally:
-        await client.aclose()
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
-from redis.asyncio import Redis
 
 from deskstore.adapters.embedded.redis import RedisServer
 from deskstore.adapters.memory import MemoryStorage
@@ -24,7 +23,7 @@ from deskstore.testing.desk import Desk
 from deskstore.testing.faults import FaultyStorage, lost_answer
 from deskstore.testing.makers import a_summary, a_ticket, an_article
 from tests.redis.broken import PATIENT, SOON
-from tests.redis.faults import names_in, text_at
+from tests.redis.clients import Client
 
 KEY = a_ticket().key
 PLACE: Place = ("ticket", KEY)
@@ -59,7 +58,7 @@ def hits(desk: Desk) -> int:
     return desk.storage.cache.ledger.all.hits
 
 
-async def test_what_was_read_comes_from_redis(desk: Desk, client: Redis) -> None:
+async def test_what_was_read_comes_from_redis(desk: Desk, client: Client) -> None:
     before = hits(desk)
 
     found = await desk.find(KEY)
@@ -70,7 +69,7 @@ async def test_what_was_read_comes_from_redis(desk: Desk, client: Redis) -> None
     assert 0 < await client.pttl(VALUE) <= 30_000
 
 
-async def test_everything_in_redis_ends_by_itself(desk: Desk, client: Redis) -> None:
+async def test_everything_in_redis_ends_by_itself(desk: Desk, client: Client) -> None:
     await desk.storage.claim("acme", KEY.platform, 1, worker="w", lease=timedelta(minutes=1))
     await change(desk)
 
@@ -94,22 +93,22 @@ async def test_a_unit_with_changes_of_its_own_does_not_ask_redis(desk: Desk) -> 
 class Looking(WrappedStorage):
     """A storage that looks at Redis right before each COMMIT, and holds nothing up."""
 
-    def __init__(self, beneath: Storage, client: Redis) -> None:
+    def __init__(self, beneath: Storage, client: Client) -> None:
         super().__init__(beneath)
         self.seen: list[bytes | None] = []
         self._client = client
 
     async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         async def at_last(changes: Changes) -> None:
-            self.seen.append(await text_at(self._client, VALUE))
+            self.seen.append(await self._client.get(VALUE))
             if before_commit is not None:
                 await before_commit(changes)
-            self.seen.append(await text_at(self._client, VALUE))
+            self.seen.append(await self._client.get(VALUE))
 
         return await super().apply(backend, changes, at_last)
 
 
-async def test_tombstones_are_set_while_the_rows_are_locked_and_go_after_the_commit(own_redis: RedisServer, client: Redis) -> None:
+async def test_tombstones_are_set_while_the_rows_are_locked_and_go_after_the_commit(own_redis: RedisServer, client: Client) -> None:
     looking = Looking(MemoryStorage(), client)
     desk = Desk(CachedStorage(looking, own_redis.url, limits=PATIENT), "acme")
     await desk.kept(a_ticket())
@@ -123,7 +122,7 @@ async def test_tombstones_are_set_while_the_rows_are_locked_and_go_after_the_com
     await desk.storage.aclose()
 
 
-async def test_what_another_unit_keeps_away_does_not_come_back_with_ours(storage: CachedStorage, client: Redis) -> None:
+async def test_what_another_unit_keeps_away_does_not_come_back_with_ours(storage: CachedStorage, client: Client) -> None:
     company, first, second = storage.company("acme"), new_name(), new_name()
     await company.bury(first, [PLACE])
     await company.bury(second, [PLACE])
@@ -137,7 +136,7 @@ async def test_what_another_unit_keeps_away_does_not_come_back_with_ours(storage
 
 
 @pytest.mark.usefixtures("desk")
-async def test_whoever_read_before_a_tombstone_keeps_nothing_after_it(storage: CachedStorage, client: Redis) -> None:
+async def test_whoever_read_before_a_tombstone_keeps_nothing_after_it(storage: CachedStorage, client: Client) -> None:
     await client.delete(VALUE)
     company, name = storage.company("acme"), new_name()
 
@@ -155,13 +154,13 @@ async def test_whoever_read_before_a_tombstone_keeps_nothing_after_it(storage: C
 
 @pytest.mark.parametrize("loss", ["lease", "generation", "everything"])
 @pytest.mark.usefixtures("desk")
-async def test_whoever_reads_while_redis_forgets_keeps_nothing(storage: CachedStorage, client: Redis, loss: str) -> None:
+async def test_whoever_reads_while_redis_forgets_keeps_nothing(storage: CachedStorage, client: Client, loss: str) -> None:
     await client.delete(VALUE)
     company = storage.company("acme")
 
     async def slow(keys: Collection[Key]) -> Mapping[Key, Ticket]:
         found = await storage.beneath.backend("acme").tickets.find_many(keys)
-        lost = {"lease": [NAMES.lease("ticket", KEY)], "generation": NAMES.generations(), "everything": await names_in(client)}
+        lost = {"lease": [NAMES.lease("ticket", KEY)], "generation": NAMES.generations(), "everything": await client.keys("*")}
         await client.delete(*lost[loss])
         return found
 
@@ -171,13 +170,13 @@ async def test_whoever_reads_while_redis_forgets_keeps_nothing(storage: CachedSt
 
 
 @pytest.mark.usefixtures("desk")
-async def test_of_two_readers_one_keeps_the_value(storage: CachedStorage, client: Redis) -> None:
+async def test_of_two_readers_one_keeps_the_value(storage: CachedStorage, client: Client) -> None:
     await client.delete(VALUE)
     company = storage.company("acme")
 
     async def meanwhile(keys: Collection[Key]) -> Mapping[Key, Ticket]:
         await company.read("ticket", keys, storage.beneath.backend("acme").tickets.find_many)
-        inner.append(await text_at(client, VALUE))
+        inner.append(await client.get(VALUE))
         return await storage.beneath.backend("acme").tickets.find_many(keys)
 
     inner: list[bytes | None] = []
@@ -187,7 +186,7 @@ async def test_of_two_readers_one_keeps_the_value(storage: CachedStorage, client
     assert await client.get(VALUE) is not None
 
 
-async def test_after_redis_was_emptied_nothing_is_kept_for_a_while(own_redis: RedisServer, client: Redis) -> None:
+async def test_after_redis_was_emptied_nothing_is_kept_for_a_while(own_redis: RedisServer, client: Client) -> None:
     storage = CachedStorage(MemoryStorage(), own_redis.url, limits=evolve(PATIENT, settling_s=0.3))
     desk = Desk(storage, "acme")
     await desk.kept(a_ticket())
@@ -221,7 +220,7 @@ async def test_two_who_close_a_generation_both_have_to_open_it(desk: Desk, stora
     assert hits(desk) > before
 
 
-async def test_of_two_who_close_a_generation_one_that_died_is_forgotten(own_redis: RedisServer, client: Redis) -> None:
+async def test_of_two_who_close_a_generation_one_that_died_is_forgotten(own_redis: RedisServer, client: Client) -> None:
     storage = CachedStorage(MemoryStorage(), own_redis.url, limits=evolve(PATIENT, tombstone_s=0.2))
     desk = Desk(storage, "acme")
     await desk.kept(a_ticket())
@@ -238,7 +237,7 @@ async def test_of_two_who_close_a_generation_one_that_died_is_forgotten(own_redi
     await storage.aclose()
 
 
-async def test_a_claim_ends_what_is_cached_of_its_own_tickets_alone(desk: Desk, client: Redis) -> None:
+async def test_a_claim_ends_what_is_cached_of_its_own_tickets_alone(desk: Desk, client: Client) -> None:
     other = a_ticket("43", text="later")
     await desk.kept(other)
     for _ in range(2):
@@ -262,7 +261,7 @@ async def test_a_claim_ends_what_is_cached_of_its_own_tickets_alone(desk: Desk, 
     assert hits(desk) == found + 1
 
 
-async def test_a_unit_that_is_discarded_leaves_no_value(desk: Desk, client: Redis) -> None:
+async def test_a_unit_that_is_discarded_leaves_no_value(desk: Desk, client: Client) -> None:
     with pytest.raises(_NotNow):
         async with desk.storage.unit_of_work("acme") as uow:
             uow.tickets.save(a_ticket("43", text="never"))
@@ -272,7 +271,7 @@ async def test_a_unit_that_is_discarded_leaves_no_value(desk: Desk, client: Redi
     assert [name for name in await client.keys("*") if b":43" in name] == []
 
 
-async def test_a_unit_that_fails_leaves_no_value(desk: Desk, storage: CachedStorage, client: Redis) -> None:
+async def test_a_unit_that_fails_leaves_no_value(desk: Desk, storage: CachedStorage, client: Client) -> None:
     async def refuse(_: Changes) -> None:
         raise _NotNow
 
@@ -286,7 +285,7 @@ async def test_a_unit_that_fails_leaves_no_value(desk: Desk, storage: CachedStor
     assert kept is None or b"never" not in kept
 
 
-async def test_where_nobody_knows_whether_a_commit_took_place_the_value_stays_away(own_redis: RedisServer, client: Redis) -> None:
+async def test_where_nobody_knows_whether_a_commit_took_place_the_value_stays_away(own_redis: RedisServer, client: Client) -> None:
     faulty = FaultyStorage(MemoryStorage())
     desk = Desk(CachedStorage(faulty, own_redis.url, limits=PATIENT), "acme")
     await desk.kept(a_ticket())
@@ -358,7 +357,7 @@ async def test_a_flush_ends_every_value_of_a_company_and_of_no_other(desk: Desk,
     assert hits(desk) == before + 1
 
 
-async def test_nothing_is_left_of_an_erased_company_once_its_values_have_ended(own_redis: RedisServer, client: Redis) -> None:
+async def test_nothing_is_left_of_an_erased_company_once_its_values_have_ended(own_redis: RedisServer, client: Client) -> None:
     storage = CachedStorage(MemoryStorage(), own_redis.url, limits=evolve(PATIENT, value_s=0.3, tombstone_s=0.3, lease_s=0.3))
     desk = Desk(storage, "acme")
     await desk.kept(a_ticket())
@@ -373,9 +372,9 @@ async def test_nothing_is_left_of_an_erased_company_once_its_values_have_ended(o
     await storage.aclose()
 
 
-async def test_what_nobody_should_have_put_there_is_removed_and_read_anew(desk: Desk, client: Redis) -> None:
+async def test_what_nobody_should_have_put_there_is_removed_and_read_anew(desk: Desk, client: Client) -> None:
     stored = await desk.find(KEY)
-    kept = await text_at(client, VALUE) or b""
+    kept = await client.get(VALUE) or b""
     for planted in (b"garbage", kept[:-3], kept.replace(b"acme", b"evil"), b"!not a tombstone"):
         await client.set(VALUE, planted)
 
@@ -422,7 +421,7 @@ async def test_new_tickets_leave_what_is_cached_alone(desk: Desk) -> None:
     assert hits(desk) == before + 1
 
 
-async def test_a_read_of_several_is_of_one_moment(desk: Desk, client: Redis) -> None:
+async def test_a_read_of_several_is_of_one_moment(desk: Desk, client: Client) -> None:
     other = a_ticket("43")
     await desk.kept(other)
     await client.delete(NAMES.value("ticket", other.key))

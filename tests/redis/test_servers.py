@@ -12,7 +12,6 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from deskstore.adapters.embedded.ports import HOST
@@ -23,6 +22,7 @@ from deskstore.adapters.redis.names import Names
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket
 from tests.redis.broken import BROKEN, PATIENT, SOON
+from tests.redis.clients import Client, client_at
 from tests.redis.faults import client_of
 
 KEY = a_ticket().key
@@ -79,7 +79,7 @@ async def test_a_cluster_serves_as_one_server_does(cluster: str) -> None:
     assert storage.cache.ledger.all.errors == 0
 
 
-async def test_a_user_of_one_company_reaches_its_keys_and_no_others(own_redis: RedisServer, client: Redis) -> None:
+async def test_a_user_of_one_company_reaches_its_keys_and_no_others(own_redis: RedisServer, client: Client) -> None:
     name = "[a-z]*"
     await client.execute_command("ACL", "SETUSER", "desk", "reset", "on", ">pw", f"~{Names(name).pattern}", *MAY.split())
     parts = urlsplit(own_redis.url)
@@ -89,7 +89,7 @@ async def test_a_user_of_one_company_reaches_its_keys_and_no_others(own_redis: R
 
     own = await read_often(storage, name)
     foreign = await read_often(storage, "acme")
-    async with Redis.from_url(url) as user:
+    async with client_at(url) as user:
         for command in (["GET", "ds:v1:{acme}:ticket:zendesk:42"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"]):
             with pytest.raises(NoPermissionError):
                 await user.execute_command(*command)
