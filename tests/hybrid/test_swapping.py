@@ -12,7 +12,7 @@ from attrs import evolve
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain import swapping
 from deskstore.domain.draining import drain
-from deskstore.domain.errors import CompanyMoved, MigrationError, StorageBusy, StorageUnavailable
+from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError, StorageBusy, StorageUnavailable
 from deskstore.domain.mirror import MIRROR, CompanyState, Copy, MirrorStatus
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import Step, flipped, given_up, settle, swap
@@ -416,7 +416,7 @@ async def test_a_company_that_nobody_knows_lives_nowhere(clock: ManualClock) -> 
 async def test_a_swap_between_strangers_is_refused(pair: Pair, clock: ManualClock) -> None:
     stranger = Desk(MemoryStorage(clock), pair.one.company_id)
 
-    with pytest.raises(MigrationError):
+    with pytest.raises(CompanyErased):
         await swap(Sides(pair.one.company_id, primary=pair.one.replica(), mirror=stranger.replica()))
 
     assert await pair.primary() is pair.one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from deskstore.domain.errors import ErasedBefore
+from deskstore.domain.errors import ErasedBefore, MigrationError
 from deskstore.domain.ports import Replica
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import settle
@@ -49,9 +49,11 @@ async def attach(sides: Sides, state: CompanyState) -> CompanyState:
     mirror_id = await sides.mirror.store_id()
     wanted = evolve(state, mirror=mirror_id, mirror_status=MirrorStatus.FILLING, epoch=state.epoch + 1)
     try:
-        await sides.mirror.compare_and_set_state(None, wanted)
+        was_told = await sides.mirror.compare_and_set_state(None, wanted)
     except ErasedBefore as error:
         wanted = evolve(wanted, epoch=error.erased_epoch + 1)
-        await sides.mirror.compare_and_set_state(None, wanted)
+        was_told = await sides.mirror.compare_and_set_state(None, wanted)
+    if not was_told:
+        raise MigrationError(f"the store {mirror_id} knows company {sides.company_id!r} already; nothing was changed")
     await sides.primary.compare_and_set_state(state, wanted)
     return await settle(sides) or wanted

@@ -113,7 +113,7 @@ async def settle(sides: Sides) -> CompanyState | None:
     for _ in range(_LOOKS):
         one, other = await sides.standings()
         if (change := _next_change(sides.company_id, one, other)) is None:
-            return one.state
+            return max((one, other), key=_authority).state
         await change.replica.compare_and_set_state(change.expected, change.wanted)
     raise StorageBusy(f"company {sides.company_id!r} keeps changing its state: nothing was done, try again")
 
@@ -126,6 +126,8 @@ def _next_change(company_id: str, one: Standing, other: Standing) -> _Change | N
     if one.state == other.state:
         return None
     older, newer = sorted((one, other), key=_authority)
+    if older.state is None and newer.state is not None and older.store_id not in (newer.state.primary, newer.state.mirror):
+        return None  # it has nothing to do with the company
     adopted = _adopted(company_id, older, newer)
     if older.state is not None and older.state.epoch == adopted.epoch:
         return _Change(replica=newer.replica, expected=adopted, wanted=evolve(adopted, epoch=adopted.epoch + 1))

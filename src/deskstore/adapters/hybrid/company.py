@@ -204,6 +204,7 @@ class HybridCompany:
                 await settle(self.sides(found.primary))
             await asyncio.sleep(_LOOK_AGAIN_S)
             return await self.locate()
+        await asyncio.sleep(0)  # others have to get on, so that it ends
         return found
 
     async def _may_read_far(self, found: Whereabouts) -> bool:

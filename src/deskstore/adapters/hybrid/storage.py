@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +20,7 @@ from deskstore.domain.commits import decide
 from deskstore.domain.draining import drain
 from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
+from deskstore.domain.healing import heal
 from deskstore.domain.mirror import MIRROR, CompanyState
 from deskstore.domain.ports import BeforeCommit, Health, Storage
 from deskstore.domain.processing import Processing
@@ -26,6 +28,7 @@ from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import settle
 from deskstore.domain.unit import BufferedUnit
 
+logger: Final = logging.getLogger("deskstore")
 _MOST_LAG: Final = 10_000
 _LOOK_AGAIN_S: Final = 0.02
 PATIENCE_S: Final = 5.0  #: longer than a swap may hold writers up
@@ -204,7 +207,16 @@ class HybridStorage:
             self._drainer.wake(company_id)
 
     async def _end_if_left(self, company_id: str, state: CompanyState, sides: Sides) -> None:
-        """End a swap that was left behind, once whoever is at it has had the time."""
+        """End a swap that was left behind, once whoever is at it has had the time; heal a primary that lost its database at once."""
+        if state.swapping_to == state.primary:
+            healed = await heal(sides)
+            logger.warning(
+                "a primary that lost its database took %d things from its mirror and gave it %d; verify before the sides change places",
+                healed.pulled,
+                healed.pushed,
+                extra={"company_id": company_id, "operation": "heal"},
+            )
+            return
         now_s = asyncio.get_running_loop().time()
         epoch, since_s = self._held_up.get(company_id, (0, now_s))
         if epoch != state.epoch:
