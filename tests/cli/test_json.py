@@ -163,7 +163,7 @@ def test_every_command_that_prints_json_has_its_shape_written_down() -> None:
     assert sorted(names) == sorted({*LINES, *IN_A_DATABASE, *WITH_A_CACHE}) == sorted(written_down())
 
 
-@pytest.mark.parametrize("name", LINES.keys() - {"demo"})
+@pytest.mark.parametrize("name", sorted(LINES.keys() - {"demo"}))
 def test_no_command_puts_anything_but_text_into_a_pipe(busy: Deskstore, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     words, _ = LINES[name]
