@@ -199,6 +199,41 @@ async def test_who_lost_a_claim_is_stopped_and_goes_on_with_the_next_ticket(stor
     assert (await stood(storage)).claim is not None
 
 
+async def test_who_is_told_to_end_while_it_loses_a_claim_ends(storage: MemoryStorage) -> None:
+    await tickets(storage, 1)
+
+    async with aclosing(claims(storage, ACME, DESK)) as line:
+        claim = await anext(line)
+        with pytest.raises(SystemExit):
+            async with claim:
+                claim.lose()
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError as stopped:
+                    raise SystemExit from stopped
+
+    assert claim.is_lost
+
+
+async def test_a_cancellation_that_comes_with_the_loss_of_a_claim_is_delivered(storage: MemoryStorage) -> None:
+    await tickets(storage, 1)
+    begun: list[HeldClaim] = []
+
+    async def handler(claim: HeldClaim) -> None:
+        begun.append(claim)
+        await asyncio.sleep(60)
+
+    working = asyncio.ensure_future(work_off(storage, ACME, DESK, handler, concurrency=1))
+    while not begun:
+        await asyncio.sleep(0.01)
+    begun[0].lose()
+    working.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(working, 10)
+    assert begun[0].is_lost
+
+
 async def test_a_late_worker_completes_nothing_and_goes_on(storage: MemoryStorage) -> None:
     await tickets(storage, 2)
 

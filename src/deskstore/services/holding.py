@@ -192,7 +192,7 @@ class HeldClaim:
         task, self._task = self._task, None
         if self._is_cancelled_by_us and task is not None:
             is_only_ours = task.uncancel() <= self._cancellations
-            return kind is None or issubclass(kind, Exception) or is_only_ours
+            return kind is None or issubclass(kind, Exception) or (issubclass(kind, asyncio.CancelledError) and is_only_ours)
         if self.is_lost:
             return kind is not None and issubclass(kind, ClaimLost)
         return self._ending is Ending.HELD and await self._end(error)
