@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -115,7 +115,7 @@ async def test_redis_is_reached_through_tls(own_redis: RedisServer) -> None:
 
 
 @asynccontextmanager
-async def behind_tls(server: RedisServer) -> AsyncIterator[str]:
+async def behind_tls(server: RedisServer) -> AsyncGenerator[str]:
     """The same server behind somebody who speaks TLS alone."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE)
@@ -144,7 +144,7 @@ async def test_a_redis_of_no_use_delays_a_few_calls_and_fails_none(how: str) -> 
         took = [await timed(storage, number) for number in range(300)]
         await storage.aclose()
 
-    slow = [one for one in took if one > 0.02]
+    slow = [one for one in took if one > 0.045]
     assert len(slow) <= 12  # five reads and commits until it is left alone, and what a busy machine adds
     assert quantiles(took[20:], n=100)[98] <= 0.06
     assert max(took[:20]) < 0.5

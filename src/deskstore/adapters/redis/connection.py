@@ -103,8 +103,7 @@ class Connection:
             return await self._sent("EVAL", script.text, len(keys), *keys, *values)
 
     async def _sent(self, *command: Word | int) -> Any:  # Any: as for run
-        execute: Callable[..., Awaitable[Any]] = self._client.execute_command  # pyright: ignore[reportUnknownMemberType] # untyped there
-        return await execute(*command)
+        return await self._client.execute_command(*command)
 
     async def _look(self) -> None:
         """See whether Redis is back, in the time of nobody who waits for records."""
@@ -117,7 +116,7 @@ class Connection:
             logger.info("the cache is back: %s answers", self.place, extra={"operation": "cache"})
 
 
-def _client(url: str, *, is_cluster: bool) -> Redis | RedisCluster:
+def _client(url: str, *, is_cluster: bool) -> Any:  # Any: of the client's own types half are unknown
     """A client that neither tries again nor waits by itself."""
     options: dict[str, Any] = {  # Any: each option has a type of its own
         "protocol": 2,  # the newer one begins with greetings of which a server before Redis 7 knows nothing
