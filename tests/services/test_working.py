@@ -217,21 +217,20 @@ async def test_who_is_told_to_end_while_it_loses_a_claim_ends(storage: MemorySto
 
 async def test_a_cancellation_that_comes_with_the_loss_of_a_claim_is_delivered(storage: MemoryStorage) -> None:
     await tickets(storage, 1)
-    begun: list[HeldClaim] = []
+    begun = asyncio.get_running_loop().create_future()
 
     async def handler(claim: HeldClaim) -> None:
-        begun.append(claim)
+        begun.set_result(claim)
         await asyncio.sleep(60)
 
     working = asyncio.ensure_future(work_off(storage, ACME, DESK, handler, concurrency=1))
-    while not begun:
-        await asyncio.sleep(0.01)
-    begun[0].lose()
+    claim: HeldClaim = await begun
+    claim.lose()
     working.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(working, 10)
-    assert begun[0].is_lost
+    assert claim.is_lost
 
 
 async def test_a_late_worker_completes_nothing_and_goes_on(storage: MemoryStorage) -> None:

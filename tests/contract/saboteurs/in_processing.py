@@ -186,6 +186,18 @@ class ReleasedTicketsWait(TamperedProcessing):
     )
 
 
+class CountsAttemptsThatWereGivenBack(TamperedProcessing):
+    def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
+        if isinstance(before, Processing) and before.claim and was_saved(value, changes) and value.status == PENDING and not value.attempts:
+            return evolve(value, attempts=before.attempts)
+        return value
+
+    breaks = (
+        of_claims.test_a_claim_that_is_cancelled_leaves_its_tickets_to_others,
+        of_claims.test_a_claim_that_was_taken_back_is_worth_nothing_to_its_worker,
+    )
+
+
 class CompletedTicketsComeBack(TamperedProcessing):
     def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
         return evolve(value, claimable_at=self.clock() + timedelta(days=30)) if value.status == COMPLETED and not value.attempts else value
@@ -352,6 +364,7 @@ class TakesTokensOfNoClaim(SabotagedChanges):
 
     breaks = (
         of_claims.test_a_claim_is_over_once_it_was_settled,
+        of_claims.test_a_claim_that_was_taken_back_is_worth_nothing_to_its_worker,
         of_claims.test_a_deleted_ticket_takes_its_claim_along,
         of_claims.test_a_pending_ticket_under_no_claim_knows_no_token,
         of_claims.test_text_that_changes_after_a_claim_ran_out_ends_the_claim,

@@ -265,6 +265,21 @@ async def test_a_claim_is_over_once_it_was_settled(desk: Desk, clock: ManualCloc
     assert (await desk.processing(_KEY)).status == COMPLETED
 
 
+async def test_a_claim_that_was_taken_back_is_worth_nothing_to_its_worker(desk: Desk, clock: ManualClock) -> None:
+    await desk.keep(a_ticket())
+    late, late_token = await desk.claimed(worker="stuck")
+    stood = await desk.processing(_KEY)
+
+    released = await desk.settle(evolve(stood.released(now=clock()), attempts=0), token_of(stood))
+    for wanted in (late.completed(now=clock()), late.renewed(clock() + LEASE)):
+        with pytest.raises(ClaimLost):
+            await desk.settle(wanted, late_token)
+    again, _ = await desk.claimed(worker="another")
+
+    assert (released.status, released.attempts, released.claim) == (PENDING, 0, None)
+    assert (again.attempts, again == await desk.processing(_KEY)) == (1, True)
+
+
 async def test_a_deleted_ticket_takes_its_claim_along(desk: Desk, clock: ManualClock) -> None:
     stored = await desk.kept(a_ticket())
     taken, token = await desk.claimed()
