@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -155,6 +156,50 @@ async def test_a_late_drainer_brings_no_deleted_record_back(pair: Pair) -> None:
     await pair.other.replica().apply(late, epoch=state.epoch)
 
     assert await everything_in(pair.other) == []
+
+
+@pytest.mark.parametrize("is_forgetful", [False, True])
+async def test_a_mirror_that_remembers_no_deletion_is_found_out(pair: Pair, is_forgetful: bool) -> None:
+    stored = await pair.one.kept(a_ticket())
+    late = await draining.copies_of(pair.sides(), [thing_of(stored)])
+    await drain(pair.sides())
+    await pair.one.delete(stored)
+    await drain(pair.sides())
+    assert isinstance(pair.other.storage, MemoryStorage)
+    company, state = pair.other.storage.known(pair.other.company_id), await pair.other.replica().state()
+    assert company is not None
+    assert state is not None
+
+    if is_forgetful:
+        company.deleted.clear()
+    await pair.other.replica().apply(late, epoch=state.epoch)
+
+    assert (await everything_in(pair.other) == await everything_in(pair.one)) is not is_forgetful
+
+
+@pytest.mark.parametrize("goes_onward", [False, True])
+async def test_an_outbox_that_is_read_onward_from_the_last_number_is_found_out(pair: Pair, clock: ManualClock, goes_onward: bool) -> None:
+    primary = _Onward(pair.one.replica()) if goes_onward else pair.one.replica()
+    sides = Sides("acme", primary=primary, mirror=pair.other.replica())
+    await pair.one.keep(a_ticket("first"))
+    await drain(sides)
+
+    clock.move(timedelta(hours=-1))
+    await pair.one.keep(a_ticket("of a clock that went back"))
+    await drain(sides)
+
+    assert (await everything_in(pair.other) == await everything_in(pair.one)) is not goes_onward
+
+
+class _Onward(WrappedReplica):
+    """An outbox of which only what has a higher number than all before is given."""
+
+    last = 0
+
+    async def outbox(self, consumer: str, limit: int) -> Sequence[Debt]:
+        found = [debt for debt in await super().outbox(consumer, limit) if debt.version > self.last]
+        self.last = max([self.last, *(debt.version for debt in found)])
+        return found
 
 
 async def test_a_mirror_that_is_down_leaves_every_debt(pair: Pair) -> None:

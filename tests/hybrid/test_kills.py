@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from deskstore.adapters.hybrid import HybridStorage
 from deskstore.domain.comparing import Depth
 from deskstore.domain.ports import Storage
@@ -24,18 +22,14 @@ from tests.pages import ROOT
 ROUNDS = 5  #: each with a kill; more in tests/chaos
 
 
-@pytest.mark.parametrize("far", ["file", "postgresql"])
-async def test_nothing_acknowledged_is_lost_when_a_process_that_writes_and_swaps_is_killed(
-    far: str, tmp_path: Path, request: pytest.FixtureRequest, seed: int
-) -> None:
-    database = str(request.getfixturevalue("postgres_url")) if far == "postgresql" else ""
-    company_id, random = a_new_company(), Random(f"{seed} {far}")
+async def test_nothing_acknowledged_is_lost_when_a_process_that_writes_and_swaps_is_killed(far_url: str, tmp_path: Path, seed: int) -> None:
+    company_id, random = a_new_company(), Random(seed)
     told: list[str] = []
 
     for number in range(ROUNDS):
-        told += await asyncio.to_thread(_killed, tmp_path, company_id, database, f"{number}", random.uniform(0.05, 1.0))
+        told += await asyncio.to_thread(_killed, tmp_path, company_id, far_url, f"{number}", random.uniform(0.05, 1.0))
 
-    near, other = mover.sides(tmp_path, database)
+    near, other = mover.sides(tmp_path, far_url)
     assert len(told) > ROUNDS
     await _check(near, other, company_id, told)
 

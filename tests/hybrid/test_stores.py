@@ -32,14 +32,11 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["file", "postgresql"])
-async def open_pair(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Callable[[], Pair]]:
+@pytest.fixture
+async def open_pair(far_url: str, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Callable[[], Pair]]:
     """Gives companies whose first side is on files."""
     one: Storage = FileStorage(tmp_path / "one", clock=clock)
-    if request.param == "file":
-        other: Storage = FileStorage(tmp_path / "other", clock=clock)
-    else:
-        other = PostgresStorage(request.getfixturevalue("postgres_url"), clock=clock)
+    other: Storage = PostgresStorage(far_url, clock=clock) if far_url else FileStorage(tmp_path / "other", clock=clock)
     yield lambda: Pair.of(one, other)
     await asyncio.gather(one.aclose(), other.aclose())
 

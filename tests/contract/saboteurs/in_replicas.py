@@ -67,6 +67,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_copies_that_come_after_a_swap_are_not_kept,
         of_replica.test_debts_are_not_forgotten_for_who_knows_an_earlier_epoch,
         of_replica.test_each_consumer_has_debts_of_its_own,
+        of_replica.test_nothing_is_kept_any_more_once_a_company_is_known_to_move,
         of_replica.test_the_outbox_gives_no_more_than_was_asked_for,
         of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
         of_replica.test_the_state_is_set_only_if_it_is_as_expected,
@@ -129,6 +130,24 @@ class AppliesOutOfTurn(SabotagedReplica):
     breaks = (of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,)
 
 
+class LooksWhetherItMayWriteBeforeItsTurn(Saboteur):
+    """Who waits for the lock of a swap goes on as if there had been none."""
+
+    async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
+        company = self.memory.known(backend.company_id)
+        seen = company.state if company else None
+        await asyncio.sleep(0.01)
+        if company is None or seen is None or seen.swapping_to is not None or company.state.swapping_to is None:
+            return await super().apply(backend, changes, before_commit)
+        found, company.state = company.state, seen
+        try:
+            return await super().apply(backend, changes, before_commit)
+        finally:
+            company.state = found
+
+    breaks = (of_replica.test_nothing_is_kept_any_more_once_a_company_is_known_to_move,)
+
+
 class NeedsARecordForAState(SabotagedReplica):
     class Kind(Raw):
         async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
@@ -145,7 +164,7 @@ class NeedsARecordForAState(SabotagedReplica):
 class WritesWhereItIsOnlyFollowed(Saboteur):
     async def apply(self, backend: Backend, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         company = self.memory.known(backend.company_id)
-        if company is None:
+        if company is None or company.state.primary == self.memory.store_id:
             return await super().apply(backend, changes, before_commit)
         state, company.state = company.state, evolve(company.state, primary=self.memory.store_id)
         try:
@@ -170,7 +189,10 @@ class WritesWhileItMoves(Saboteur):
         finally:
             company.state = state
 
-    breaks = (of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,)
+    breaks = (
+        of_replica.test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays,
+        of_replica.test_nothing_is_kept_any_more_once_a_company_is_known_to_move,
+    )
 
 
 class KeepsToItselfWhereItLives(Saboteur):

@@ -216,6 +216,34 @@ async def test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_ha
     await desk.keep(a_ticket("2"))
 
 
+async def test_nothing_is_kept_any_more_once_a_company_is_known_to_move(desk: Desk) -> None:
+    await desk.keep(a_ticket("before"))
+    state = await _state(desk)
+    writers = [asyncio.ensure_future(_keep_on(desk, number)) for number in range(4)]
+    await asyncio.sleep(_A_WHILE_S / 10)
+
+    moving = evolve(state, swapping_to="another store", epoch=state.epoch + 1)
+    assert await desk.replica().compare_and_set_state(state, moving)
+    kept = await _all_copies(desk)
+
+    told = await asyncio.gather(*writers)
+    assert await _all_copies(desk) == kept
+    assert {copy.thing.id for copy in kept if copy.thing.part == "ticket"} == {"before"}.union(*told)
+
+
+async def _keep_on(desk: Desk, number: int) -> set[str]:
+    """Save one ticket after the other until that is refused, and say which were kept."""
+    kept: set[str] = set()
+    for turn in range(1_000):
+        try:
+            await desk.keep(a_ticket(f"{number}-{turn}"))
+        except CompanyMoved:
+            return kept
+        kept.add(f"{number}-{turn}")
+        await asyncio.sleep(0)
+    return kept
+
+
 async def test_copies_are_the_values_that_reads_give_ascending_by_name(desk: Desk) -> None:
     await desk.fill("text")
     await desk.keep(a_ticket("0", platform="Jira"), an_article("1", "ko"))
