@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deskstore.bootstrap import Layer, LogLevel, Settings, StorageType, masked, open_storage
+from deskstore.bootstrap import Layer, LogLevel, Settings, StorageType, masked, open_sides, open_storage
 from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 from deskstore.services.tickets import save_ticket
+from deskstore.testing.contract.fixtures import a_new_company
+from deskstore.testing.desk import Desk
+from deskstore.testing.makers import a_ticket
 from tests.payloads import as_bytes, freshdesk
 
 HEAVY = ("alembic", "asyncpg", "greenlet", "hypothesis", "pydantic", "redis", "rich", "sqlalchemy")
@@ -109,10 +112,23 @@ def test_the_first_layer_with_a_value_decides_and_is_named() -> None:
     }
 
 
-async def test_a_storage_of_a_later_release_is_refused_naming_the_one_there_is() -> None:
-    with pytest.raises(ConfigurationError, match="STORAGE_TYPE is 'hybrid', which is not part of this release: set STORAGE_TYPE=file"):
+async def test_hybrid_without_a_database_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="STORAGE_TYPE is 'hybrid', and DATABASE_URL is missing: write it as postgresql://"):
         async with open_storage(Settings(storage_type=StorageType.HYBRID)):
             pass
+
+
+async def test_hybrid_joins_the_files_and_the_database(tmp_path: Path, postgres_url: str) -> None:
+    settings = Settings(storage_type=StorageType.HYBRID, data_path=tmp_path, database_url=postgres_url)
+    company_id = a_new_company()
+
+    async with open_storage(settings) as storage:
+        await Desk(storage, company_id).keep(a_ticket())
+        assert (await storage.health()).adapter == "hybrid"
+
+    async with open_sides(settings) as (near, far):
+        assert await Desk(near, company_id).find(a_ticket().key) is not None
+        assert company_id in await far.companies()
 
 
 async def test_postgresql_without_an_address_is_refused() -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from attrs import Attribute, field, fields, frozen
 
@@ -221,6 +221,15 @@ def _unknown(layers: Iterable[Layer]) -> Iterator[str]:
 # -- storages ------------------------------------------------------------------------------------------------------------------------------
 
 
+@runtime_checkable
+class Following(Protocol):
+    """What a storage offers that copies to mirrors while it is open."""
+
+    def start_draining(self) -> None:
+        """Begin."""
+        ...
+
+
 @asynccontextmanager
 async def open_storage(settings: Settings | None = None) -> AsyncGenerator[Storage]:
     """
@@ -232,6 +241,8 @@ async def open_storage(settings: Settings | None = None) -> AsyncGenerator[Stora
     """
     storage = _chosen(settings or Settings.from_environment())
     try:
+        if isinstance(storage, Following):
+            storage.start_draining()
         yield storage
     finally:
         await storage.aclose()
@@ -243,7 +254,7 @@ def _chosen(settings: Settings) -> Storage:
     storage: providers.Selector[Storage] = providers.Selector(
         lambda: settings.storage_type.value,
         file=providers.Singleton(_file_storage, settings),
-        hybrid=providers.Singleton(_not_in_this_release, settings),
+        hybrid=providers.Singleton(_hybrid_storage, settings),
         postgresql=providers.Singleton(_postgres_storage, settings),
     )
     return storage()
@@ -258,22 +269,26 @@ def _file_storage(settings: Settings) -> Storage:
 
 
 def _postgres_storage(settings: Settings) -> Storage:
+    storage = _database(settings)
+    return storage if settings.redis_url is None else _cached(storage, settings.redis_url)
+
+
+def _database(settings: Settings) -> Storage:
     if settings.database_url is None:
         raise ConfigurationError(
-            "STORAGE_TYPE is 'postgresql', and DATABASE_URL is missing: write it as postgresql://user:password@host/name"
+            f"STORAGE_TYPE is '{settings.storage_type}', and DATABASE_URL is missing: write it as postgresql://user:password@host/name"
         )
 
     from deskstore.adapters.postgres import Limits, PostgresStorage
     from deskstore.adapters.postgres.checks import Entrance
 
-    storage = PostgresStorage(
+    return PostgresStorage(
         settings.database_url,
         schema=settings.schema,
         limits=Limits.within(settings.timeout_s, connections=settings.pool_size),
         has_pooler=settings.pooler is Pooler.TRANSACTION,
         admit=Entrance(settings.schema, may_lose_commits=settings.may_lose_commits),
     )
-    return storage if settings.redis_url is None else _cached(storage, settings.redis_url)
 
 
 def _cached(storage: Storage, redis_url: str) -> Storage:
@@ -283,11 +298,27 @@ def _cached(storage: Storage, redis_url: str) -> Storage:
     return CachedStorage(storage, redis_url)
 
 
-def _not_in_this_release(settings: Settings) -> Storage:
-    raise ConfigurationError(
-        f"STORAGE_TYPE is '{settings.storage_type}', which is not part of this release: set STORAGE_TYPE=file, which keeps everything "
-        "in files under DATA_PATH, or STORAGE_TYPE=postgresql, which keeps it in the database at DATABASE_URL"
-    )
+def _hybrid_storage(settings: Settings) -> Storage:
+    """Files and PostgreSQL at once; without the cache, which knows nothing of what a mirror is given."""
+    from deskstore.adapters.hybrid import HybridStorage
+
+    return HybridStorage(_file_storage(settings), _database(settings), prefers_far=settings.hybrid_use_postgres)
+
+
+@asynccontextmanager
+async def open_sides(settings: Settings) -> AsyncGenerator[tuple[Storage, Storage]]:
+    """
+    Both storages between which companies move, the files first, closed when the block ends.
+
+    Raises:
+        ConfigurationError: The settings do not say where one of them is.
+    """
+    near, far = _file_storage(settings), _database(settings)
+    try:
+        yield near, far
+    finally:
+        await near.aclose()
+        await far.aclose()
 
 
 # -- the schema of a database --------------------------------------------------------------------------------------------------------------

@@ -298,7 +298,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
             2,
             "no/such is not a directory: make it first, or name another place for folder.ndjson",
         ),
-        (["status", "--storage", "hybrid"], 2, "not part of this release: set STORAGE_TYPE=file"),
+        (["status", "--storage", "hybrid"], 2, "DATABASE_URL is missing: write it as postgresql://"),
         (["status", "--storage", "postgresql"], 2, "DATABASE_URL is missing: write it as postgresql://"),
         (["status", "--storage", "postgres"], 2, "'postgres' is not one of 'file', 'hybrid', 'postgresql'"),
     ],

@@ -16,7 +16,7 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush_directory
 from deskstore.domain.errors import ConfigurationError, StorageBusy, StorageUnavailable
-from deskstore.domain.things import CompanyState
+from deskstore.domain.things import CompanyState, after_loss
 
 logger: Final = logging.getLogger("deskstore")
 
@@ -230,7 +230,8 @@ def _new_database(place: Place, tree: Tree, path: str, company_id: str, said: Co
     from deskstore.adapters.file import rebuilding  # likewise
 
     store_id = said.store_id if said else f"file-{uuid.uuid4()}"
-    state = said.state if said else CompanyState(primary=store_id, epoch=erasing.erased_epoch(place.base, company_id) + 1)
+    first = CompanyState(primary=store_id, epoch=erasing.erased_epoch(place.base, company_id) + 1)
+    state = after_loss(said.state, store_id) if said else first
     with suppress(FileExistsError):  # SQLite gives its other files the mode of this one
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         os.chmod(path, 0o600)
