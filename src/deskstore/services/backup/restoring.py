@@ -26,7 +26,7 @@ from deskstore.services.backup.merging import Merged, merge
 
 logger: Final = logging.getLogger("deskstore")
 RestoreMode = Literal["empty", "merge", "replace"]
-AT_ONCE: Final = 500  #: things in one commit
+AT_ONCE: Final = 2_000  #: things in one commit
 HEAVY_BYTES: Final = 4 * 2**20  #: of payloads in one commit, after which it is sent
 
 
