@@ -62,6 +62,7 @@ class Case:
     number: int
     promise: str
     tests: Sequence[Held]
+    chaos: Sequence[str]  #: parts of `chaos` that hold it at size, or with what a fresh machine has not; the beginnings of their names
     missing: str  #: what of it no test holds yet; empty where nothing is known to be missing
     later: str  #: the stage it waits for; empty where tests hold it today
 
@@ -76,6 +77,7 @@ def _case(number: int, told: dict[str, Any]) -> Case:  # Any: TOML
         number=number,
         promise=told["promise"],
         tests=[_test(name) for name in told.get("tests", [])],
+        chaos=told.get("chaos", []),
         missing=told.get("missing", ""),
         later=told.get("later", ""),
     )
@@ -121,7 +123,8 @@ def _held_by(case: Case) -> str:
     if case.later:
         return f"comes with a later stage: {case.later}"
     files = [_file_and_names(path, [test.name for test in tests]) for path, tests in groupby(case.tests, key=lambda test: test.path)]
-    return "<br>".join([*files, *([f"*not yet: {case.missing}*"] if case.missing else [])])
+    parts = [f"[chaos](../tests/chaos): {', '.join(case.chaos)}"] if case.chaos else []
+    return "<br>".join([*files, *parts, *([f"*not yet: {case.missing}*"] if case.missing else [])])
 
 
 def _file_and_names(path: str, names: Sequence[str]) -> str:

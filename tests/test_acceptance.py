@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance import CONTRACT, MAP, PAGE, SUBJECTS, Case, Held, cases, page
+from tests.chaos.__main__ import AREAS
 
 FOUND = cases(MAP.read_text(encoding="utf-8"))
 
@@ -14,7 +15,14 @@ def test_a_case_is_held_by_tests_that_are_there_or_waits_for_a_later_stage(case:
     gone = [f"{test.path}::{test.name}" for test in case.tests if not test.is_there]
 
     assert gone == []
-    assert bool(case.tests) != bool(case.later)
+    assert bool(case.tests or case.chaos) != bool(case.later)
+
+
+@pytest.mark.parametrize("case", [case for case in FOUND if case.chaos], ids=lambda case: str(case.number))
+def test_a_part_of_chaos_that_holds_a_case_is_there(case: Case) -> None:
+    parts = [part.name for parts in AREAS.values() for part in parts]
+
+    assert [name for name in case.chaos if not any(part.startswith(name) for part in parts)] == []
 
 
 def test_every_case_is_there_once_and_in_order() -> None:

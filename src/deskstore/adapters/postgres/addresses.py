@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,6 +13,8 @@ from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+
+_LAST_PORT: Final = 65_535
 
 
 def driven(written: str, variable: str = "DATABASE_URL") -> URL:
@@ -23,6 +25,8 @@ def driven(written: str, variable: str = "DATABASE_URL") -> URL:
         raise ConfigurationError(f"{variable} is not an address: write it as postgresql://user:password@host/name") from error
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ConfigurationError(f"{variable} names {url.drivername}: write it as postgresql://user:password@host/name")
+    if url.port is not None and not 1 <= url.port <= _LAST_PORT:
+        raise ConfigurationError(f"{variable} names the port {url.port}, which no host has: the last one is {_LAST_PORT}")
     return url.set(drivername="postgresql")
 
 
