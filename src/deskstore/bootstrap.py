@@ -270,6 +270,10 @@ def _file_storage(settings: Settings) -> Storage:
 
 def _postgres_storage(settings: Settings) -> Storage:
     storage = _database(settings)
+    if settings.data_path.is_dir():
+        from deskstore.adapters.beside import BesideFiles
+
+        storage = BesideFiles(storage, _file_storage(settings))
     return storage if settings.redis_url is None else _cached(storage, settings.redis_url)
 
 
