@@ -71,6 +71,7 @@ class Judge:
     faults: list[str] = field(factory=list[str])
     reads: int = 0
     stale_within_bound: int = 0
+    is_over: bool = False  #: a writer that is gone while it gives back what it claimed does not hear that it was cancelled
 
     def note(self, company_id: str, committed: Committed) -> None:
         """A commit is acknowledged."""
@@ -165,6 +166,7 @@ async def race(judge: Judge, readers: Sequence[Storage], writers: Sequence[Stora
     try:
         await asyncio.gather(*reading)
     finally:
+        judge.is_over = True
         for task in (*writing, *reading):
             task.cancel()
         await asyncio.gather(*writing, *reading, return_exceptions=True)
@@ -222,7 +224,7 @@ async def _found(storage: Storage, named: Named) -> Value | None:
 
 
 async def _write(storage: Storage, judge: Judge, random: Random) -> None:
-    while True:
+    while not judge.is_over:
         await asyncio.sleep(random.uniform(0, 3 * judge.plan.longest_pause_s))
         company_id = random.choice(COMPANIES)
         try:
