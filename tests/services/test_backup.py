@@ -523,8 +523,10 @@ async def interrupt(here: Desk, there: Desk, path: Path) -> None:
 
     class Once(WrappedReplica):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            await super().apply(list(copies)[:5], epoch=epoch)
-            raise StorageUnavailable("it was told to fail")
+            kept = await super().apply(list(copies)[:5], epoch=epoch)
+            if kept:
+                raise StorageUnavailable("it was told to fail")
+            return kept
 
     with pytest.raises(StorageUnavailable):
         await restore_backup(of_kind(here, Once), here.company_id, path, of=there.company_id)
