@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import cache, crashing, file, following, isolation, keeping, pooling, processing
+from tests.chaos import cache, crashing, file, following, isolation, keeping, moving, pooling, processing
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
 AREAS: Final[Mapping[str, Sequence[Part]]] = {
@@ -22,6 +22,7 @@ AREAS: Final[Mapping[str, Sequence[Part]]] = {
     "postgres": [*isolation.PARTS, *crashing.PARTS, *following.PARTS, *pooling.PARTS, *keeping.PARTS],
     "processing": processing.PARTS,
     "cache": cache.PARTS,
+    "hybrid": moving.PARTS,
 }
 _SHOWN: Final = 5
 
