@@ -1,7 +1,7 @@
 """
 A worker: takes the pending tickets of a platform, has a model summarise each, and keeps the summaries.
 
-    python examples/worker.py --company acme --platform freshdesk --drain
+    python examples/worker.py --company acme --platform freshdesk --until-done
 
 Run as many as you like, on as many machines as share the storage. Ctrl-C or `kill` lets what was begun come to an end; `kill -9` loses
 nothing either: the tickets are handed out again once their lease is over. Put your own model where FakeModel stands.
@@ -66,7 +66,7 @@ async def work(asked: argparse.Namespace) -> deskstore.Worked:
                 worker=asked.worker,
                 lease=timedelta(seconds=asked.lease),
                 retry=deskstore.Retry(first=timedelta(seconds=2), attempts=5),
-                drain=asked.drain,
+                until_done=asked.until_done,
                 stop=stop,
             )
 
@@ -79,7 +79,7 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument("--worker", help="who takes the tickets; this machine and process, unless said")
     made.add_argument("--concurrency", type=int, default=8, help="tickets that are worked on at once")
     made.add_argument("--lease", type=float, default=60.0, help="seconds after which others get the tickets of a worker that died")
-    made.add_argument("--drain", action="store_true", help="end once nothing is pending or in work, instead of waiting for more")
+    made.add_argument("--until-done", action="store_true", help="end once nothing is pending or in work, instead of waiting for more")
     made.add_argument("--takes", type=float, default=0.05, help="seconds that the model takes for a ticket")
     made.add_argument("--fails", type=float, default=0.0, help="how much of the model's work fails, 0 to 1")
     return made

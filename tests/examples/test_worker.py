@@ -57,7 +57,7 @@ def test_two_workers_of_which_one_is_killed_summarise_every_ticket_once(acme: di
     killed.communicate()
 
     before = progress(acme)["completed"]
-    both = [worker(acme, "--takes", "0.01", "--drain", "--lease", "1", "--worker", name) for name in ("one", "두번째")]
+    both = [worker(acme, "--takes", "0.01", "--until-done", "--lease", "1", "--worker", name) for name in ("one", "두번째")]
     completed = sum(completed_by(one) for one in both)
 
     assert progress(acme) | {"last_updated": None} == {
@@ -86,7 +86,7 @@ def test_a_worker_that_is_told_to_stop_leaves_nothing_half_done(acme: dict[str, 
 
 
 def test_a_model_that_fails_leaves_tickets_for_another_time(acme: dict[str, str]) -> None:
-    said = worker(acme, "--takes", "0", "--fails", "1", "--drain").communicate(timeout=60)[0]
+    said = worker(acme, "--takes", "0", "--fails", "1", "--until-done").communicate(timeout=60)[0]
 
     assert said == f"completed 0, failed {TICKETS}, lost 0\n"
     assert progress(acme)["failed"] == TICKETS

@@ -46,7 +46,7 @@ async def work(name: str, folder: Path, lease_s: float, pace_s: float) -> None:
 
         async with open_storage() as storage:
             lease = timedelta(seconds=lease_s)
-            await work_off(storage, COMPANY, PLATFORM, handler, worker=name, lease=lease, drain=True, poll=POLL)
+            await work_off(storage, COMPANY, PLATFORM, handler, worker=name, lease=lease, until_done=True, poll=POLL)
 
 
 if __name__ == "__main__":

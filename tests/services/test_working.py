@@ -52,7 +52,7 @@ async def short(claim: HeldClaim) -> SummaryDraft:
 async def test_every_ticket_is_completed_with_the_summary_of_the_handler(storage: MemoryStorage) -> None:
     await tickets(storage, 30)
 
-    worked = await work_off(storage, ACME, DESK, short, drain=True, poll=SOON)
+    worked = await work_off(storage, ACME, DESK, short, until_done=True, poll=SOON)
 
     progress = await get_processing_progress(storage, ACME, DESK)
     found = [await find_current_summary(storage, ACME, ticket_key(DESK, str(number))) for number in range(30)]
@@ -72,7 +72,7 @@ async def test_no_more_tickets_are_worked_on_at_once_than_was_asked_for(storage:
         await asyncio.sleep(0.01)
         at_once -= 1
 
-    await work_off(storage, ACME, DESK, handler, concurrency=3, drain=True, poll=SOON)
+    await work_off(storage, ACME, DESK, handler, concurrency=3, until_done=True, poll=SOON)
 
     assert most == 3
 
@@ -81,7 +81,7 @@ async def test_tickets_are_worked_on_one_after_another_in_a_loop(storage: Memory
     await tickets(storage, 3)
     seen: list[str] = []
 
-    async for claim in claims(storage, ACME, DESK, worker="w1", drain=True, poll=SOON):
+    async for claim in claims(storage, ACME, DESK, worker="w1", until_done=True, poll=SOON):
         async with claim:
             seen.append(claim.ticket.ticket_id)
             await claim.complete(await short(claim))
@@ -93,7 +93,7 @@ async def test_tickets_are_worked_on_one_after_another_in_a_loop(storage: Memory
 async def test_a_block_that_ends_without_a_word_completes_its_ticket(storage: MemoryStorage) -> None:
     await tickets(storage, 1)
 
-    async for claim in claims(storage, ACME, DESK, drain=True, poll=SOON):
+    async for claim in claims(storage, ACME, DESK, until_done=True, poll=SOON):
         async with claim:
             assert claim.attempts == 1
 
@@ -107,7 +107,7 @@ async def test_a_ticket_whose_handler_raises_fails_with_the_reason_and_the_other
         if claim.key.id == "1":
             raise LookupError("no such model")
 
-    worked = await work_off(storage, ACME, DESK, handler, drain=True, poll=SOON, retry=Retry(first=timedelta(minutes=2)))
+    worked = await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON, retry=Retry(first=timedelta(minutes=2)))
 
     failed = await stood(storage, 1)
     assert worked == Worked(completed=2, failed=1)
@@ -171,7 +171,7 @@ async def test_the_lease_of_a_ticket_is_renewed_while_it_is_worked_on(storage: M
         assert claim.processing.claim is not None
         assert claim.processing.claim.lease_until > storage.clock()
 
-    worked = await work_off(storage, ACME, DESK, handler, lease=SHORT, drain=True, poll=SOON)
+    worked = await work_off(storage, ACME, DESK, handler, lease=SHORT, until_done=True, poll=SOON)
 
     assert worked == Worked(completed=1)
 
@@ -241,7 +241,7 @@ async def test_a_late_worker_completes_nothing_and_goes_on(storage: MemoryStorag
             await delete_ticket(storage, ACME, DESK, "0")
         return await short(claim)
 
-    worked = await work_off(storage, ACME, DESK, handler, drain=True, poll=SOON)
+    worked = await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON)
 
     assert worked == Worked(completed=1, lost=1)
 
@@ -321,11 +321,11 @@ async def test_a_ticket_that_comes_later_is_found(storage: MemoryStorage) -> Non
     assert await asyncio.wait_for(working, 10) == Worked(completed=1)
 
 
-async def test_a_drain_waits_for_what_others_work_on(storage: MemoryStorage) -> None:
+async def test_work_until_all_is_done_waits_for_what_others_work_on(storage: MemoryStorage) -> None:
     await tickets(storage, 2)
     (other,) = await claim_tickets(storage, ACME, DESK, 1, worker="another")
 
-    working = asyncio.ensure_future(work_off(storage, ACME, DESK, short, drain=True, poll=SOON))
+    working = asyncio.ensure_future(work_off(storage, ACME, DESK, short, until_done=True, poll=SOON))
     await asyncio.sleep(0.1)
     was_done = working.done()
     await release(storage, ACME, other)
@@ -334,8 +334,8 @@ async def test_a_drain_waits_for_what_others_work_on(storage: MemoryStorage) -> 
     assert not was_done
 
 
-async def test_a_drain_of_a_company_without_tickets_is_over_at_once(storage: MemoryStorage) -> None:
-    assert await work_off(storage, ACME, DESK, short, drain=True) == Worked()
+async def test_work_until_all_is_done_is_over_at_once_where_there_is_none(storage: MemoryStorage) -> None:
+    assert await work_off(storage, ACME, DESK, short, until_done=True) == Worked()
 
 
 async def test_a_ticket_whose_workers_die_again_and_again_fails_for_good(storage: MemoryStorage) -> None:
@@ -344,7 +344,7 @@ async def test_a_ticket_whose_workers_die_again_and_again_fails_for_good(storage
         (taken,) = await claim_tickets(storage, ACME, DESK, 1, worker="dies")
         await release(storage, ACME, taken)  # a release counts its attempt, and stands here for a lease that ran out
 
-    worked = await work_off(storage, ACME, DESK, short, drain=True, poll=SOON, retry=Retry(attempts=2))
+    worked = await work_off(storage, ACME, DESK, short, until_done=True, poll=SOON, retry=Retry(attempts=2))
 
     failed = await stood(storage)
     assert worked == Worked()
@@ -355,7 +355,7 @@ async def test_a_ticket_that_is_deleted_or_changed_before_it_is_begun_is_passed_
     await tickets(storage, 3)
     seen: list[tuple[str, str | None]] = []
 
-    async for claim in claims(storage, ACME, DESK, drain=True, poll=SOON):
+    async for claim in claims(storage, ACME, DESK, until_done=True, poll=SOON):
         async with claim:
             if not seen:
                 await delete_ticket(storage, ACME, DESK, "1")
@@ -373,7 +373,7 @@ async def test_a_damaged_ticket_fails_for_good_and_the_others_go_on(storage: Mem
     faulty = FaultyStorage(storage)
     faulty.reads.append(Fault(error=CorruptRecord(ticket_key(DESK, "0"), "its file", "it is torn")))
 
-    worked = await work_off(faulty, ACME, DESK, short, drain=True, poll=SOON)
+    worked = await work_off(faulty, ACME, DESK, short, until_done=True, poll=SOON)
 
     failed = await stood(storage)
     assert (worked, failed.status, failed.claimable_at) == (Worked(completed=1), FAILED, None)
@@ -389,7 +389,7 @@ async def test_a_lease_that_could_not_be_renewed_once_is_renewed_the_next_time(s
         await asyncio.sleep(2 * SHORT.total_seconds())
         assert not claim.is_lost
 
-    assert await work_off(faulty, ACME, DESK, handler, lease=SHORT, drain=True, poll=SOON) == Worked(completed=1)
+    assert await work_off(faulty, ACME, DESK, handler, lease=SHORT, until_done=True, poll=SOON) == Worked(completed=1)
 
 
 async def test_a_lease_that_ended_while_the_storage_could_not_be_reached_counts_as_lost(storage: MemoryStorage) -> None:
@@ -430,7 +430,7 @@ async def test_a_storage_that_others_hold_for_long_costs_no_work_that_was_done(s
         worked_on.append(claim.key.id)
         return await short(claim)
 
-    assert await work_off(faulty, ACME, DESK, handler, drain=True, poll=SOON) == Worked(completed=2)
+    assert await work_off(faulty, ACME, DESK, handler, until_done=True, poll=SOON) == Worked(completed=2)
     assert sorted(worked_on) == ["0", "1"]
 
 

@@ -38,7 +38,7 @@ class Orders:
     worker: str = field(converter=identifiers.worker)
     lease: timedelta
     batch: int  #: tickets that are taken at once
-    drain: bool  #: end once nothing is pending or in processing
+    until_done: bool  #: end once nothing is pending or in processing
     stop: asyncio.Event
     poll: timedelta = field(validator=positive)
     retry: Retry
@@ -62,7 +62,7 @@ class Line:
                     if self._waiting or await self._take():
                         if (claim := await self._begin(self._waiting[0])) is not None:
                             return claim
-                    elif self._orders.drain and await self._is_drained():
+                    elif self._orders.until_done and await self._is_done():
                         return None
                     else:
                         await self._pause()
@@ -120,7 +120,7 @@ class Line:
             await give_back(orders.storage, orders.company_id, [claimed])  # its text changed: a summary of it would be stale at once
         return None
 
-    async def _is_drained(self) -> bool:
+    async def _is_done(self) -> bool:
         progress = await get_processing_progress(self._orders.storage, self._orders.company_id, self._orders.platform)
         return not progress.pending and not progress.processing
 

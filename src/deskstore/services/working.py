@@ -62,7 +62,7 @@ async def claims(
     worker: str | None = None,
     lease: timedelta = LEASE,
     batch: int = BATCH,
-    drain: bool = False,
+    until_done: bool = False,
     stop: asyncio.Event | None = None,
     poll: timedelta = POLL,
     retry: Retry = RETRY,
@@ -78,7 +78,7 @@ async def claims(
         worker: Who takes them, as others are shown it; the machine's name and the process's number, unless said.
         lease: For how long a ticket stays with a worker that died, at most 15 minutes; renewed three times while it lasts.
         batch: How many tickets are taken at once; those that were not begun are given back at the end.
-        drain: End once nothing is pending, and nobody works on anything any more; failed tickets are not waited for.
+        until_done: End once nothing is pending, and nobody works on anything any more; failed tickets are not waited for.
         stop: Once it is set, no other ticket is begun.
         poll: How often to look, where there is nothing to do.
         retry: When a ticket is tried again whose block ended with an error.
@@ -94,7 +94,7 @@ async def claims(
             worker=worker or _this_process(),
             lease=lease,
             batch=batch,
-            drain=drain,
+            until_done=until_done,
             stop=stop or asyncio.Event(),
             poll=poll,
             retry=retry,
@@ -116,7 +116,7 @@ async def work_off(
     concurrency: int = CONCURRENCY,
     worker: str | None = None,
     lease: timedelta = LEASE,
-    drain: bool = False,
+    until_done: bool = False,
     stop: asyncio.Event | None = None,
     poll: timedelta = POLL,
     retry: Retry = RETRY,
@@ -141,7 +141,7 @@ async def work_off(
             worker=worker or _this_process(),
             lease=lease,
             batch=min(concurrency, MOST_AT_ONCE),
-            drain=drain,
+            until_done=until_done,
             stop=stop or asyncio.Event(),
             poll=poll,
             retry=retry,
