@@ -311,6 +311,18 @@ async def test_what_differs_is_repaired_and_can_be_verified_then(clock: ManualCl
     assert (await verify_migration(*_between(pair), depth=Depth.CONTENT)).is_verified
 
 
+async def test_a_repair_of_what_the_mirror_refuses_comes_to_an_end_and_names_it(clock: ManualClock) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(*(a_ticket(str(number)) for number in range(6)))
+    between = (pair.one.storage, _Wrapped(pair.other.storage, _Choosy), pair.one.company_id)
+    await start_migration(*between)
+
+    repaired = await repair_migration(*between)
+
+    assert repaired.left == 2
+    assert {(one.thing.id, one.kind) for one in repaired.differences} == {("4", DifferenceKind.MISSING)}
+
+
 async def test_a_plan_tells_what_would_move_and_what_is_in_its_way(pair: Pair) -> None:
     plan = await plan_migration(*_between(pair))
     await pair.other.keep(a_ticket("theirs"))

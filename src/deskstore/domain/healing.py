@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from deskstore.domain.comparing import CURSOR, Depth, Difference, DifferenceKind, read_each, suspected
 from deskstore.domain.draining import copies_of, drain
-from deskstore.domain.errors import StorageBusy
+from deskstore.domain.errors import CorruptRecord, StorageBusy
 from deskstore.domain.mirror import PARTS, Copy, Part, Thing, Value
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import settle
@@ -58,7 +58,7 @@ async def _copy_newer(sides: Sides, things: Sequence[Thing], target: CompanyStat
     return await sides.mirror.apply(await copies_of(sides, newer), epoch=target.epoch) if newer else 0
 
 
-def _version(copy: object) -> int:
+def _version(copy: Copy | CorruptRecord) -> int:
     return copy.version if isinstance(copy, Copy) else 0
 
 
@@ -79,7 +79,7 @@ async def mend(sides: Sides, differences: Sequence[Difference]) -> int:
     return len(copies)
 
 
-def _above(copy: object, version: int) -> Copy | None:
+def _above(copy: Copy | CorruptRecord, version: int) -> Copy | None:
     if not isinstance(copy, Copy):
         return None
     above = max(copy.version, version) + 1

@@ -79,12 +79,12 @@ async def repair_migration(source: Storage, target: Storage, company_id: str, *,
     if was_healed:
         await heal(found.sides)
     mended = 0
+    before: int | None = None
     compared = await compare(found.sides)
-    while any(one.kind is not DifferenceKind.DAMAGED for one in compared.differences):
-        if not (some := await mend(found.sides, compared.differences)):
-            break
-        mended += some
-        compared = await compare(found.sides)
+    while before is None or compared.different < before:  # what cannot be mended would be tried for ever
+        before = compared.different
+        mended += await mend(found.sides, compared.differences)
+        compared = await compare(found.sides) if mended else compared
     outcome = {"healed": was_healed, "mended": mended, "left": compared.different}
     note(AuditLine(at=source.clock(), company_id=found.company_id, step="repair", outcome=outcome))
     return RepairReport(
@@ -102,13 +102,12 @@ def _has_lost_its_database(found: Places) -> bool:
 
 def _sorted_out(compared: Comparison, accept: Collection[Thing]) -> tuple[list[Difference], list[Difference]]:
     """The differences that are accepted, and the others."""
-    records = {(thing.part, thing.key) if thing.part in ("ticket", "article") else thing for thing in accept}
+    records = {thing.key for thing in accept if thing.part in ("ticket", "article")}
     accepted: list[Difference] = []
     left: list[Difference] = []
     for one in compared.differences:
-        whole = ("article" if one.thing.kind == "article" else "ticket", one.thing.key)
-        is_accepted = one.kind in _ACCEPTABLE and (one.thing in accept or whole in records)
-        (accepted if is_accepted else left).append(one)
+        is_named = one.thing in accept or (one.thing.is_of_record and one.thing.key in records)
+        (accepted if is_named and one.kind in _ACCEPTABLE else left).append(one)
     return accepted, left
 
 
