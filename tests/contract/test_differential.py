@@ -18,20 +18,41 @@ from deskstore.domain.errors import StorageError
 from deskstore.domain.mirror import PARTS
 from deskstore.domain.ports import Storage
 from deskstore.domain.processing import Claim, Processing
+from deskstore.services.requeuing import failed_tickets, list_claims, requeue, take_back
+from deskstore.services.summaries import stale_summaries
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.contract.fixtures import PROPERTY, a_new_company
 from deskstore.testing.desk import LEASE, Desk, Everything, token_of
-from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, incoming
+from deskstore.testing.makers import a_checkpoint, a_summary, a_suppression, a_ticket, incoming
 
 Step = tuple[str, str, int]
 Sides = tuple[Sequence[Storage], ManualClock]
 STEPS = st.tuples(
     st.sampled_from(
-        ["receive", "receive", "claim", "claim", "renew", "complete", "fail", "release", "delete", "summarise", "checkpoint", "wait"]
+        [
+            "receive",
+            "receive",
+            "claim",
+            "claim",
+            "renew",
+            "complete",
+            "fail",
+            "release",
+            "take_back",
+            "requeue",
+            "look",
+            "delete",
+            "summarise",
+            "checkpoint",
+            "suppress",
+            "lift",
+            "wait",
+        ]
     ),
     st.sampled_from("ab"),
     st.integers(0, 3),
 )
+KIM = "kim@example.com"  #: of whom all these tickets are
 WAITS = (timedelta(seconds=1), LEASE, LEASE + timedelta(seconds=5), timedelta(seconds=-1))
 
 
@@ -83,6 +104,20 @@ class Side:
         taken = self._claimed(number)
         return taken and await self.desk.settle(taken.released(now=self.clock()), token_of(taken))
 
+    async def take_back(self, _: str, number: int) -> object:
+        taken = self._claimed(number)
+        return taken and await take_back(self.desk.storage, self.desk.company_id, [taken])
+
+    async def requeue(self, ticket_id: str, _: int) -> object:
+        return await requeue(self.desk.storage, self.desk.company_id, [a_ticket(ticket_id).key])
+
+    async def look(self, ticket_id: str, _: int) -> object:
+        """What an operator sees: who holds what, what failed, and which summaries are outdated."""
+        where = (self.desk.storage, self.desk.company_id)
+        held = [one async for one in list_claims(*where, worker=ticket_id)]
+        failed = [one async for one in failed_tickets(*where)]
+        return [held, failed, [one async for one in stale_summaries(*where, model="another-model")]]
+
     async def delete(self, ticket_id: str, _: int) -> object:
         stored = await self.desk.find(a_ticket(ticket_id).key)
         if stored is not None:
@@ -95,6 +130,12 @@ class Side:
     async def checkpoint(self, _: str, number: int) -> object:
         await self.desk.keep_checkpoint(a_checkpoint(str(number)))
         return await self.desk.checkpoint()
+
+    async def suppress(self, _: str, number: int) -> object:
+        await self.desk.suppress(evolve(a_suppression(KIM, now=self.clock()), tickets=number, summaries=1))
+
+    async def lift(self, _: str, number: int) -> object:
+        await self.desk.lift(a_suppression(KIM))
 
     async def wait(self, _: str, number: int) -> object:
         """The clock was moved for all."""

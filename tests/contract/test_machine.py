@@ -10,7 +10,7 @@ from deskstore.adapters.memory import MemoryStorage
 from deskstore.adapters.postgres import PostgresStorage
 from deskstore.domain.errors import StorageError
 from deskstore.testing.machine import take_any_steps
-from tests.contract.saboteurs import in_companies, in_processing, in_records
+from tests.contract.saboteurs import in_companies, in_processing, in_records, in_suppression
 from tests.contract.saboteurs.base import Saboteur
 
 
@@ -36,6 +36,7 @@ def test_any_steps_in_postgresql_leave_what_the_rules_say(postgres_url: str) -> 
         in_processing.NeverResets,
         in_records.IgnoresVersionsOfTickets,
         in_records.VersionsRestartAfterADelete,
+        in_suppression.LetsTheErasedIn,
     ],
 )
 def test_any_steps_find_a_saboteur(saboteur: type[Saboteur]) -> None:
