@@ -118,7 +118,7 @@ class CompanyCache:
 
     async def _seen(self, subject: Subject, wanted: Sequence[Key], epoch: int) -> _Seen:
         names = [self._names.value(subject, key) for key in wanted]
-        generation, *found = await self._cache.connection.run("MGET", self._names.generation(scope_of(subject)), *names)
+        generation, *found = await self._cache.connection.values([self._names.generation(scope_of(subject)), *names])
         seen = _Seen(is_closed=generation is not None and _CLOSED.fullmatch(generation) is not None)
         seal = Seal(company_id=self.company_id, generation=generation or b"", epoch=epoch)
         for key, data in zip(wanted, found, strict=True):
