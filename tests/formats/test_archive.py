@@ -27,6 +27,7 @@ from deskstore.formats.archive.lines import line_of, read_line
 from deskstore.formats.archive.manifest import HEAD, MANIFEST, Chunk, Head, Manifest, chunk_name, head_bytes, manifest_bytes
 from deskstore.formats.archive.reading import Archive, scanned
 from deskstore.formats.archive.survey import Survey, check_totals
+from deskstore.formats.archive.working import OneThread
 from deskstore.formats.archive.writing import write_archive
 from deskstore.testing import strategies
 from deskstore.testing.clock import MORNING
@@ -53,7 +54,7 @@ class Memory:
 
 async def looked_at(text: bytes, *, is_strict: bool = True) -> Archive:
     """A backup, once all of it was looked at."""
-    archive = await scanned(Memory(text), len(text))
+    archive = await scanned(Memory(text), len(text), OneThread())
     survey, told = Survey(is_strict=is_strict), archive.manifest.chunks
     for place in sorted(range(len(told)), key=lambda place: not told[place].is_of_changes):
         survey.take(place, told[place], await archive.chunks.frame(place, told[place]))

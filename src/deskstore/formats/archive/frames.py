@@ -9,7 +9,7 @@ from deskstore.domain import payloads
 from deskstore.formats.archive.damage import Damaged
 
 LEVEL: Final = 3
-RAW_BYTES: Final = 8 * 2**20  #: of lines, after which a chunk ends
+RAW_BYTES: Final = 2 * 2**20  #: of lines, after which a chunk ends
 MOST_RAW_BYTES: Final = RAW_BYTES + 3 * payloads.MAX_BYTES  #: of a chunk whose last line is as long as a line can be
 MOST_BYTES: Final = MOST_RAW_BYTES + 2**20  #: of a frame, which is never much larger than what is in it
 _WINDOW_LOG: Final = 27

@@ -27,6 +27,7 @@ from deskstore.formats.archive.manifest import (
     read_head,
     read_manifest,
 )
+from deskstore.formats.archive.working import OneThread
 
 
 class AsyncBytes(Protocol):
@@ -39,7 +40,8 @@ class AsyncBytes(Protocol):
 class Chunks:
     """The packed lines in a backup's file."""
 
-    def __init__(self, file: AsyncBytes, offsets: Sequence[int]) -> None:
+    def __init__(self, file: AsyncBytes, offsets: Sequence[int], thread: OneThread) -> None:
+        self.thread: Final = thread
         self._file: Final = file
         self._offsets: Final = offsets  #: of each chunk's first byte
 
@@ -73,13 +75,14 @@ async def open_archive(path: Path) -> AsyncGenerator[Archive]:
         Damaged: It is cut off, was changed, or is something else.
         OSError: It cannot be read.
     """
-    async with aiofiles.open(path, "rb", opener=_regular) as file:
-        yield await scanned(file, os.fstat(file.fileno()).st_size)
+    with OneThread() as thread:
+        async with aiofiles.open(path, "rb", opener=_regular) as file:
+            yield await scanned(file, os.fstat(file.fileno()).st_size, thread)
 
 
-async def scanned(file: AsyncBytes, size: int) -> Archive:
+async def scanned(file: AsyncBytes, size: int, thread: OneThread) -> Archive:
     """The backup in an open file of so many bytes; raises Damaged."""
-    return await _Scan(file, size).archive()
+    return await _Scan(file, size, thread).archive()
 
 
 def _regular(path: str, flags: int) -> int:
@@ -94,7 +97,8 @@ def _regular(path: str, flags: int) -> int:
 class _Scan:
     """One walk along the headers."""
 
-    def __init__(self, file: AsyncBytes, size: int) -> None:
+    def __init__(self, file: AsyncBytes, size: int, thread: OneThread) -> None:
+        self._thread: Final = thread
         self._file: Final = file
         self._size: Final = size
         self._at = 0
@@ -109,7 +113,7 @@ class _Scan:
             raise Damaged(f"{MANIFEST} is of another backup than {HEAD}")
         if [(chunk.name, chunk.bytes) for chunk in manifest.chunks] != [(member.name, member.size) for member in members]:
             raise Damaged(f"{MANIFEST} tells of other members than there are")
-        return Archive(head, manifest, Chunks(self._file, offsets), self._size)
+        return Archive(head, manifest, Chunks(self._file, offsets, self._thread), self._size)
 
     async def _chunks(self) -> tuple[list[tar.Member], list[int], bytes]:
         """The chunks, where each begins, and the text of the manifest behind them."""

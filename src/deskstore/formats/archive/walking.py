@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
 
@@ -28,11 +27,11 @@ async def surveyed(survey: Survey, chunks: Chunks, told: Sequence[Chunk], *, on_
     done = 0
     for place in sorted(range(len(told)), key=lambda place: not told[place].is_of_changes):
         frame = await chunks.frame(place, told[place])
-        await asyncio.to_thread(survey.take, place, told[place], frame)
+        await chunks.thread.run(survey.take, place, told[place], frame)
         done += len(frame)
         if on_progress is not None:
             on_progress(done)
-    return await asyncio.to_thread(survey.totals)
+    return await chunks.thread.run(survey.totals)
 
 
 async def copies_in(archive: Archive, survey: Survey) -> AsyncIterator[list[Copy]]:
@@ -48,7 +47,11 @@ async def copies_in(archive: Archive, survey: Survey) -> AsyncIterator[list[Copy
         for place, chunk in enumerate(archive.manifest.chunks):
             if chunk.is_of_changes != (sweep is _things):
                 frame = await archive.chunks.frame(place, chunk)
-                yield await asyncio.to_thread(lambda: list(sweep(survey, place, chunk, frame)))  # noqa: B023 - awaited before the next
+                yield await archive.chunks.thread.run(_all, sweep(survey, place, chunk, frame))
+
+
+def _all(copies: Iterator[Copy]) -> list[Copy]:
+    return [*copies]
 
 
 def _things(survey: Survey, _: int, chunk: Chunk, frame: bytes) -> Iterator[Copy]:

@@ -23,6 +23,7 @@ from deskstore.formats.archive.manifest import HEAD, MANIFEST, Chunk, Head, Loss
 from deskstore.formats.archive.reading import Chunks
 from deskstore.formats.archive.survey import Survey
 from deskstore.formats.archive.walking import surveyed
+from deskstore.formats.archive.working import OneThread
 
 
 class _Sink(Protocol):
@@ -35,10 +36,11 @@ class _Sink(Protocol):
 class ArchiveWriter:
     """Takes things in the order in which they are to stand, and writes them as chunks."""
 
-    def __init__(self, file: _Sink, path: Path, head: Head) -> None:
+    def __init__(self, file: _Sink, path: Path, head: Head, thread: OneThread) -> None:
         self._file: Final = file
         self._path: Final = path
         self._head: Final = head
+        self._thread: Final = thread
         self._chunks: Final[list[Chunk]] = []
         self._offsets: Final[list[int]] = []
         self._at = 0
@@ -94,13 +96,13 @@ class ArchiveWriter:
 
     async def _read_back(self) -> Totals:
         async with aiofiles.open(self._path, "rb") as file:
-            return await surveyed(Survey(is_strict=False), Chunks(file, self._offsets), self._chunks)
+            return await surveyed(Survey(is_strict=False), Chunks(file, self._offsets, self._thread), self._chunks)
 
     async def _flush(self) -> None:
         if not self._lines:
             return
         raw = b"".join(self._lines)
-        frame = await asyncio.to_thread(pack, raw)
+        frame = await self._thread.run(pack, raw)
         name = chunk_name(len(self._chunks), is_of_changes=self._is_of_changes)
         self._chunks.append(
             Chunk(
@@ -137,12 +139,13 @@ async def write_archive(to: Path, head: Head) -> AsyncGenerator[ArchiveWriter]:
     """
     partial = _begin(to)  # not in a thread: what a cancelled call makes there, nobody would remove
     try:
-        async with aiofiles.open(partial, "wb") as file:
-            writer = ArchiveWriter(file, partial, head)
-            await writer.begin()
-            yield writer
-            await file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
+        with OneThread() as thread:
+            async with aiofiles.open(partial, "wb") as file:
+                writer = ArchiveWriter(file, partial, head, thread)
+                await writer.begin()
+                yield writer
+                await file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
         await asyncio.to_thread(_take_name, partial, to)
     finally:
         partial.unlink(missing_ok=True)
