@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 from typing import Final
 
+from attrs import evolve
+
 from deskstore.adapters.embedded.postgres import PostgresServer
 from deskstore.adapters.embedded.redis import RedisServer
 from deskstore.adapters.memory import MemoryStorage
@@ -13,7 +15,7 @@ from deskstore.adapters.postgres import PostgresStorage
 from deskstore.adapters.postgres.pool import Limits
 from tests.chaos.parts import Finding, Orders, Part
 from tests.postgres.preparing import prepare
-from tests.redis.contests import CONTESTS, Result, run
+from tests.redis.contests import CONTESTS, Contest, Result, run
 from tests.servers.databases import databases_on
 
 _READS: Final = 10_000  #: of each contest
@@ -39,9 +41,14 @@ async def _on_postgres(name: str, reads: int, seed: int) -> Result:
             await prepare(database)
             storage = PostgresStorage(database.app_url, limits=Limits(connections=16))
             try:
-                return await run(CONTESTS[name], storage, redis, reads=reads, seed=seed)
+                return await run(_as_callers_see(CONTESTS[name]), storage, redis, reads=reads, seed=seed)
             finally:
                 await storage.aclose()
+
+
+def _as_callers_see(contest: Contest) -> Contest:
+    """The same race, where a commit counts once commit() is back: on a busy disk a COMMIT outlasts the brief settling of a race."""
+    return evolve(contest, plan=evolve(contest.plan, counts_from_commit=False))
 
 
 def _judged(name: str, result: Result) -> Finding:

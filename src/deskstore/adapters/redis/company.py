@@ -219,7 +219,7 @@ class CompanyCache:
     async def flush(self) -> None:
         """End every value; raises NoAnswer."""
         values: list[Word | int] = [len(SCOPES), new_name(), new_name(), _ms(self._cache.limits.generation_s), 0]
-        await self._cache.connection.call(OPEN, self._names.generations(), values)
+        await self._cache.connection.call(OPEN, self._names.generations(), values, is_patient=True)
 
     async def forget(self) -> None:
         """Leave nothing of a company that is gone but what says so, and ends by itself."""

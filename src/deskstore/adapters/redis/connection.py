@@ -62,16 +62,18 @@ class Connection:
         return not self._breaker.is_open
 
     async def run(self, *command: Word | int) -> Any:  # Any: each command has an answer of its own
-        """The answer to a command; raises NoAnswer."""
-        return await self._asked(lambda: self._sent(*command))
+        """The answer to a command that a person waits for, and so longer than a read would; raises NoAnswer."""
+        return await self._asked(lambda: self._sent(*command), is_patient=True)
 
     async def values(self, names: Sequence[str]) -> Sequence[bytes | None]:
         """What stands under these keys, all of one slot, at one moment; raises NoAnswer."""
         return await self._asked(lambda: self._sent("MGET", *names) if self.is_cluster else self._sent_at_once("MGET", *names))
 
-    async def call(self, script: Script, keys: Sequence[str], values: Sequence[Word | int]) -> Any:  # Any: as for run
+    async def call(
+        self, script: Script, keys: Sequence[str], values: Sequence[Word | int], *, is_patient: bool = False
+    ) -> Any:  # Any: as for run
         """What a script gives; Redis is taught it where it does not know it. Raises NoAnswer."""
-        return await self._asked(lambda: self._called(script, keys, values))
+        return await self._asked(lambda: self._called(script, keys, values), is_patient=is_patient)
 
     async def aclose(self) -> None:
         """Let go of every connection."""
@@ -82,11 +84,12 @@ class Connection:
         with suppress(*FAILURES):
             await self._client.aclose()
 
-    async def _asked(self, ask: Callable[[], Awaitable[Any]]) -> Any:  # Any: as for run
+    async def _asked(self, ask: Callable[[], Awaitable[Any]], *, is_patient: bool = False) -> Any:  # Any: as for run
         async with self._turns:  # where a thousand ask at once, their own number must not look like a Redis that is late
             if not self.is_open:
                 raise NoAnswer(f"{self.place} does not answer, and is left alone for now")
-            timeout_s, self._has_map = (self._limits.timeout_s if self._has_map else self._limits.opening_s), True
+            timeout_s = self._limits.opening_s if is_patient or not self._has_map else self._limits.timeout_s
+            self._has_map = True
             try:
                 async with asyncio.timeout(timeout_s):
                     answer = await ask()
