@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import backup, cache, machine, peers, postgres, reading, saving, start, transfer
+from bench import backup, cache, machine, peers, postgres, processing, reading, saving, start, transfer
 from bench.bars import Finding
 from bench.measuring import FULL, LEAST_ROUNDS, QUICK, USUAL, Part, Run
 from bench.report import Report
@@ -31,6 +31,7 @@ PARTS: Final[dict[str, Part]] = {
     "backup": backup.measure,
     "start": start.measure,
     "postgres": postgres.measure,
+    "processing": processing.measure,
     "cache": cache.measure,
 }
 GROUPS: Final = {"file": ("saving", "reading", "transfer", "memory")}
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _parts(named: Sequence[str]) -> list[str]:
-    wanted = [*named] or [*GROUPS, "start", "postgres", "cache", PEERS]
+    wanted = [*named] or [*GROUPS, "start", "postgres", "processing", "cache", PEERS]
     unknown = {*wanted} - {*GROUPS, *PARTS, PEERS}
     if unknown:
         raise SystemExit(f"dev.py bench: there is no part {', '.join(sorted(unknown))}; choose from {', '.join([*GROUPS, *PARTS, PEERS])}")

@@ -144,6 +144,17 @@ BACKUP_MEMORY: Final = Bar(name="backup create: growth of peak memory, few to ma
 CHECK_MEMORY: Final = Bar(name="backup check: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
 RESTORE_MEMORY: Final = Bar(name="backup restore: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
 
+# -- the pipeline --------------------------------------------------------------------------------------------------------------------------
+
+CLAIMED: Final = "tickets"
+
+FILE_CLAIMS: Final = Bar(name="files: 8 workers claim 100 each / the bare statement in SQLite", must=60, aim=30)
+FILE_CLAIMED_TWICE: Final = Bar(name="files: tickets that two workers were given", must=0, aim=0, unit=CLAIMED)
+FILE_STATUS: Final = Bar(name="files: status updates of 16 tasks / SQLite, a commit each", must=30, aim=10)
+FILE_COUNTS: Final = Bar(name="files: progress / counting in SQLite", must=1.0, aim=0.5)
+FILE_WORKER: Final = Bar(name="files: work_off() / claim, get, complete one by one", must=1.1, aim=0.9)
+PG_WORKER: Final = Bar(name="PostgreSQL: work_off() / claim, get, complete one by one", must=1.1, aim=0.9)
+
 # -- the cache -----------------------------------------------------------------------------------------------------------------------------
 
 CACHE_HIT: Final = Bar(name="cache: a hit / find on PostgreSQL", must=0.5, aim=0.35)
