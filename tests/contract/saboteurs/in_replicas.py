@@ -378,6 +378,7 @@ class TellsTheMirrorAlone(SabotagedReplica):
     breaks = (
         of_replica.test_a_backup_is_owed_what_changes_while_there_is_no_mirror,
         of_replica.test_each_consumer_has_debts_of_its_own,
+        of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
     )
 
 

@@ -246,14 +246,17 @@ class HybridBackend:
         async def at(where: Where) -> Committed:
             return await self._company.backends[where].apply(changes, asked)
 
-        async def first() -> None:
-            # whatever would be refused is refused before the company begins
+        async def first() -> Committed | None:
+            # whatever would be refused is refused before the company begins, and nothing begins for nothing
             nonlocal asked
-            decide(changes, {}, checkpoints={}, floor=0, now=self._storage.clock())
+            decision = decide(changes, {}, checkpoints={}, floor=0, now=self._storage.clock())
             if asked is not None:
                 await asked(changes)
                 asked = None
+            if not decision.copies:
+                return decision.committed
             await self._company.begin()
+            return None
 
         committed = await self._company.write(at, first)
         self._storage.note_commit(self.company_id)

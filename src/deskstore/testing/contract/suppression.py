@@ -11,7 +11,7 @@ from attrs import evolve
 
 from deskstore.domain.changes import Changes, SaveRecord
 from deskstore.domain.errors import InvalidRecord, RequesterSuppressed, StorageUnavailable
-from deskstore.domain.mirror import MIRROR, PARTS, Thing
+from deskstore.domain.mirror import PARTS, Thing
 from deskstore.domain.paging import Filter
 from deskstore.domain.records import Ticket
 from deskstore.domain.suppressions import Suppression
@@ -186,11 +186,13 @@ async def test_erasing_a_requester_removes_what_is_theirs_and_nothing_else(desk:
 
 async def test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name(desk: Desk) -> None:
     await _fill_for_two(desk)
-    await desk.attach_mirror()
+    replica, state = desk.replica(), await desk.replica().state()
+    assert state is not None
+    assert await replica.compare_and_set_state(state, evolve(state, backups=(*state.backups, "whoever")))
 
     receipt = await erase_requester(desk.storage, desk.company_id, PLATFORM, KIM)
 
-    debts = [debt.thing for debt in await desk.replica().outbox(MIRROR, 1_000)]
+    debts = [debt.thing for debt in await desk.replica().outbox("whoever", 1_000)]
     assert receipt is not None
     gone = [copy for copy in await desk.replica().read(debts) if copy.value is None]
     assert Counter(copy.thing.part for copy in gone) == {"ticket": 6, "processing": 6, "summary": 9}
