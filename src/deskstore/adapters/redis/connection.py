@@ -67,7 +67,9 @@ class Connection:
 
     async def values(self, names: Sequence[str]) -> Sequence[bytes | None]:
         """What stands under these keys, all of one slot, at one moment; raises NoAnswer."""
-        return await self._asked(lambda: self._sent("MGET", *names) if self.is_cluster else self._sent_at_once("MGET", *names))
+        send = self._sent if self.is_cluster else self._sent_at_once
+        found: Sequence[bytes | None] = await self._asked(lambda: send("MGET", *names))
+        return found
 
     async def call(
         self, script: Script, keys: Sequence[str], values: Sequence[Word | int], *, is_patient: bool = False
