@@ -21,14 +21,15 @@ TICK = timedelta(microseconds=1)
 
 
 @pytest.fixture(params=["file", "postgresql"])
-async def both(request: pytest.FixtureRequest, tmp_path: Path, skew: timedelta) -> AsyncIterator[tuple[Desk, Desk, ManualClock]]:
+async def both(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str, skew: timedelta
+) -> AsyncIterator[tuple[Desk, Desk, ManualClock]]:
     """A company as two processes see it, the second one's clock ahead by the skew; and the first one's clock."""
     clock = ManualClock()
     if request.param == "file":
         sides: list[FileStorage | PostgresStorage] = [FileStorage(tmp_path, clock=now) for now in (clock, lambda: clock() + skew)]
     else:
-        url = request.getfixturevalue("postgres_url")
-        sides = [PostgresStorage(url, clock=now) for now in (clock, lambda: clock() + skew)]
+        sides = [PostgresStorage(postgres_url, clock=now) for now in (clock, lambda: clock() + skew)]
     company_id = a_new_company()
     yield Desk(sides[0], company_id), Desk(sides[1], company_id), clock
     for side in sides:
