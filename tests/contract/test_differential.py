@@ -131,10 +131,10 @@ class Side:
         await self.desk.keep_checkpoint(a_checkpoint(str(number)))
         return await self.desk.checkpoint()
 
-    async def suppress(self, _: str, number: int) -> object:
+    async def suppress(self, _: str, number: int) -> None:
         await self.desk.suppress(evolve(a_suppression(KIM, now=self.clock()), tickets=number, summaries=1))
 
-    async def lift(self, _: str, number: int) -> object:
+    async def lift(self, _: str, number: int) -> None:
         await self.desk.lift(a_suppression(KIM))
 
     async def wait(self, _: str, number: int) -> object:
