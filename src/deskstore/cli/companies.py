@@ -209,12 +209,12 @@ def _requester_shown(receipt: RequesterReceipt, *, dry_run: bool) -> Shown:
 
 
 def _print_receipt(receipt: Receipt) -> None:
-    shown = {"company": receipt.company_id, **_shown(receipt.erasure), "not_reached": [*receipt.not_reached]}
+    erasure = receipt.erasure
+    shown = _shown(erasure)
     if shared().as_json:
-        print_json(shown)
+        print_json({"company": receipt.company_id, **shown, "not_reached": [*receipt.not_reached]})
         return
     print_table(["REMOVED", "#NUMBER"], shown["removed"].items())
-    erasure = receipt.erasure
     click.echo(f"\nerased {cell(erasure.erased_at)} UTC, in epoch {erasure.epoch}; SHA-256 of the name: {erasure.company_hash}")
     print_not_reached(receipt.not_reached)
 
