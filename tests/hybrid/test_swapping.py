@@ -135,7 +135,7 @@ async def _goes_on(pair: Pair) -> bool:
     await primary.keep(a_ticket("after"))
     sides = pair.sides() if primary is pair.one else pair.sides().reversed()
     await drain(sides)
-    assert len(await everything_in(primary)) == 3 * 2 + 3 + 4 + 1 + 2
+    assert len(await everything_in(primary)) == 3 * 2 + 3 + 4 + 1 + 1 + 2
     assert await everything_in(pair.one) == await everything_in(pair.other)
     return primary is pair.other
 
