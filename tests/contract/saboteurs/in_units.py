@@ -164,7 +164,7 @@ class LetsTwoTasksIn(SabotagedUnits):
         @contextmanager
         def alone(self, operation: str | None) -> Generator[Any, None, None]:  # Any: what a unit holds back is its own affair
             if self._outcome is UnitOutcome.UNKNOWN:
-                yield self._pending
+                yield self._call.pending
                 return
             with super().alone(operation) as pending:
                 yield pending
@@ -179,7 +179,7 @@ class BelongsToOneTask(SabotagedUnits):
             self._task = asyncio.current_task()
 
         async def commit(self) -> Committed:
-            if self._task is not asyncio.current_task() and self._pending.records.keys() == {Key("ticket", "zendesk", "42")}:
+            if self._task is not asyncio.current_task() and self._call.pending.records.keys() == {Key("ticket", "zendesk", "42")}:
                 raise UnitOfWorkMisuse("the task that opened a unit must commit it")
             return await super().commit()
 
@@ -241,7 +241,7 @@ class NamesAnotherCompany(SabotagedUnits):
 class CannotCommitNothing(SabotagedUnits):
     class Unit(BufferedUnit):
         async def commit(self) -> Committed:
-            if not self._pending.changes():
+            if not self._call.pending.changes():
                 raise UnitOfWorkMisuse("there is nothing to commit")
             return await super().commit()
 
@@ -534,7 +534,7 @@ class SwallowsCancellation(SabotagedUnits):
 class CanBeCancelledHalfWay(SabotagedUnits):
     class Unit(BufferedUnit):
         async def commit(self) -> Committed:
-            changes = self._pending.changes()
+            changes = self._call.pending.changes()
             if not changes.checkpoints or not changes.records:
                 return await super().commit()
             with self.alone(None):
@@ -570,7 +570,7 @@ class StaysLockedWhenCancelled(SabotagedUnits):
 
     class Unit(BufferedUnit):
         async def commit(self) -> Committed:
-            if self.company_id in StaysLockedWhenCancelled.locked and self._pending.count:
+            if self.company_id in StaysLockedWhenCancelled.locked and self._call.pending.count:
                 raise StorageBusy("somebody holds the company's lock")
             try:
                 return await super().commit()
