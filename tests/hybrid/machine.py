@@ -114,6 +114,7 @@ class MigrationMachine(DeskMachine):
             if len(batches) == killed_at:
                 raise Killed
 
+        self.run(self._settled(self._company(company)))  # else it waits for a swap that nobody is at
         with suppress(StorageError, Killed):
             status = self.run(migration_status(self.near, self.far, self._company(company)))
             source, target = (self.far, self.near) if status.lives_in == "target" else (self.near, self.far)
@@ -122,6 +123,7 @@ class MigrationMachine(DeskMachine):
     @rule(company=_A_COMPANY)
     def verify(self, company: int) -> None:
         self._switch_on()
+        self.run(self._settled(self._company(company)))
         if self.run(self._is_filled(self._company(company))):
             report = self.run(verify_migration(self.near, self.far, self._company(company)))
             assert report.is_verified, report.differences
@@ -129,6 +131,7 @@ class MigrationMachine(DeskMachine):
     @rule(company=_A_COMPANY, to=st.sampled_from(["far", "near"]))
     def swap_sides(self, company: int, to: str) -> None:
         self._switch_on()
+        self.run(self._settled(self._company(company)))
         with suppress(StorageError):
             self.run((cut_over if to == "far" else roll_back)(self.near, self.far, self._company(company)))
 
@@ -164,6 +167,7 @@ class MigrationMachine(DeskMachine):
     def finish(self, company: int, delete: bool, really: bool) -> None:
         self._switch_on()
         if really:
+            self.run(self._settled(self._company(company)))
             with suppress(StorageError):
                 self.run(finish_migration(self.near, self.far, self._company(company), delete=delete))
 

@@ -642,3 +642,18 @@ async def test_a_company_is_not_half_erased_while_one_side_is_down(desks: Desks)
     await desks.storage.erase(desks.hybrid.company_id)
     assert await desks.storage.companies() == []
     assert await desks.near.replica().outbox(MIRROR, 10) == []
+
+
+async def test_who_settles_patiently_leaves_a_swap_alone_that_is_under_way(desks: Desks) -> None:
+    await desks.hybrid.keep(a_ticket())
+    settled: list[CompanyState | None] = []
+
+    async def reached(step: Step) -> None:
+        if step == "flip":
+            settled.append(await settle(desks.sides(), patience_s=None))
+
+    state = await swap(desks.sides(), reached=reached)
+
+    assert settled[0] is not None
+    assert settled[0].swapping_to == state.primary
+    assert state.primary == await desks.far.replica().store_id()

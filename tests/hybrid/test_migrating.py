@@ -48,10 +48,9 @@ def clock() -> ManualClock:
 @pytest.fixture(params=["memory", "file"])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Pair]:
     """A company in a source, and a target that does not know it."""
-    if request.param == "memory":
-        source, target = MemoryStorage(clock), MemoryStorage(clock)
-    else:
-        source, target = FileStorage(tmp_path / "source", clock=clock), FileStorage(tmp_path / "target", clock=clock)
+    is_memory = request.param == "memory"
+    source: Storage = MemoryStorage(clock) if is_memory else FileStorage(tmp_path / "source", clock=clock)
+    target: Storage = MemoryStorage(clock) if is_memory else FileStorage(tmp_path / "target", clock=clock)
     made = Pair.of(source, target)
     await made.one.fill("text")
     await made.one.claim()

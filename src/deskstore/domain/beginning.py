@@ -7,7 +7,7 @@ from attrs import evolve
 from deskstore.domain.errors import ErasedBefore, MigrationError
 from deskstore.domain.ports import Replica
 from deskstore.domain.sides import Sides
-from deskstore.domain.swapping import settle
+from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.domain.things import CompanyState, MirrorStatus
 
 
@@ -30,9 +30,9 @@ async def begin(sides: Sides, *, first: Replica) -> CompanyState | None:
     while True:
         try:
             if not await first.compare_and_set_state(known, state):
-                return await settle(sides)
+                return await settle(sides, patience_s=PATIENCE_S)
             known = state
-            return state if await second.compare_and_set_state(None, state) else await settle(sides)
+            return state if await second.compare_and_set_state(None, state) else await settle(sides, patience_s=PATIENCE_S)
         except ErasedBefore as error:
             state = evolve(state, epoch=error.erased_epoch + 1)
 
@@ -56,4 +56,4 @@ async def attach(sides: Sides, state: CompanyState) -> CompanyState:
     if not was_told:
         raise MigrationError(f"the store {mirror_id} knows company {sides.company_id!r} already; nothing was changed")
     await sides.primary.compare_and_set_state(state, wanted)
-    return await settle(sides) or wanted
+    return await settle(sides, patience_s=PATIENCE_S) or wanted

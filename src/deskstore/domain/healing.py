@@ -12,7 +12,7 @@ from deskstore.domain.draining import copies_of, drain
 from deskstore.domain.errors import CorruptRecord, StorageBusy
 from deskstore.domain.mirror import PARTS, Copy, Part, Thing, Value
 from deskstore.domain.sides import Sides
-from deskstore.domain.swapping import settle
+from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.domain.things import CompanyState
 
 _MENDABLE: Final = frozenset(DifferenceKind) - {DifferenceKind.DAMAGED}
@@ -35,7 +35,7 @@ async def heal(sides: Sides) -> Healed:
     Raises:
         StorageBusy: Somebody else changed the company's state meanwhile.
     """
-    await settle(sides)
+    await settle(sides, patience_s=PATIENCE_S)
     told, followed = await sides.checked()
     pulled = pushed = 0
     counts: dict[Part, tuple[int, int]] = {}
@@ -47,7 +47,7 @@ async def heal(sides: Sides) -> Healed:
     freed = evolve(told, swapping_to=None, epoch=told.epoch + 1)
     if told.swapping_to is not None and not await sides.primary.compare_and_set_state(told, freed):
         raise StorageBusy(f"company {sides.company_id!r} changed its state meanwhile: nothing is lost, try again")
-    await settle(sides)
+    await settle(sides, patience_s=PATIENCE_S)
     return Healed(pulled=pulled, pushed=pushed)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Final, Literal
 
 from attrs import evolve, frozen
@@ -35,6 +36,8 @@ FEW: Final = 1_000  #: debts that may be left when the company is fenced
 FENCED_S: Final = 4.0  #: how long it may be: writers wait a little longer before they give the swap up
 _ROUNDS: Final = 100
 _LOOKS: Final = 20
+_LOOK_AGAIN_S: Final = 0.02
+PATIENCE_S: Final = 5.0  #: after which a swap that holds a company up was left behind: longer than one that is under way takes
 
 
 async def _unseen(step: Step) -> None:
@@ -48,6 +51,7 @@ class _Change:
     replica: Replica
     expected: CompanyState | None
     wanted: CompanyState
+    gives_up: bool = False  #: a swap that may still be under way
 
 
 async def swap(sides: Sides, *, reached: Reached = _unseen, fenced_s: float = FENCED_S) -> CompanyState:
@@ -99,21 +103,31 @@ def given_up(fenced: CompanyState, followed: CompanyState) -> CompanyState:
     return evolve(fenced, swapping_to=held_up_by, mirror_status=status, epoch=fenced.epoch + 1)
 
 
-async def settle(sides: Sides) -> CompanyState | None:
+async def settle(sides: Sides, *, patience_s: float | None = 0.0) -> CompanyState | None:
     """
     Bring both stores to agree where the company lives, and say where: None when neither knows it. It does not matter which is which.
 
     A swap that somebody left behind is finished if it came to its commit point, else given up. Where the stores tell different states,
     that of the later epoch is right, and of one epoch what the primary tells. It may run any number of times at once.
 
+    Args:
+        patience_s: How long a swap that may be under way is left alone before it is given up; None: for ever.
+
     Raises:
         MigrationError: They hold two companies of one name, or one of them lost the company.
         StorageUnavailable: One of them does not answer.
     """
-    for _ in range(_LOOKS):
+    patient_until = monotonic() + (patience_s or 0.0)
+    looks = 0
+    while looks < _LOOKS:
         one, other = await sides.standings()
-        if (change := _next_change(sides.company_id, one, other)) is None:
+        change = _next_change(sides.company_id, one, other)
+        if change is None or (change.gives_up and patience_s is None):
             return max((one, other), key=_authority).state
+        if change.gives_up and monotonic() < patient_until:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            continue
+        looks += 1
         await change.replica.compare_and_set_state(change.expected, change.wanted)
     raise StorageBusy(f"company {sides.company_id!r} keeps changing its state: nothing was done, try again")
 
@@ -142,7 +156,7 @@ def _end_of_swap(company_id: str, fenced: Standing, state: CompanyState, decides
         )
     if decides.state.epoch > state.epoch:
         return _Change(replica=fenced.replica, expected=state, wanted=_after_loss(state, decides.state))
-    return _Change(replica=decides.replica, expected=decides.state, wanted=given_up(state, decides.state))
+    return _Change(replica=decides.replica, expected=decides.state, wanted=given_up(state, decides.state), gives_up=True)
 
 
 def _after_loss(fenced: CompanyState, decided: CompanyState) -> CompanyState:
@@ -176,7 +190,7 @@ def _adopted(company_id: str, older: Standing, newer: Standing) -> CompanyState:
 
 async def _ready(sides: Sides) -> tuple[CompanyState, CompanyState]:
     """The states of both, which agree that the company can be swapped."""
-    await settle(sides)
+    await settle(sides, patience_s=PATIENCE_S)
     state, followed = await sides.checked()
     if state.swapping_to is not None:
         raise MigrationError(f"company {sides.company_id!r} is held up: run `deskstore migrate repair` first; nothing was changed")

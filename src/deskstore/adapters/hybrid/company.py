@@ -298,7 +298,7 @@ class HybridCompany:
         state = side.state
         if state is None or state.primary != there.store_id:
             raise self._belongs_elsewhere(state, there.store_id)
-        await settle(self.sides(where))
+        await settle(self.sides(where), patience_s=self._patience_s)
         return None
 
     def _belongs_elsewhere(self, state: CompanyState | None, store_id: str) -> CompanyMoved:

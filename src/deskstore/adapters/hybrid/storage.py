@@ -25,13 +25,12 @@ from deskstore.domain.mirror import MIRROR, CompanyState
 from deskstore.domain.ports import BeforeCommit, Health, Storage
 from deskstore.domain.processing import Processing
 from deskstore.domain.sides import Sides
-from deskstore.domain.swapping import settle
+from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.domain.unit import BufferedUnit
 
 logger: Final = logging.getLogger("deskstore")
 _MOST_LAG: Final = 10_000
 _LOOK_AGAIN_S: Final = 0.02
-PATIENCE_S: Final = 5.0  #: longer than a swap may hold writers up
 
 
 @frozen(kw_only=True)
@@ -180,7 +179,7 @@ class HybridStorage:
         try:
             drained = await drain(sides)
         except (CompanyMoved, CompanyErased):
-            await settle(sides)
+            await settle(sides, patience_s=self._patience_s)
             return False
         if drained.refusals:
             first = drained.refusals[0]
@@ -203,7 +202,9 @@ class HybridStorage:
         try:
             await drain(sides)
         except (CompanyMoved, CompanyErased):
-            await settle(sides)  # the two tell different things of the company: it has moved, or one of them was not told
+            await settle(
+                sides, patience_s=self._patience_s
+            )  # the two tell different things of the company: it has moved, or one of them was not told
             self._drainer.wake(company_id)
 
     async def _end_if_left(self, company_id: str, state: CompanyState, sides: Sides) -> None:

@@ -11,7 +11,7 @@ from deskstore.domain import identifiers
 from deskstore.domain.errors import MigrationError, StorageBusy
 from deskstore.domain.mirror import MirrorStatus
 from deskstore.domain.sides import standing
-from deskstore.domain.swapping import Reached, Step, settle, swap
+from deskstore.domain.swapping import PATIENCE_S, Reached, Step, settle, swap
 from deskstore.services.migrating.audit import AuditLine, Note, log
 from deskstore.services.migrating.places import settled, with_mirror
 from deskstore.services.migrating.reports import FinishReport, Place, SwapReport
@@ -95,7 +95,7 @@ async def finish_migration(
         alone = evolve(found.state, mirror=None, mirror_status=MirrorStatus.NONE, swapping_to=None, epoch=found.state.epoch + 1)
         if found.state.swapping_to is not None or not await found.sides.primary.compare_and_set_state(found.state, alone):
             raise StorageBusy(f"company {found.company_id!r} is held up, or changed its state meanwhile: nothing was changed, try again")
-        await settle(found.sides)
+        await settle(found.sides, patience_s=PATIENCE_S)
     if delete:
         await (target if found.lives_in == "source" else source).erase(found.company_id)
     return _finished(source, found.company_id, found.lives_in, was_deleted=delete, note=note)

@@ -12,7 +12,7 @@ from deskstore.domain.errors import CorruptRecord, MigrationError
 from deskstore.domain.filling import Reject, is_filled
 from deskstore.domain.mirror import MIRROR, PARTS, Copy, MirrorStatus, Part, Thing
 from deskstore.domain.sides import Sides, standing
-from deskstore.domain.swapping import settle
+from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.domain.walking import past_damage
 from deskstore.services.migrating.reports import MigrationPlan, MigrationStatus, Place
 
@@ -39,16 +39,19 @@ class Places:
         return self.state is not None and self.state.mirror is not None
 
 
-async def settled(source: Storage, target: Storage, company_id: str) -> Places:
+async def settled(source: Storage, target: Storage, company_id: str, *, patience_s: float | None = PATIENCE_S) -> Places:
     """
     Where a company stands, once whatever was left half done is ended.
+
+    Args:
+        patience_s: How long a swap that may be under way is left alone; None: for ever.
 
     Raises:
         MigrationError: The storages hold two companies of that name, or the company lives in a third store.
     """
     named = identifiers.company_id(company_id)
     from_source = Sides(named, primary=source.replica(named), mirror=target.replica(named))
-    state = await settle(from_source)
+    state = await settle(from_source, patience_s=patience_s)
     if state is None:
         return Places(company_id=named, lives_in="neither", state=None, sides=from_source)
     source_id, target_id = await from_source.primary.store_id(), await from_source.mirror.store_id()
@@ -72,8 +75,8 @@ async def with_mirror(source: Storage, target: Storage, company_id: str) -> Plac
 
 
 async def migration_status(source: Storage, target: Storage, company_id: str) -> MigrationStatus:
-    """How far a company's migration has come; changes nothing but what was left half done."""
-    found = await settled(source, target, company_id)
+    """How far a company's migration has come; ends no swap, also one that was left behind."""
+    found = await settled(source, target, company_id, patience_s=None)
     state = found.state
     debts = await found.sides.primary.outbox(MIRROR, MOST_DEBTS) if found.has_mirror else ()
     return MigrationStatus(

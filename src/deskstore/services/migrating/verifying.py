@@ -14,7 +14,7 @@ from deskstore.domain.filling import forget_cursor
 from deskstore.domain.healing import heal, mend
 from deskstore.domain.mirror import MirrorStatus, Thing
 from deskstore.domain.sides import Sides
-from deskstore.domain.swapping import settle
+from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.services.migrating.audit import AuditLine, Note, log
 from deskstore.services.migrating.places import Places, with_mirror
 from deskstore.services.migrating.reports import RepairReport, VerifyReport
@@ -124,4 +124,4 @@ async def _conclude(sides: Sides, *, is_verified: bool) -> None:
             break
     else:
         raise StorageBusy(f"company {sides.company_id!r} keeps changing its state: verify it again")
-    await settle(sides)
+    await settle(sides, patience_s=PATIENCE_S)
