@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "export": ("exporting", "Write a company's records to a file."),
     "import": ("importing", "Take records in from files that a helpdesk exported."),
     "kb": ("articles", "Knowledge-base articles."),
+    "migrate": ("migrating", "Move companies to PostgreSQL while they are written, and back."),
     "progress": ("progress", "How far the processing of a platform's tickets has come."),
     "status": ("status", "What is kept, and how far its processing has come."),
     "summaries": ("summaries", "What was written of tickets and articles."),

@@ -1,0 +1,114 @@
+"""`deskstore migrate` moves companies between files and a database, says what it did, and ends as documented."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.cli.conftest import Deskstore, Ran
+from tests.cli.test_json import written_down
+from tests.payloads import as_bytes, freshdesk
+from tests.postgres.preparing import prepare
+from tests.servers.databases import Database, Databases
+
+OF_ACME = ("--company", "acme")
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """A database with deskstore's tables."""
+    async with databases.fresh() as made:
+        await prepare(made)
+        yield made
+
+
+@pytest.fixture
+def migrate(deskstore: Deskstore, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """The command, with a company in the files and a database beside them."""
+    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    (tmp_path / "tickets.json").write_bytes(b"[" + b",".join(as_bytes(freshdesk(id=number)) for number in (1, 2, 3)) + b"]")
+    assert deskstore("import", "tickets.json", *OF_ACME, "--platform", "freshdesk").code == 0
+    return lambda *words: deskstore("migrate", *words)
+
+
+def _shape(value: object) -> object:
+    """The keys of a JSON document, all the way down; of a list those of its first."""
+    if isinstance(value, dict):
+        return {key: _shape(one) for key, one in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_shape(one) for one in cast("list[object]", value)[:1]]
+    return None
+
+
+def _same(found: Any, page: Any) -> bool:  # Any: JSON
+    """Whether both have the same keys; a list that is empty here says nothing."""
+    if isinstance(found, dict):
+        return found.keys() == page.keys() and all(_same(found[key], page[key]) for key in cast("dict[str, object]", found))
+    if isinstance(found, list) and found:
+        return _same(found[0], page[0])
+    return True
+
+
+def test_a_company_goes_there_and_back_and_every_step_prints_what_the_page_shows(migrate: Callable[..., Ran], data_path: Path) -> None:
+    page = written_down()
+    steps = [
+        ("plan",),
+        ("start", "--backup", "."),
+        ("status",),
+        ("verify", "--depth", "content"),
+        ("cutover",),
+        ("rollback",),
+        ("cutover",),
+        ("repair",),
+        ("finish", "--delete", "--yes"),
+    ]
+
+    for words in steps:
+        ran = migrate(*words, *OF_ACME, "--json")
+        assert ran.code == 0, ran.err
+        assert _same(_shape(ran.json), _shape(page[f"migrate {words[0]}"])), words
+
+    lines = [json.loads(line) for line in (data_path / ".migrations.ndjson").read_bytes().splitlines()]
+    assert [line["step"] for line in lines] == ["start", "verify", "cutover", "rollback", "cutover", "repair", "finish"]
+    assert migrate("status", *OF_ACME, "--json").json["companies"][0]["lives_in"] == "postgresql"
+
+
+def test_all_companies_are_shown_in_a_table(migrate: Callable[..., Ran], deskstore: Deskstore) -> None:
+    assert deskstore("import", "tickets.json", "--company", "globex", "--platform", "freshdesk").code == 0
+
+    ran = migrate("start", "--all", "--no-backup")
+
+    assert ran.code == 0, ran.err
+    assert ran.lines[0][:2] == ["COMPANY", "RESUMED"]
+    assert [line[0] for line in ran.lines[1:]] == ["acme", "globex"]
+    assert migrate("verify", "--all").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("status",), 2, "say which company with --company NAME, or all of them with --all"),
+        (("start", *OF_ACME), 2, "a backup comes first"),
+        (("cutover", *OF_ACME), 1, "run `deskstore migrate start` first"),
+        (("verify", *OF_ACME, "--accept", "42"), 2, "write it as ticket/PLATFORM/ID"),
+        (("finish", "--all", "--delete"), 2, "add --yes if that is meant"),
+        (("start", "--company", "nobody", "--no-backup"), 1, "the source does not know it"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_a_code(migrate: Callable[..., Ran], words: tuple[str, ...], code: int, said: str) -> None:
+    ran = migrate(*words)
+
+    assert (ran.code, ran.out) == (code, "")
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_without_a_database_the_line_says_what_is_missing(deskstore: Deskstore) -> None:
+    ran = deskstore("migrate", "status", *OF_ACME)
+
+    assert ran.code == 2
+    assert "DATABASE_URL is missing" in ran.err
