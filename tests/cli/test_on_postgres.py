@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.cli.conftest import Deskstore
+from tests.cli.conftest import Deskstore, Ran
 from tests.payloads import as_bytes, freshdesk
 from tests.postgres.preparing import prepare
 from tests.servers.databases import Database, Databases
@@ -25,11 +25,22 @@ LINES: Final = (
     ("ticket", "set-status", "2", "completed", *OF_ACME, "--json"),
     ("ticket", "set-status", "2", "failed", *OF_ACME),
     ("ticket", "set-status", "9", "failed", *OF_ACME),
+    ("ticket", "set-status", "3", "failed", *OF_ACME),
+    ("claim", "requeue", "--company", "acme"),
+    ("claim", "requeue", "--company", "acme", "--yes", "--json"),
+    ("ticket", "set-status", "1", "processing", *OF_ACME),
+    ("claim", "list", "--company", "acme", "--json"),
+    ("claim", "release", "--company", "acme", "--worker", "nobody", "--yes"),
+    ("claim", "release", "--company", "acme", "--yes"),
+    ("claim", "list", "--company", "acme"),
     ("kb", "list", "--company", "acme", "--json"),
     ("kb", "get", "7", "--locale", "ko", "--company", "acme", "--platform", "docs"),
     ("progress", *OF_ACME, "--json"),
     ("summaries", "stale", "--company", "acme"),
     ("summaries", "stale", "--company", "globex"),
+    ("summaries", "stale", "--company", "acme", "--model", "another"),
+    ("summaries", "history", "2", *OF_ACME),
+    ("summaries", "history", "9", *OF_ACME),
     ("export", *OF_ACME, "-o", "out.ndjson"),
     ("company", "list"),
 )
@@ -44,13 +55,16 @@ async def database(databases: Databases) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def on_postgres(deskstore: Deskstore, database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Deskstore]:
-    """The same command, from then on with the database in its environment."""
+def on_postgres(deskstore: Deskstore, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Deskstore]:
+    """The same command, from then on with the database in its environment, and no company in its files."""
+
+    def run(*words: str) -> Ran:
+        return deskstore("--data-path", str(tmp_path / "elsewhere"), *words)
 
     def change() -> Deskstore:
         monkeypatch.setenv("STORAGE_TYPE", "postgresql")
         monkeypatch.setenv("DATABASE_URL", database.app_url)
-        return deskstore
+        return run
 
     return change
 
