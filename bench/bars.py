@@ -148,12 +148,12 @@ RESTORE_MEMORY: Final = Bar(name="backup restore: growth of peak memory, few to 
 
 CLAIMED: Final = "tickets"
 
-FILE_CLAIMS: Final = Bar(name="files: 8 workers claim 100 each / the bare statement in SQLite", must=60, aim=30)
+FILE_CLAIMS: Final = Bar(name="files: 8 workers claim 100 each / the bare statement in SQLite", must=30, aim=15)
 FILE_CLAIMED_TWICE: Final = Bar(name="files: tickets that two workers were given", must=0, aim=0, unit=CLAIMED)
 FILE_STATUS: Final = Bar(name="files: status updates of 16 tasks / SQLite, a commit each", must=30, aim=10)
 FILE_COUNTS: Final = Bar(name="files: progress / counting in SQLite", must=1.0, aim=0.5)
-FILE_WORKER: Final = Bar(name="files: work_off() / claim, get, complete one by one", must=1.1, aim=0.9)
-PG_WORKER: Final = Bar(name="PostgreSQL: work_off() / claim, get, complete one by one", must=1.1, aim=0.9)
+FILE_WORKER: Final = Bar(name="files: work_off() / claim, get, complete one by one", must=1.5, aim=1.0)
+PG_WORKER: Final = Bar(name="PostgreSQL: work_off() / claim, get, complete one by one", must=1.5, aim=1.0)
 
 # -- the cache -----------------------------------------------------------------------------------------------------------------------------
 
