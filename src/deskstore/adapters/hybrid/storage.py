@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import frozen
+from attrs import astuple, frozen
 
 from deskstore.adapters.hybrid.company import HybridCompany, Memory, Where, other
 from deskstore.adapters.hybrid.draining import Drainer
@@ -108,7 +108,7 @@ class HybridStorage:
         """What stays of all companies that were erased, ascending by time: one line of each, however many sides it had."""
         near, far = await asyncio.gather(self.near.erasures(), self.far.erasures())
         found: dict[tuple[str, int], Erasure] = {}
-        for one in sorted([*near, *far], key=lambda one: (one.removed.tickets, one.erased_at)):  # the primary's last: it held the most
+        for one in sorted([*near, *far], key=_amount):  # the primary's last: no mirror holds more
             found[one.company_hash, one.epoch] = one
         return sorted(found.values(), key=lambda one: one.erased_at)
 
@@ -225,6 +225,11 @@ class HybridStorage:
         elif now_s - since_s > self._patience_s:
             del self._held_up[company_id]
             await settle(sides)
+
+
+def _amount(erasure: Erasure) -> tuple[int, datetime]:
+    """By how much was removed, and then by when."""
+    return sum(astuple(erasure.removed)), erasure.erased_at
 
 
 class HybridBackend:
