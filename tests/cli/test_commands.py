@@ -59,6 +59,7 @@ def test_the_report_of_an_import_has_a_stable_shape(deskstore: Deskstore, ticket
         "updated": 0,
         "unchanged": 0,
         "stale": 0,
+        "suppressed": 0,
         "rejected": 0,
         "damaged": 0,
         "resumed_at": 0,
@@ -161,7 +162,7 @@ def test_status_and_progress_count_what_is_kept(acme: Deskstore) -> None:
         "failed": 0,
         "percentage": 0.0,
     }
-    assert [*shape["storage"]] == ["adapter", "place", "companies"]
+    assert [*shape["storage"]] == ["adapter", "place", "companies", "cache"]
     assert [*shape["platforms"][0]] == ["company", "platform", "tickets", "articles", "progress"]
 
 

@@ -40,7 +40,7 @@ Examples:
 
 @click.group("backup", cls=Group)
 def command() -> None:
-    """Files that hold all of a company: take, list, check and restore them."""
+    """Take, list, check and restore backups of companies."""
 
 
 @command.command("create", cls=Command, epilog=CREATE_EXAMPLES)

@@ -70,7 +70,7 @@ yes_option: Final = click.option(
 
 @click.group("claim", cls=Group)
 def command() -> None:
-    """Tickets in the hands of workers, and those to be worked on again."""
+    """Tickets in the hands of workers, and back into the line."""
 
 
 @command.command("list", epilog=LIST_EXAMPLES)

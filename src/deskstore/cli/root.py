@@ -19,9 +19,9 @@ Examples:
 #: command -> its module, and what it is for; written here so that --help imports none of them
 COMMANDS: Final = {
     "adopt": ("adopting", "Take over what the prototype kept."),
-    "backup": ("backups", "Files that hold all of a company: take, list, check and restore them."),
-    "cache": ("caches", "The cache before PostgreSQL: of what use it is, and ending what it holds."),
-    "claim": ("claims", "Tickets in the hands of workers, and those to be worked on again."),
+    "backup": ("backups", "Take, list, check and restore backups of companies."),
+    "cache": ("caches", "How well the cache serves, and emptying it for a company."),
+    "claim": ("claims", "Tickets in the hands of workers, and back into the line."),
     "company": ("companies", "The companies whose records are kept."),
     "completion": ("completion", "Let a shell complete commands and options."),
     "config": ("config", "The settings, and where each came from."),
