@@ -9,7 +9,7 @@ from hypothesis import given
 
 from deskstore.domain.errors import CompanyErased, ConfigurationError
 from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, copy_of, digest_of, newer, thing_of
-from deskstore.domain.processing import Checkpoint, Processing, fresh
+from deskstore.domain.processing import Processing, fresh
 from deskstore.domain.records import Article, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
 from deskstore.domain.things import check_epoch, check_succession, plain_state, state_from
