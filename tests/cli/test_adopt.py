@@ -74,6 +74,7 @@ def test_files_with_the_same_remark_are_one_line_and_all_of_them_in_json(desksto
         "updated": 0,
         "unchanged": 3,
         "stale": 0,
+        "suppressed": 0,
         "not_placed": 0,
     }
 

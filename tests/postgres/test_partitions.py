@@ -46,7 +46,7 @@ async def test_nobody_gets_past_the_whole_table_into_a_partition(partitioned: Da
         await admin.execute(
             f"BEGIN; GRANT SELECT ON ALL TABLES IN SCHEMA deskstore TO {partitioned.app_role}; SET ROLE {partitioned.app_role}"
         )
-        await admin.execute(f"SELECT set_config('app.current_company_id', '{desk.company_id}', true)")
+        await admin.fetchval("SELECT set_config('app.current_company_id', $1, true)", desk.company_id)
 
         tables = ["ticket", *(f"ticket_{number}" for number in range(16))]
         whole, *parts = [await admin.fetchval(f"SELECT count(*) FROM deskstore.{table}") for table in tables]  # noqa: S608 - names of ours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from attrs import evolve
@@ -89,9 +90,13 @@ class SabotagedParts(Saboteur):
 
     def unit_of_work(self, company_id: str) -> UnitOfWork:
         backend = self.backend(company_id)
-        unit = BufferedUnit(backend)
-        vars(unit).update({name: part(unit, getattr(backend, name)) for name, part in self.parts.items()})
-        return unit
+        parts = {name: property(partial(_made, part, getattr(backend, name))) for name, part in self.parts.items()}
+        made: type[BufferedUnit] = type("Unit", (BufferedUnit,), parts)
+        return made(backend)
+
+
+def _made(part: Callable[[BufferedUnit, object], object], reads: object, unit: BufferedUnit) -> object:
+    return part(unit, reads)
 
 
 def with_records(changes: Changes, change: Callable[[Ticket | Article], Ticket | Article]) -> Changes:

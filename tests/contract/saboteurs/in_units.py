@@ -279,6 +279,9 @@ class BlindTickets(SabotagedParts):
             with self._unit.alone(None):
                 return await self._reads.find_many([self._checked(key) for key in keys])
 
+        async def _find(self, key: Key) -> Ticket | None:
+            return (await self.find_many([key])).get(key)
+
     parts: ClassVar = {"tickets": Tickets}
     breaks = (
         of_units.test_reads_by_key_see_what_the_unit_deleted,
