@@ -22,6 +22,7 @@ exclude_patterns = [".*", "build", "bench", "data", "examples", "src", "tests"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
+suppress_warnings = ["misc.highlighting_failure"]  # a block whose language is not known to the last word is shown all the same
 default_role = "literal"  # a word between backticks is code, as on every page
 autodoc_member_order = "groupwise"
 autodoc_class_signature = "separated"

@@ -123,7 +123,7 @@ def _held_by(case: Case) -> str:
     if case.later:
         return f"comes with a later stage: {case.later}"
     files = [_file_and_names(path, [test.name for test in tests]) for path, tests in groupby(case.tests, key=lambda test: test.path)]
-    parts = [f"[chaos](../tests/chaos): {', '.join(case.chaos)}"] if case.chaos else []
+    parts = [f"[chaos](../tests/chaos/__main__.py): {', '.join(case.chaos)}"] if case.chaos else []
     return "<br>".join([*files, *parts, *([f"*not yet: {case.missing}*"] if case.missing else [])])
 
 
