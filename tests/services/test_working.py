@@ -1,6 +1,7 @@
 """Workers: every ticket is worked on by one at a time, and comes to an end whatever becomes of the worker."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import ClaimLost, CorruptRecord, InvalidRecord, StorageBusy, StorageUnavailable
+from deskstore.domain.errors import ClaimLost, CorruptRecord, InvalidRecord, StorageBusy, StorageUnavailable, UnitOfWorkMisuse
 from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.ports import Storage
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, Processing
@@ -471,3 +472,63 @@ async def test_work_that_ends_without_a_signal_leaves_signals_as_they_were() -> 
 
     assert not stop.is_set()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("settled", ["completed", "failed"])
+async def test_a_claim_that_is_settled_twice_is_an_error_of_that_ticket_alone(storage: MemoryStorage, settled: str) -> None:
+    await tickets(storage, 3)
+    refused: list[str] = []
+
+    async def handler(claim: HeldClaim) -> None:
+        try:
+            if claim.key.id == "1":
+                await (claim.complete() if settled == "completed" else claim.fail("spam"))
+                await claim.complete()
+        except UnitOfWorkMisuse as error:
+            refused.append(str(error))
+            raise
+
+    worked = await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON)
+
+    assert (worked.completed + worked.failed, (await stood(storage, 1)).status) == (3, settled)
+    assert refused == [f"the claim on ticket '1' on 'freshdesk' was {settled} already: settle each claim once; nothing was changed"]
+
+
+async def test_an_error_after_a_ticket_was_settled_or_lost_ends_nothing_for_the_others(
+    storage: MemoryStorage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await tickets(storage, 3)
+
+    async def handler(claim: HeldClaim) -> None:
+        if claim.key.id == "0":
+            await claim.complete()
+            raise LookupError("too late")
+        if claim.key.id == "1":
+            await delete_ticket(storage, ACME, DESK, "1")
+            try:
+                await claim.complete()
+            except ClaimLost as lost:
+                raise LookupError("it is gone") from lost
+
+    worked = await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON)
+
+    assert worked == Worked(completed=2, lost=1)
+    assert "ended with LookupError: too late (the ticket is completed)" in caplog.text
+    assert "ended with LookupError: it is gone (the ticket is lost)" in caplog.text
+
+
+async def test_a_failure_is_logged_with_its_reason_and_traced_at_debug(storage: MemoryStorage, caplog: pytest.LogCaptureFixture) -> None:
+    await tickets(storage, 1)
+
+    async def handler(_: HeldClaim) -> None:
+        raise LookupError("no such model")
+
+    with caplog.at_level(logging.DEBUG, "deskstore"):
+        await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON)
+
+    told = [one for one in caplog.records if "LookupError" in one.getMessage()]
+    traced = [one for one in caplog.records if one.exc_info]
+    assert [(one.levelname, one.getMessage()) for one in told] == [
+        ("WARNING", "work on ticket '0' on 'freshdesk' ended with LookupError: no such model (the ticket is failed)")
+    ]
+    assert [(one.levelname, one.exc_info and one.exc_info[0]) for one in traced] == [("DEBUG", LookupError)]

@@ -23,6 +23,7 @@ from deskstore.domain.errors import (
     StorageError,
     StorageUnavailable,
     StoreReplaced,
+    UnitOfWorkMisuse,
 )
 from deskstore.services import processing
 from deskstore.services.attempts import pause
@@ -133,6 +134,7 @@ class HeldClaim:
 
         Raises:
             ClaimLost: Another worker took the ticket over, or it is gone; nothing was changed.
+            UnitOfWorkMisuse: The claim was settled already; nothing was changed.
         """
         return await self._settled(
             lambda: processing.complete(self._storage, self.company_id, self._claimed, summary=summary), Ending.COMPLETED
@@ -144,6 +146,7 @@ class HeldClaim:
 
         Raises:
             ClaimLost: Another worker took the ticket over, or it is gone.
+            UnitOfWorkMisuse: The claim was settled already.
         """
         return await self._settled(
             lambda: processing.fail(self._storage, self.company_id, self._claimed, reason, retry_in=retry_in), Ending.FAILED
@@ -155,6 +158,7 @@ class HeldClaim:
 
         Raises:
             ClaimLost: Another worker took the ticket over, or it is gone.
+            UnitOfWorkMisuse: The claim was settled already.
         """
         await self._settled(self._given_back, Ending.RELEASED)
 
@@ -182,6 +186,7 @@ class HeldClaim:
             self._task.cancel()
 
     async def __aenter__(self) -> Self:
+        self._check_unsettled()
         if self._ending is not Ending.HELD:
             raise ClaimLost([self.key])
         self._task = asyncio.current_task()
@@ -193,13 +198,13 @@ class HeldClaim:
         if self._is_cancelled_by_us and task is not None:
             is_only_ours = task.uncancel() <= self._cancellations
             return kind is None or issubclass(kind, Exception) or (issubclass(kind, asyncio.CancelledError) and is_only_ours)
-        if self.is_lost:
-            return kind is not None and issubclass(kind, ClaimLost)
-        return self._ending is Ending.HELD and await self._end(error)
+        if self._ending is Ending.HELD:
+            return await self._end(error)
+        return isinstance(error, Exception) and self._is_passed_over(error)
 
     async def _end(self, error: BaseException | None) -> bool:
         """Settle what the block left unsettled; whether its error ends here."""
-        if isinstance(error, ENDS_ALL_WORK) and not isinstance(error, StorageBusy):
+        if _ends_all_work(error):
             return False  # the claim runs out, or whoever handed it over gives it back
         if error is not None and not isinstance(error, Exception):
             with suppress(StorageError):  # where that fails, the lease runs out
@@ -209,10 +214,26 @@ class HeldClaim:
             await (self.complete() if error is None else self._failed(error))
         return True
 
+    def _is_passed_over(self, error: Exception) -> bool:
+        """Whether an error ends here that came after the claim was settled or lost: it is no other ticket's."""
+        if _ends_all_work(error):
+            return False
+        if not (self.is_lost and isinstance(error, ClaimLost)):
+            self._tell(error, self._ending)
+        return True
+
     async def _failed(self, error: Exception) -> None:
+        self._tell(error, Ending.FAILED)
+        await self.fail(_reason(error), retry_in=self._retry.pause(self.attempts))
+
+    def _tell(self, error: Exception, ending: Ending) -> None:
         extra = {"company_id": self.company_id, "platform": self.key.platform, "operation": "fail"}
-        logger.warning("work on %s ended with %s", self.key, type(error).__name__, extra=extra)  # its text may quote the ticket
-        await self.fail(f"{type(error).__name__}: {error}", retry_in=self._retry.pause(self.attempts))
+        logger.warning("work on %s ended with %s (the ticket is %s)", self.key, _reason(error), ending, extra=extra)
+        logger.debug("work on %s came to its error so", self.key, exc_info=error, extra=extra)
+
+    def _check_unsettled(self) -> None:
+        if self._claimed.claim is None:
+            raise UnitOfWorkMisuse(f"the claim on {self.key} was {self._ending} already: settle each claim once; nothing was changed")
 
     async def _given_back(self) -> Processing:
         given_back = await processing.give_back(self._storage, self.company_id, [self._claimed])
@@ -222,6 +243,7 @@ class HeldClaim:
 
     async def _settled(self, settle: Settle, ending: Ending) -> Processing:
         """Settle the claim, tried again for as long as it lives where others hold the store for too long: the work on it was paid for."""
+        self._check_unsettled()
         attempts = 0
         while True:
             try:
@@ -242,3 +264,11 @@ class HeldClaim:
             self._is_settling = False
         self._claimed, self._ending = settled, ending
         return settled
+
+
+def _ends_all_work(error: BaseException | None) -> bool:
+    return isinstance(error, ENDS_ALL_WORK) and not isinstance(error, StorageBusy)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
