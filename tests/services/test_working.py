@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -532,3 +533,37 @@ async def test_a_failure_is_logged_with_its_reason_and_traced_at_debug(storage: 
         ("WARNING", "work on ticket '0' on 'freshdesk' ended with LookupError: no such model (the ticket is failed)")
     ]
     assert [(one.levelname, one.exc_info and one.exc_info[0]) for one in traced] == [("DEBUG", LookupError)]
+
+
+@pytest.mark.parametrize(("given", "kind"), [({"summary": "short"}, "dict"), ("short", "str"), (0, "int")])
+async def test_a_ticket_whose_handler_gives_no_summary_draft_fails_and_says_so(storage: MemoryStorage, given: object, kind: str) -> None:
+    await tickets(storage, 1)
+
+    async def handler(_: HeldClaim) -> Any:  # a program without types gives what it likes
+        return given
+
+    worked = await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON)
+
+    assert worked == Worked(failed=1)
+    assert (await stood(storage)).error == f"InvalidRecord: the handler gave a {kind}: return a SummaryDraft or None"
+
+
+@pytest.mark.parametrize("given", [None, SummaryDraft(content={"text": "short"})])
+async def test_a_handler_that_is_no_coroutine_function_is_refused_and_its_ticket_given_back(storage: MemoryStorage, given: object) -> None:
+    await tickets(storage, 3)
+
+    def handler(_: HeldClaim) -> Any:  # a program without types gives what it likes
+        return given
+
+    with pytest.raises(InvalidRecord, match="the handler must be `async def`"):
+        await work_off(storage, ACME, DESK, handler, until_done=True, poll=SOON)
+
+    assert {(one.status, one.attempts) for one in [await stood(storage, number) for number in range(3)]} == {(PENDING, 0)}
+
+
+async def test_a_handler_may_be_any_function_that_gives_something_to_await(storage: MemoryStorage) -> None:
+    await tickets(storage, 2)
+
+    assert await work_off(storage, ACME, DESK, lambda claim: asyncio.wait_for(short(claim), 10), until_done=True, poll=SOON) == Worked(
+        completed=2
+    )

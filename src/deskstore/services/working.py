@@ -16,6 +16,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -24,11 +25,11 @@ from deskstore.domain.claims import MOST_AT_ONCE
 from deskstore.domain.errors import InvalidRecord
 from deskstore.services.holding import Ending, HeldClaim, Retry
 from deskstore.services.processing import LEASE
+from deskstore.services.summaries import SummaryDraft
 from deskstore.services.taking import Line, Orders
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
-    from deskstore.services.summaries import SummaryDraft
 
 POLL: Final = timedelta(seconds=1)  #: between two looks for tickets, where there are none; half as much to half as much again
 BATCH: Final = 8  #: tickets that claims() takes at once
@@ -130,6 +131,7 @@ async def work_off(
 
     Raises:
         StorageUnavailable: The storage does not work any more; all handlers were cancelled.
+        InvalidRecord: The handler is no coroutine function: the ticket that it was called with is pending again.
     """
     if concurrency < 1:
         raise InvalidRecord(f"concurrency is {concurrency}: work on at least one ticket at once")
@@ -161,12 +163,33 @@ async def work_off(
 async def _work(line: Line, handler: Handler) -> Counter[Ending]:
     endings = Counter[Ending]()
     while (claim := await line.following()) is not None:
+        is_coroutine = True
         async with claim:
-            summary = await handler(claim)
-            if claim.ending is Ending.HELD:
-                await claim.complete(summary)
+            is_coroutine = await _handle(claim, handler)
+        if not is_coroutine:
+            raise InvalidRecord(
+                "the handler must be `async def`: what it gave cannot be awaited; call code that blocks with asyncio.to_thread()"
+            )
         endings[claim.ending] += 1
     return endings
+
+
+async def _handle(claim: HeldClaim, handler: Handler) -> bool:
+    """Let the handler work on a ticket, and complete it unless the handler settled it; False where it is no coroutine function."""
+    given: object = handler(claim)
+    if not isawaitable(given):
+        await claim.release()
+        return False
+    summary: object = await given
+    if claim.ending is Ending.HELD:
+        await claim.complete(_checked(summary))
+    return True
+
+
+def _checked(summary: object) -> SummaryDraft | None:
+    if summary is None or isinstance(summary, SummaryDraft):
+        return summary
+    raise InvalidRecord(f"the handler gave a {type(summary).__name__}: return a SummaryDraft or None")
 
 
 def _this_process() -> str:
