@@ -148,6 +148,32 @@ def test_a_pause_is_longer_than_nothing() -> None:
         Retry(first=timedelta(0))
 
 
+@pytest.mark.parametrize("name", ["first", "longest"])
+def test_a_pause_that_is_a_number_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRecord, match=rf"{name} is 2: give a datetime\.timedelta"):
+        Retry(**{name: 2})  # type: ignore[arg-type]  # what is tested
+
+
+async def test_times_that_are_numbers_are_refused(storage: MemoryStorage) -> None:
+    await tickets(storage, 1)
+    number: Any = 5  # a program without types gives what it likes
+
+    with pytest.raises(InvalidRecord, match=r"the lease is 5: give a datetime\.timedelta, for example timedelta\(minutes=2\)"):
+        await work_off(storage, ACME, DESK, short, lease=number)
+    with pytest.raises(InvalidRecord, match=r"poll is 5: give a datetime\.timedelta"):
+        await work_off(storage, ACME, DESK, short, poll=number)
+    async with aclosing(claims(storage, ACME, DESK)) as line:
+        with pytest.raises(InvalidRecord, match=r"retry_in is 5: give a datetime\.timedelta"):
+            await (await anext(line)).fail("busy", retry_in=number)
+
+    assert (await stood(storage)).status is PENDING
+
+
+async def test_a_lease_that_is_too_long_is_told_to_be_renewed_by_itself(storage: MemoryStorage) -> None:
+    with pytest.raises(InvalidRecord, match=r"at most 0:15:00; .* work_off\(\) and claims\(\) renew it by themselves"):
+        await work_off(storage, ACME, DESK, short, lease=timedelta(hours=1))
+
+
 async def test_a_handler_may_say_itself_what_came_of_its_ticket(storage: MemoryStorage) -> None:
     await tickets(storage, 2)
 
@@ -338,6 +364,28 @@ async def test_work_until_all_is_done_waits_for_what_others_work_on(storage: Mem
 
 async def test_work_until_all_is_done_is_over_at_once_where_there_is_none(storage: MemoryStorage) -> None:
     assert await work_off(storage, ACME, DESK, short, until_done=True) == Worked()
+
+
+async def test_a_worker_of_a_platform_without_any_ticket_warns_once(storage: MemoryStorage, caplog: pytest.LogCaptureFixture) -> None:
+    stop = asyncio.Event()
+
+    working = asyncio.ensure_future(work_off(storage, ACME, "freshdeks", short, stop=stop, poll=SOON))
+    await asyncio.sleep(10 * SOON.total_seconds())
+    stop.set()
+    await working
+
+    assert [(one.name, one.levelname, one.getMessage()) for one in caplog.records] == [
+        ("deskstore", "WARNING", "company 'acme' has no ticket at all on 'freshdeks': are both names right?")
+    ]
+
+
+async def test_a_worker_whose_tickets_are_all_done_does_not_warn(storage: MemoryStorage, caplog: pytest.LogCaptureFixture) -> None:
+    await tickets(storage, 1)
+
+    for _ in range(2):
+        await work_off(storage, ACME, DESK, short, until_done=True, poll=SOON)
+
+    assert caplog.records == []
 
 
 async def test_a_ticket_whose_workers_die_again_and_again_fails_for_good(storage: MemoryStorage) -> None:

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from deskstore.domain import identifiers
 from deskstore.domain.commits import next_version
 from deskstore.domain.errors import InvalidRecord, StorageError
-from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing
+from deskstore.domain.processing import Claim, Processing, checked_lease
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import UnitOfWork
@@ -45,10 +45,8 @@ def request(platform: str, n: int, worker: str, lease: timedelta) -> Request:
     """
     if not 1 <= n <= MOST_AT_ONCE:
         raise InvalidRecord(f"n is {identifiers.shown(n)}: claim 1 to {MOST_AT_ONCE:,} tickets at once")
-    if not timedelta(0) < lease <= LONGEST_LEASE:
-        raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it to work longer")
     name = identifiers.worker(worker)
-    return Request(platform=identifiers.platform(platform), n=n, worker=name, lease=lease)
+    return Request(platform=identifiers.platform(platform), n=n, worker=name, lease=checked_lease(lease))
 
 
 def log(company_id: str, wanted: Request) -> None:

@@ -149,6 +149,24 @@ def _again_at(status: ProcessingStatus, now: datetime) -> datetime | None:
             return None
 
 
+def span(name: str, value: object) -> timedelta:
+    """A length of time; raises InvalidRecord for anything else, a number for one: nobody could tell its unit."""
+    if not isinstance(value, timedelta):
+        raise InvalidRecord(f"{name} is {identifiers.shown(value)}: give a datetime.timedelta, for example timedelta(minutes=2)")
+    return value
+
+
+def checked_lease(value: object) -> timedelta:
+    """A lease, longer than nothing and at most 15 minutes; raises InvalidRecord."""
+    lease = span("the lease", value)
+    if not timedelta(0) < lease <= LONGEST_LEASE:
+        raise InvalidRecord(
+            f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; "
+            "work may take longer, since work_off() and claims() renew it by themselves, and renew() does for other programs"
+        )
+    return lease
+
+
 def fresh(key: Key, *, now: datetime, version: int = 0) -> Processing:
     """The processing of a ticket whose text nobody has looked at yet."""
     return Processing(key=key, claimable_at=now, changed_at=now, version=version)

@@ -25,6 +25,7 @@ from deskstore.domain.errors import (
     StoreReplaced,
     UnitOfWorkMisuse,
 )
+from deskstore.domain.processing import span
 from deskstore.services import processing
 from deskstore.services.attempts import pause
 from deskstore.services.summaries import SummaryDraft
@@ -47,7 +48,7 @@ Settle = Callable[[], Awaitable["Processing"]]
 
 def positive(_: object, attribute: Attribute[timedelta], value: timedelta) -> None:
     """See that a time is longer than nothing; raises InvalidRecord."""
-    if value <= timedelta(0):
+    if span(attribute.name, value) <= timedelta(0):
         raise InvalidRecord(f"{attribute.name} is {value}: give a time longer than nothing")
 
 

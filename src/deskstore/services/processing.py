@@ -10,7 +10,7 @@ from attrs import evolve
 
 from deskstore.domain.errors import ClaimLost, InvalidRecord, TicketNotFound
 from deskstore.domain.identifiers import Key, ticket_key
-from deskstore.domain.processing import LONGEST_LEASE, Claim, Processing, ProcessingStatus, Progress
+from deskstore.domain.processing import Claim, Processing, ProcessingStatus, Progress, checked_lease, span
 from deskstore.services.attempts import until_saved
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def renew(storage: Storage, company_id: str, claimed: Processing, *, lease
     Raises:
         ClaimLost: Another worker took the ticket over, or it is gone.
     """
-    return await _settle(storage, company_id, claimed, claimed.renewed(storage.clock() + _checked_lease(lease)))
+    return await _settle(storage, company_id, claimed, claimed.renewed(storage.clock() + checked_lease(lease)))
 
 
 async def renew_claims(
@@ -95,7 +95,7 @@ async def renew_claims(
     Raises:
         ClaimLost: `keys` names those that another worker took over, or that are gone; none was renewed.
     """
-    until = storage.clock() + _checked_lease(lease)
+    until = storage.clock() + checked_lease(lease)
     async with storage.unit_of_work(company_id) as uow:
         for one in claimed:
             uow.progress.save(one.renewed(until), token=_claim_of(one).token)
@@ -179,14 +179,8 @@ def _claim_of(claimed: Processing) -> Claim:
     return claimed.claim
 
 
-def _checked_lease(lease: timedelta) -> timedelta:
-    if not timedelta(0) < lease <= LONGEST_LEASE:
-        raise InvalidRecord(f"the lease is {lease}: give more than nothing and at most {LONGEST_LEASE}; renew it again to work longer")
-    return lease
-
-
 def _after(now: datetime, pause: timedelta | None) -> datetime | None:
-    return None if pause is None else now + pause
+    return None if pause is None else now + span("retry_in", pause)
 
 
 def _status(text: str) -> ProcessingStatus:
