@@ -53,6 +53,7 @@ class Line:
         self._waiting = deque["Processing"]()
         self._begun: list[HeldClaim] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._has_looked = False  #: how many tickets there are, when there was none to take
 
     async def following(self) -> HeldClaim | None:
         """The next ticket, waited for where there is none; None once it is time to stop, or everything is done."""
@@ -62,7 +63,7 @@ class Line:
                     if self._waiting or await self._take():
                         if (claim := await self._begin(self._waiting[0])) is not None:
                             return claim
-                    elif self._orders.until_done and await self._is_done():
+                    elif await self._is_over():
                         return None
                     else:
                         await self._pause()
@@ -120,9 +121,20 @@ class Line:
             await give_back(orders.storage, orders.company_id, [claimed])  # its text changed: a summary of it would be stale at once
         return None
 
-    async def _is_done(self) -> bool:
+    async def _is_over(self) -> bool:
+        """Whether there is nothing to wait for; looks whenever that matters, and the first time to warn of a name that may be wrong."""
+        if self._has_looked and not self._orders.until_done:
+            return False
         progress = await get_processing_progress(self._orders.storage, self._orders.company_id, self._orders.platform)
-        return not progress.pending and not progress.processing
+        if not self._has_looked and not progress.total:
+            self._warn_of_nothing()
+        self._has_looked = True
+        return self._orders.until_done and not progress.pending and not progress.processing
+
+    def _warn_of_nothing(self) -> None:
+        company_id, platform = self._orders.company_id, self._orders.platform
+        extra = {"company_id": company_id, "platform": platform, "operation": "claim"}
+        logger.warning("company %r has no ticket at all on %r: are both names right?", company_id, platform, extra=extra)
 
     async def _pause(self) -> None:
         """Wait for some time, or until it is time to stop; workers that look alike would only look at the same moment."""
