@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,25 @@ def test_claims_are_listed_with_their_workers(acme: Deskstore) -> None:
         ["freshdesk", "113", "processing", "1", "worker-2"],
         ["freshdesk", "114", "processing", "1", "worker-3"],
     ]
+
+
+def test_a_claim_whose_lease_is_over_is_marked(acme: Deskstore, do: Doing) -> None:
+    async def take(storage: Storage) -> None:
+        await save_ticket(storage, "acme", "zendesk", {"id": 7})
+        await claim_tickets(storage, "acme", "zendesk", 1, worker="died", lease=timedelta(milliseconds=1))
+
+    do(take)
+    listed = acme("claim", "list", *ACME)
+    told = acme("claim", "list", *ACME, "--json").json["claims"]
+    released = acme("claim", "release", *ACME, "--worker", "died")
+
+    assert [line[1:3] for line in listed.lines[1:]] == [["113", "processing"], ["114", "processing"], ["7", "ended"]]
+    assert [(one["id"], one["lease_ended"], one["processing"]["status"]) for one in told] == [
+        ("113", False, "processing"),
+        ("114", False, "processing"),
+        ("7", True, "processing"),
+    ]
+    assert [line[1:3] for line in released.lines[1:]] == [["7", "ended"]]
 
 
 @pytest.mark.parametrize(

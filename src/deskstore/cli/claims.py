@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HEADINGS: Final = ("PLATFORM", "ID", "PROCESSING", "#ATTEMPTS", "WORKER", "LEASE UNTIL", "SINCE")
 FAILED_HEADINGS: Final = ("PLATFORM", "ID", "PROCESSING", "#ATTEMPTS", "SINCE", "ERROR")
+ENDED: Final = "ended"  #: what is in processing no more, since the lease is over, and waits for the next worker
 SHOWN: Final = 10  #: tickets that are named before something is done to all
 BATCH: Final = 200
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -86,8 +87,8 @@ def list_command(company_id: str, platform: str | None, worker: str | None, olde
 
         found = list_claims(storage, company_id, platform, worker=worker, until=_until(storage, older_than))
         if shared().as_json:
-            await print_long_json("claims", (_shown(one) async for one in found))
-        elif not await print_long_table(HEADINGS, (_row(one) async for one in found)):
+            await print_long_json("claims", (_shown(one, storage.clock()) async for one in found))
+        elif not await print_long_table(HEADINGS, (_row(one, storage.clock()) async for one in found)):
             tell(await why_nothing(storage, company_id, platform) or "nobody holds such a ticket")
         return OK
 
@@ -109,7 +110,7 @@ def release_command(company_id: str, platform: str | None, worker: str | None, o
 
         found = list_claims(storage, company_id, platform, worker=worker, until=_until(storage, older_than))
         done = await _carry_out(found, lambda some: take_back(storage, company_id, some), is_agreed)
-        return await _report(storage, company_id, platform, done, HEADINGS, [_row(one) for one in done.first])
+        return await _report(storage, company_id, platform, done, HEADINGS, [_row(one, storage.clock()) for one in done.first])
 
     return shared().run(work)
 
@@ -181,7 +182,7 @@ async def _report(
     storage: Storage, company_id: str, platform: str | None, done: _Done, headings: Sequence[str], rows: Sequence[Sequence[object]]
 ) -> int:
     if shared().as_json:
-        first = [_shown(one) for one in done.first]
+        first = [_shown(one, storage.clock()) for one in done.first]
         left = 0 if done.is_dry else done.matched - done.changed
         print_json({"dry_run": done.is_dry, "matched": done.matched, "changed": done.changed, "left": left, "first": first})
         return OK
@@ -211,14 +212,20 @@ def _if_interrupted(is_agreed: bool) -> str:
 # -- how they look -------------------------------------------------------------------------------------------------------------------------
 
 
-def _row(one: Processing) -> tuple[object, ...]:
+def _row(one: Processing, now: datetime) -> tuple[object, ...]:
     worker, until = (one.claim.worker, one.claim.lease_until) if one.claim else (None, None)
-    return (one.key.platform, one.key.id, one.status, one.attempts, worker, until, one.changed_at)
+    standing = ENDED if _has_ended(one, now) else one.status
+    return (one.key.platform, one.key.id, standing, one.attempts, worker, until, one.changed_at)
 
 
 def _failed_row(one: Processing) -> tuple[object, ...]:
     return (one.key.platform, one.key.id, one.status, one.attempts, one.changed_at, one.error)
 
 
-def _shown(one: Processing) -> Shown:
-    return {"platform": one.key.platform, "id": one.key.id, "processing": processing_shown(one)}
+def _shown(one: Processing, now: datetime) -> Shown:
+    shown = processing_shown(one)
+    return {"platform": one.key.platform, "id": one.key.id, "lease_ended": _has_ended(one, now), "processing": shown}
+
+
+def _has_ended(one: Processing, now: datetime) -> bool:
+    return one.claim is not None and one.claim.lease_until <= now
