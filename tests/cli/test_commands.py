@@ -48,6 +48,22 @@ def test_an_import_with_rejects_ends_with_3_and_keeps_them(deskstore: Deskstore,
     assert json.loads((tmp_path / "t.rejects.ndjson").read_text())["line"] == 2
 
 
+def test_rejects_of_two_imports_from_one_folder_are_in_two_files_and_the_second_one_says_so(deskstore: Deskstore, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "week.ndjson").write_bytes(as_bytes(freshdesk(1)) + f"\nbroken in {name}\n".encode())
+
+    first = deskstore("import", "a/week.ndjson", "--company", "acme", "--platform", "freshdesk")
+    second = deskstore("import", "b/week.ndjson", "--company", "globex", "--platform", "freshdesk")
+
+    assert (first.code, second.code) == (3, 3)
+    assert "week.rejects.ndjson holds what was rejected before, and stays as it is: these are in week.rejects-2.ndjson\n" in second.err
+    assert "1 rejected record is in week.rejects-2.ndjson: mend it there and import that file" in second.err
+    assert "holds what was rejected before" not in first.err
+    assert "broken in a" in (tmp_path / "week.rejects.ndjson").read_text()
+    assert "broken in b" in (tmp_path / "week.rejects-2.ndjson").read_text()
+
+
 def test_the_report_of_an_import_has_a_stable_shape(deskstore: Deskstore, tickets: str) -> None:
     ran = deskstore("import", tickets, "--company", "acme", "--platform", "freshdesk", "--json")
 

@@ -43,6 +43,11 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
 def is_device(path: Path) -> bool:
     return path.is_char_device()
 
@@ -122,6 +127,74 @@ async def test_a_pipe_gets_each_reject_once_however_often_its_batch_is_tried(tmp
         await import_records(storage, ACME, "docs", [source], rejects=pipe)
 
         assert [json.loads(line)["raw"] for line in read.result(30).splitlines()] == ["broken"]
+
+
+async def test_rejects_of_another_import_are_never_written_over(storage: MemoryStorage, tmp_path: Path) -> None:
+    sources = [written(tmp_path / name, f'{{"id":1}}\nbroken in {name}\n'.encode()) for name in ("a", "b", "c")]
+
+    reports = [await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson") for source in sources]
+
+    assert [report.rejects_file for report in reports] == [tmp_path / name for name in ("r.ndjson", "r-2.ndjson", "r-3.ndjson")]
+    assert [raw_in(tmp_path / name) for name in ("r.ndjson", "r-2.ndjson", "r-3.ndjson")] == [[f"broken in {name}"] for name in "abc"]
+
+
+async def test_an_import_that_is_repeated_has_one_file_of_rejects(storage: MemoryStorage, tmp_path: Path) -> None:
+    source = written(tmp_path / "t.ndjson", b'{"no":1}\nbroken\n')
+
+    reports = [await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson") for _ in range(3)]
+
+    assert {report.rejects_file for report in reports} == {tmp_path / "r.ndjson"}
+    assert rejects_in(tmp_path) == ["r.ndjson"]
+    assert raw_in(tmp_path / "r.ndjson") == ['{"no":1}', "broken"]
+
+
+async def test_rejects_that_somebody_mended_stay_when_the_import_is_repeated(storage: MemoryStorage, tmp_path: Path) -> None:
+    source = written(tmp_path / "t.ndjson", b'{"no":1}\nbroken\n')
+    await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson")
+    write(tmp_path / "r.ndjson", (tmp_path / "r.ndjson").read_bytes().replace(b"broken", b"mended"))
+
+    report = await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson")
+
+    assert report.rejects_file == tmp_path / "r-2.ndjson"
+    assert (raw_in(tmp_path / "r.ndjson"), raw_in(tmp_path / "r-2.ndjson")) == (['{"no":1}', "mended"], ['{"no":1}', "broken"])
+
+
+async def test_an_interrupted_import_goes_on_in_the_numbered_file_that_it_began(tmp_path: Path) -> None:
+    storage = FailingStorage()
+    write(tmp_path / "r.ndjson", b"of another import\n")
+    source = written(tmp_path / "t.ndjson", b"".join(b'{"id":%d}\nbroken %d\n' % (number, number) for number in range(4)))
+    storage.fails_at = 3
+    with pytest.raises(StorageUnavailable):
+        await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson", batch_records=2)
+
+    report = await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson", batch_records=2)
+
+    assert (report.resumed_at, report.rejected, report.rejects_file) == (4, 4, tmp_path / "r-2.ndjson")
+    assert raw_in(tmp_path / "r-2.ndjson") == [f"broken {number}" for number in range(4)]
+    assert (tmp_path / "r.ndjson").read_bytes() == b"of another import\n"
+
+
+async def test_what_a_run_left_that_never_acknowledged_anything_is_within_the_next_ones_file(tmp_path: Path) -> None:
+    storage = FailingStorage()
+    source = written(tmp_path / "t.ndjson", b'{"id":1}\nbroken 1\n{"id":2}\nbroken 2\n')
+    storage.fails_at = 1
+    with pytest.raises(StorageUnavailable):
+        await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson", batch_records=2)
+    left = raw_in(tmp_path / "r.ndjson")
+
+    report = await import_records(storage, ACME, "docs", [source], rejects=tmp_path / "r.ndjson", batch_records=2)
+
+    assert (left, report.rejects_file) == (["broken 1"], tmp_path / "r.ndjson")
+    assert rejects_in(tmp_path) == ["r.ndjson"]
+    assert raw_in(tmp_path / "r.ndjson") == ["broken 1", "broken 2"]
+
+
+def rejects_in(folder: Path) -> list[str]:
+    return [one.name for one in folder.glob("r*")]
+
+
+def raw_in(path: Path) -> list[str]:
+    return [json.loads(line)["raw"] for line in path.read_bytes().splitlines()]
 
 
 # -- names -------------------------------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def _field_options(function: FC) -> FC:
 @click.option("--locale", metavar="TEXT", help="The language of articles that do not say it.")
 @_field_options
 @click.option("--dry-run", is_flag=True, help="Only say what would become of the records.")
-@click.option("--rejects", metavar="FILE", help="Where rejected records go [default: NAME.rejects.ndjson here].")
+@click.option("--rejects", metavar="FILE", help="Where rejected records go, numbered if it is taken [default: NAME.rejects.ndjson here].")
 @click.option("--restart", is_flag=True, help="Begin anew, whatever was interrupted.")
 def command(
     files: tuple[str, ...],
@@ -112,7 +112,7 @@ def command(
 def closing(report: ImportReport, company_id: str, rejects: Path, *, dry_run: bool) -> int:
     """Print what became of the records, and give the exit code."""
     if shared().as_json:
-        print_json(report_shown(report, company_id, rejects, dry_run=dry_run))
+        print_json(report_shown(report, company_id, dry_run=dry_run))
     else:
         told = [name for name in OUTCOMES if name != "suppressed" or report.suppressed]  # hardly any import has to do with it
         print_table([f"#{name.upper()}" for name in told], [[getattr(report, name) for name in told]])
@@ -136,15 +136,18 @@ def remarks(report: ImportReport, rejects: Path, *, dry_run: bool) -> Sequence[s
         said.append(
             f"{counted(report.suppressed, 'record is', 'records are')} {who}: deskstore company erase-requester --lift lets them in"
         )
-    if report.rejected and not dry_run:
-        number = counted(report.rejected, f"rejected record is in {rejects}: mend it", f"rejected records are in {rejects}: mend them")
+    if report.rejects_file:
+        file = report.rejects_file
+        if file != rejects:
+            said.append(f"{rejects} holds what was rejected before, and stays as it is: these are in {file}")
+        number = counted(report.rejected, f"rejected record is in {file}: mend it", f"rejected records are in {file}: mend them")
         said.append(f"{number} there and import that file")
     if dry_run:
         said.append("nothing was kept: this was a dry run")
     return said
 
 
-def report_shown(report: ImportReport, company_id: str, rejects: Path, *, dry_run: bool) -> Shown:
+def report_shown(report: ImportReport, company_id: str, *, dry_run: bool) -> Shown:
     """The report as JSON."""
     return {
         "company": company_id,
@@ -155,7 +158,7 @@ def report_shown(report: ImportReport, company_id: str, rejects: Path, *, dry_ru
         "resumed_at": report.resumed_at,
         "dry_run": dry_run,
         "detected": {name: str(form) for name, form in report.detected.items()},
-        "rejects_file": str(rejects) if report.rejected and not dry_run else None,
+        "rejects_file": str(report.rejects_file) if report.rejects_file else None,
         "rejects": [{"file": one.place.file, "line": one.place.line, "reason": one.reason} for one in report.rejects],
     }
 

@@ -69,6 +69,7 @@ class ImportReport:
     detected: Mapping[str, Detected] = field(factory=dict[str, Detected])  #: what each source turned out to be
     likely: str | None = None  #: the platform whose records these look like, by the first one that tells
     rejects: tuple[Reject, ...] = ()  #: the first few since the last interruption
+    rejects_file: Path | None = None  #: where all of them are: numbered where what the name holds is of another import
 
     @property
     def records(self) -> int:
@@ -93,19 +94,27 @@ class ResumePoint:
     digest: str = ""  #: over all of these records
     counts: Mapping[str, int] = field(factory=dict[str, int])
     rejects_bytes: int = 0
+    rejects_file: str = ""  #: where those are
     is_finished: bool = False
 
     def as_cursor(self) -> str:
         """The text that a checkpoint keeps."""
-        return json.dumps([self.records, self.digest, dict(self.counts), self.rejects_bytes, self.is_finished])
+        return json.dumps([self.records, self.digest, dict(self.counts), self.rejects_bytes, self.is_finished, self.rejects_file])
 
     @classmethod
     def of(cls, checkpoint: Checkpoint | None) -> ResumePoint:
         """What a checkpoint says; the beginning where there is none, or where the run came to its end."""
         if checkpoint is None:
             return BEGINNING
-        records, digest, counts, rejects_bytes, is_finished = json.loads(checkpoint.cursor)
-        return BEGINNING if is_finished else cls(records=records, digest=digest, counts=counts, rejects_bytes=rejects_bytes)
+        records, digest, counts, size, is_finished, *file = json.loads(checkpoint.cursor)  # early checkpoints name no file
+        if is_finished:
+            return BEGINNING
+        return cls(records=records, digest=digest, counts=counts, rejects_bytes=size, rejects_file="".join(file))
+
+    @property
+    def kept_in(self) -> Path | None:
+        """Where the rejects are that it counts."""
+        return Path(self.rejects_file) if self.rejects_file else None
 
 
 BEGINNING: Final = ResumePoint()
@@ -138,7 +147,8 @@ async def import_records(
         kind: What they are; None: the first one's keys tell.
         locale: Of articles whose payloads do not say it.
         options: Fields that hold something else than the platform's own table says.
-        rejects: A file for the records that cannot be kept; without it they are only counted.
+        rejects: A file for the records that cannot be kept; without it they are only counted. What it holds already stays: they go to a
+            file of the next free name then, r-2.ndjson for r.ndjson, and the report says which.
         on_progress: Called after each batch.
         restart: Begin anew, whatever was interrupted.
         batch_records: How many records are kept in one unit, at most; 8 MB of them end it sooner.
@@ -199,11 +209,11 @@ class _Run:
         """How far an interrupted run over the same sources came."""
         async with self.storage.unit_of_work(self.company_id) as uow:
             point = ResumePoint.of(await uow.progress.checkpoint(self.platform, self.stream))
-        return point if holds(self.rejects, point.rejects_bytes) else BEGINNING
+        return point if holds(self.rejects, point.kept_in, point.rejects_bytes) else BEGINNING
 
     async def from_point(self, point: ResumePoint) -> ImportReport:
         """Receive all records behind a resume point."""
-        with repeats() as met, RejectsFile(self.rejects, point.rejects_bytes) as file:
+        with repeats() as met, RejectsFile(self.rejects, point.kept_in, point.rejects_bytes) as file:
             progress = _Progress(run=self, met=met, file=file, counts=Counter(point.counts))
             async with aclosing(self.arrivals.stream()) as arrivals:
                 await progress.pass_over(arrivals, point)
@@ -311,8 +321,14 @@ class _Progress:
         counts = self.counts + _counted(results)
         if not any(counts[outcome.value] for outcome in Outcome):
             return None
-        digest = self.digest.hexdigest()
-        point = ResumePoint(records=self.records, digest=digest, counts=counts, rejects_bytes=size, is_finished=is_finished)
+        point = ResumePoint(
+            records=self.records,
+            digest=self.digest.hexdigest(),
+            counts=counts,
+            rejects_bytes=size,
+            rejects_file=str(self.file.place.absolute()) if self.file.place else "",
+            is_finished=is_finished,
+        )
         return Checkpoint(platform=self.run.platform, stream=self.run.stream, cursor=point.as_cursor())
 
     def _settle(self, batch: _Batch, made: Plan) -> None:
@@ -334,6 +350,7 @@ class _Progress:
             async with self.run.storage.unit_of_work(self.run.company_id) as uow:
                 uow.progress.save_checkpoint(checkpoint)
                 await uow.commit()
+        self.file.settle()  # behind the checkpoint that names the file, which a run that is killed before would look for
 
     def report(self, *, resumed_at: int) -> ImportReport:
         """What became of all records."""
@@ -350,6 +367,7 @@ class _Progress:
             detected=self.run.arrivals.detected,
             likely=self.run.arrivals.likely,
             rejects=tuple(self.first_rejects),
+            rejects_file=self.file.place,
         )
 
     def _note(self, arrivals: Sequence[Arrival]) -> None:
