@@ -323,6 +323,44 @@ async def test_a_loop_that_is_left_gives_back_what_it_did_not_settle(storage: Me
     assert {(one.status, one.attempts) for one in found} == {(PENDING, 0)}
 
 
+async def test_a_loop_that_is_cancelled_gives_back_the_rest_of_its_batch(storage: MemoryStorage) -> None:
+    await tickets(storage, 20)
+    begun = asyncio.Event()
+
+    async def loop() -> None:
+        async with aclosing(claims(storage, ACME, DESK, batch=10)) as line:
+            async for claim in line:
+                async with claim:
+                    begun.set()
+                    await asyncio.sleep(60)
+
+    working = asyncio.ensure_future(loop())
+    await begun.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+    found = [await stood(storage, number) for number in range(20)]
+    assert {(one.status, one.attempts, one.claim) for one in found} == {(PENDING, 0, None)}
+
+
+async def test_what_comes_back_stands_behind_all_that_could_be_taken_before(storage: MemoryStorage) -> None:
+    await tickets(storage, 4)
+    seen: list[str] = []
+
+    async def handler(claim: HeldClaim) -> None:
+        seen.append(claim.key.id)
+        if seen == ["0"]:
+            await claim.release()
+        if seen == ["0", "1"]:
+            raise LookupError
+
+    await work_off(storage, ACME, DESK, handler, concurrency=1, until_done=True, poll=SOON, retry=Retry(first=timedelta(microseconds=1)))
+
+    assert seen[:4] == ["0", "1", "2", "3"]
+    assert sorted(seen[4:]) == ["0", "1"]
+
+
 async def test_a_claim_that_was_given_back_cannot_be_begun_again(storage: MemoryStorage) -> None:
     await tickets(storage, 1)
     async with aclosing(claims(storage, ACME, DESK)) as line:

@@ -1,9 +1,10 @@
 """
 Working through the tickets of a platform: taken one after another or several at once, their leases renewed in the background.
 
-    async for claim in claims(storage, "acme", "freshdesk"):
-        async with claim:
-            await claim.complete(await summarise(claim.ticket))
+    async with aclosing(claims(storage, "acme", "freshdesk")) as line:
+        async for claim in line:
+            async with claim:
+                await claim.complete(await summarise(claim.ticket))
 
     await work_off(storage, "acme", "freshdesk", summarise, concurrency=8)
 """
@@ -72,14 +73,18 @@ async def claims(
     Tickets to work on, one after another, for as long as there is no end to it.
 
     Their leases are renewed in the background until each is settled: as an `async with` block, or by complete(), fail() or release(). What
-    is not settled when the loop ends, for whatever reason, is given back. A ticket that was deleted meanwhile is passed over, one that is
-    damaged fails for good, and so does one that was taken more often than `retry` allows and never came to an end.
+    is not settled is given back when the loop comes to its end, and at once where it is left early (`break`, an error, a cancellation)
+    inside `async with aclosing(claims(...))`; without that Python closes the loop some time later or never, and the rest of the batch stays
+    taken until its lease is over. A ticket that was deleted meanwhile is passed over, one that is damaged fails for good, and so does one
+    that was taken more often than `retry` allows and never came to an end.
 
     Args:
-        worker: Who takes them, as others are shown it; the machine's name and the process's number, unless said.
+        worker: Who takes them, as others are shown it, and as an operator takes tickets back from it: give each process a name of its own.
+            The machine's name and the process's number, unless said.
         lease: For how long a ticket stays with a worker that died, at most 15 minutes; renewed three times while it lasts.
         batch: How many tickets are taken at once; those that were not begun are given back at the end.
-        until_done: End once nothing is pending, and nobody works on anything any more; failed tickets are not waited for.
+        until_done: End once nothing is pending, and nobody works on anything any more; failed tickets are not waited for, those neither
+            that are to be tried again.
         stop: Once it is set, no other ticket is begun.
         poll: How often to look, where there is nothing to do.
         retry: When a ticket is tried again whose block ended with an error.
