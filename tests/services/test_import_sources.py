@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import ConfigurationError, StorageUnavailable
+from deskstore.domain.errors import ConfigurationError, InvalidRecord, StorageUnavailable
 from deskstore.formats.platforms import Options
 from deskstore.services.companies import list_companies
 from deskstore.services.importing import import_records
@@ -84,6 +84,18 @@ async def test_an_import_of_a_pipe_that_was_interrupted_goes_on_when_the_same_co
         report = await asyncio.wait_for(import_records(storage, ACME, "docs", [pipe], batch_records=100), 30)
 
     assert (report.resumed_at, report.created) == (200, 2_000)
+
+
+async def test_what_is_read_once_is_refused_as_a_file_is_where_its_first_record_is_a_stranger(
+    storage: MemoryStorage, tmp_path: Path
+) -> None:
+    source = io.BytesIO(b'{"id":1,"subject":"a"}\n{"id":2,"subject":"b"}\n')
+
+    with pytest.raises(InvalidRecord, match="standard input: nothing says which platform it is from: name one with --platform"):
+        await import_records(storage, ACME, None, [source], rejects=tmp_path / "r.ndjson")
+
+    assert rejects_in(tmp_path) == []
+    assert await list_companies(storage) == []
 
 
 # -- rejects -----------------------------------------------------------------------------------------------------------------------------

@@ -190,11 +190,15 @@ class Arrivals:
             raise InvalidRecord(f"{first.place.file}: {reason}")
 
     async def stream(self) -> AsyncGenerator[Arrival, None]:
-        """The records in their order."""
+        """The records in their order; raises InvalidRecord where the first is a stranger, since nobody looks ahead in what is read once."""
         done_bytes = 0
+        is_first = True
         for source in self.sources:
             async with self._open(source) as reader, aclosing(aiter(reader)) as found:
                 async for one in found:
+                    if is_first:
+                        self._refuse_stranger(one)
+                        is_first = False
                     yield self._arrival(one)
                     self.read_bytes = done_bytes + reader.source.taken_bytes
                 done_bytes += reader.source.taken_bytes
