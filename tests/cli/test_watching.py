@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from deskstore.bootstrap import Settings, open_storage
-from deskstore.cli.watching import Rate, described, seen_shown
+from deskstore.cli.watching import Layout, Rate, Seen, described, laid_out, seen_shown
 from deskstore.domain.processing import Progress
 from deskstore.services.processing import update_processing_status
 from tests.cli.conftest import Deskstore
@@ -52,6 +53,46 @@ def test_nobody_can_tell_the_time_that_is_left_while_nothing_goes_on() -> None:
 
 def test_when_everything_is_done_no_time_is_left() -> None:
     assert Rate().seen(progress(100), 0.0).left_s == 0.0
+
+
+BUSY = Progress(platform="freshdesk", pending=65_868, processing=120, completed=34_012, failed=120, last_updated=MOMENT)
+HUGE = Progress(platform="freshdesk", pending=9_876_543, processing=9_950, completed=9_876_543, failed=9_950, last_updated=MOMENT)
+
+
+@pytest.mark.parametrize("counts", [progress(40), BUSY, HUGE])
+def test_on_80_columns_there_is_a_bar_with_all_counts_the_rate_and_the_time_that_is_left(counts: Progress) -> None:
+    layout = laid_out("acme freshdesk", Seen(progress=counts, per_s=950.5), 80)
+
+    assert layout.bar >= 10
+    assert fits(layout, 80)
+    assert [word.split()[0] for word in layout.counts.split("; ")[0].split(", ")] == ["pend", "proc", "done", "fail"]
+    assert re.search(r"; 950\.5/s; \d+:\d\d:\d\d$", layout.counts)
+
+
+@pytest.mark.parametrize("counts", [BUSY, HUGE])
+def test_on_60_columns_the_bar_gives_way_and_no_number_does(counts: Progress) -> None:
+    layout = laid_out("acme freshdesk", Seen(progress=counts, per_s=950.5), 60)
+
+    assert (layout.bar, fits(layout, 60)) == (0, True)
+    assert re.search(r"^pend .+, proc .+, done .+, fail .+; 950\.5/s; \d+:\d\d:\d\d$", layout.counts)
+
+
+def test_a_wide_screen_shows_everything_in_words() -> None:
+    seen = Seen(progress=BUSY, per_s=15.0)
+
+    assert laid_out("acme freshdesk", seen, 160) == Layout(label="acme freshdesk", bar=40, counts=described(seen))
+
+
+@pytest.mark.parametrize(("columns", "label"), [(80, "acme-of-the-north …"), (66, ""), (95, "acme-of-the-north freshdesk")])
+def test_a_label_is_cut_where_numbers_need_the_room(columns: int, label: str) -> None:
+    layout = laid_out("acme-of-the-north freshdesk", Seen(progress=progress(40), per_s=15.0), columns)
+
+    assert (layout.label, layout.bar >= 10, fits(layout, columns)) == (label, True, True)
+
+
+def fits(layout: Layout, columns: int) -> bool:
+    parts = [layout.label, "=" * layout.bar, layout.counts]
+    return len(" ".join(part for part in parts if part)) <= columns
 
 
 @pytest.fixture
@@ -144,6 +185,21 @@ def test_a_live_view_that_is_interrupted_gives_the_cursor_back(acme: dict[str, s
     assert running.returncode == 130
     assert "\x1b[?25h" in shown
     assert shown.rstrip().endswith("interrupted: only this view ends, and whoever works on tickets goes on")
+
+
+@pytest.mark.parametrize(("columns", "bars"), [("80", True), ("40", False)])
+def test_a_narrow_terminal_shows_what_it_has_room_for_on_one_line(acme: dict[str, str], columns: str, bars: bool) -> None:
+    ours, theirs = pty.openpty()
+    words = [*PROGRAM, *WATCH, "--until-done"]
+    with subprocess.Popen(words, env=acme | {"COLUMNS": columns}, stdout=theirs, stderr=theirs, start_new_session=True) as running:
+        os.close(theirs)
+        complete(acme, "1", "2", "3")
+        shown = "".join(read(ours))
+    os.close(ours)
+
+    assert running.returncode == 0
+    assert "pend 0, proc 0, done 3, fail 0" in shown
+    assert ("━" * 10 in shown, "\x1b[1A" in shown) == (bars, False)
 
 
 def read(terminal: int) -> Sequence[str]:

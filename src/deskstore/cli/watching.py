@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -23,11 +24,17 @@ from deskstore.cli.shared import shared
 from deskstore.services.processing import get_processing_progress
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from deskstore.cli.records import Shown
     from deskstore.domain.ports import Storage
     from deskstore.domain.processing import Progress
 
 LOOKS: Final = 30  #: over which the rate is taken
+LEAST_BAR: Final = 10  #: columns; a shorter one tells nothing
+MOST_BAR: Final = 40  #: columns
+LEAST_LABEL: Final = 6  #: columns
+SHORT: Final = ("pend", "proc", "done", "fail")  #: the counts, where the screen is narrow
 
 
 @frozen(kw_only=True)
@@ -101,17 +108,76 @@ class _Changes:
 @contextmanager
 def _bar(what: str) -> Generator[Callable[[Seen], None]]:
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.live import Live
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"), console=Console()) as bar:
-        task = bar.add_task(escape(what), total=None, counts="")
+    with Live(console=Console(), auto_refresh=False) as live:
+        yield lambda seen: live.update(_line(laid_out(what, seen, live.console.width), seen.progress), refresh=True)
 
-        def show(seen: Seen) -> None:
-            done = seen.progress.completed + seen.progress.failed
-            bar.update(task, total=seen.progress.total, completed=done, counts=described(seen), refresh=True)
 
-        yield show
+def _line(layout: Layout, progress: Progress) -> Table:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 1))
+    parts: list[Text | ProgressBar] = [Text(layout.label)] if layout.label else []
+    if layout.bar:
+        done = progress.completed + progress.failed
+        parts.append(ProgressBar(total=max(1, progress.total), completed=done, width=layout.bar))
+    line.add_row(*parts, Text(layout.counts, no_wrap=True, overflow="ellipsis"))
+    return line
+
+
+@frozen(kw_only=True)
+class Layout:
+    """What a line of the screen shows."""
+
+    label: str  #: whose tickets these are, or the beginning of it; empty where there is no room
+    bar: int  #: columns; 0 where numbers need them
+    counts: str
+
+
+def laid_out(what: str, seen: Seen, columns: int) -> Layout:
+    """What fits into so many columns: shorter numbers come before a bar that is too short to tell, and numbers before a bar."""
+    from rich.cells import cell_len
+
+    short = [_shortened(seen, "{:,}".format), _shortened(seen, _compact)]
+    with_bar = [(described(seen), cell_len(what) + 1), *((text, 0) for text in short)]
+    for text, label in with_bar:
+        if (room := columns - len(text) - 1) >= LEAST_BAR + label:
+            shown = _cut(what, room - LEAST_BAR - 1)
+            return Layout(label=shown, bar=min(MOST_BAR, room - (cell_len(shown) + 1 if shown else 0)), counts=text)
+    text = next((text for text in short if len(text) <= columns), short[-1])
+    return Layout(label=_cut(what, columns - len(text) - 1), bar=0, counts=text)
+
+
+def _cut(what: str, room: int) -> str:
+    """A label as far as there is room for it; nothing where its beginning would not tell it from others."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(what) <= room:
+        return what
+    return f"{set_cell_size(what, room - 1)}…" if room >= LEAST_LABEL else ""
+
+
+def _shortened(seen: Seen, number: Callable[[int], str]) -> str:
+    """The counts in short words."""
+    words = [", ".join(f"{short} {number(getattr(seen.progress, name))}" for name, short in zip(COUNTS, SHORT, strict=True))]
+    if seen.per_s is not None:
+        words.append(f"{seen.per_s:.1f}/s" if seen.per_s < 1_000 else f"{number(round(seen.per_s))}/s")
+    if seen.left_s:
+        minutes, seconds = divmod(round(seen.left_s), 60)
+        words.append(f"{minutes // 60}:{minutes % 60:02}:{seconds:02}")
+    return "; ".join(words)
+
+
+def _compact(number: int) -> str:
+    """A count in four characters or fewer: 950, 9.5k, 950k, 9.5M."""
+    scaled, units = float(number), iter(("", "k", "M", "G"))
+    unit = next(units)
+    while scaled >= 1_000:
+        scaled, unit = scaled / 1_000, next(units)
+    return f"{math.floor(scaled * 10) / 10:.1f}{unit}" if unit and scaled < 10 else f"{math.floor(scaled)}{unit}"
 
 
 def described(seen: Seen) -> str:
