@@ -36,9 +36,9 @@ SUBJECTS: Final = {
 HEAD: Final = """# What must hold, and the tests that hold it
 
 Made by `python -m tests.acceptance` out of `tests/acceptance.toml`; a test fails when this page is older than that, or names a test that is
-not there. What the contract kit (`deskstore.testing.contract`) promises runs on every storage, today on memory and on files, and each of
-its promises has a saboteur that breaks it and is caught (`tests/test_contract_kit.py`). `python3 dev.py chaos` runs crashes, faults, races
-and hostile names at full size.
+not there. What the contract kit (`deskstore.testing.contract`) promises runs on every storage, in memory, on files, on PostgreSQL, on both
+at once and behind Redis, and each of its promises has a saboteur that breaks it and is caught (`tests/test_contract_kit.py`).
+`python3 dev.py chaos` runs crashes, faults, races and hostile names at full size.
 """
 
 

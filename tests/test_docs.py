@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deskstore.bootstrap import StorageType
 from tests.pages import BLOCK, ROOT, Command, commands, examples, pages, prints, run_page
 
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -38,6 +39,24 @@ def test_every_page_is_found_from_the_index() -> None:
 
     decisions = {*ROOT.glob("docs/adr/[0-9]*.md"), ROOT / "docs/adr/template.md"}  # the page on decisions lists them
     assert {*pages()} - decisions - {index} == linked
+
+
+def test_no_page_puts_off_to_a_later_release_what_is_there() -> None:
+    promise = re.compile(r"later\s+releases?\b|all there is today|with\s+the\s+releases?\s+that")
+    decisions = {*ROOT.glob("docs/adr/*.md")}  # are never rewritten
+
+    assert [str(page.relative_to(ROOT)) for page in pages() if page not in decisions and promise.search(read(page))] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md", "docs/reference/cli.md", "docs/reference/settings.md"])
+def test_where_a_page_names_the_storages_it_names_all_of_them(page: str) -> None:
+    rows = [line for line in read(ROOT / page).splitlines() if line.startswith(("| `STORAGE_TYPE` |", "| `--storage TYPE` |"))]
+
+    assert [{f"`{one.value}`" for one in StorageType} - {*re.findall(r"`[a-z]+`", row)} for row in rows] == [set()]
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
 def names_in_code(text: str) -> set[str]:
