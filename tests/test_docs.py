@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import deskstore
 from deskstore.bootstrap import StorageType
 from tests.pages import BLOCK, ROOT, Command, commands, examples, pages, prints, run_page
 
@@ -53,6 +54,12 @@ def test_where_a_page_names_the_storages_it_names_all_of_them(page: str) -> None
     rows = [line for line in read(ROOT / page).splitlines() if line.startswith(("| `STORAGE_TYPE` |", "| `--storage TYPE` |"))]
 
     assert [{f"`{one.value}`" for one in StorageType} - {*re.findall(r"`[a-z]+`", row)} for row in rows] == [set()]
+
+
+def test_the_page_on_the_library_names_each_public_name_once() -> None:
+    rows = [line.split(" | ")[1] for line in read(ROOT / "docs/reference/library.md").splitlines() if line.startswith("| ") and "`" in line]
+
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(deskstore.__all__)
 
 
 def read(page: Path) -> str:
