@@ -128,6 +128,16 @@ async def postgres_url(databases: "Databases") -> "AsyncIterator[str]":
         yield database.app_url
 
 
+@pytest.fixture(scope="session")
+async def shared_postgres_url(databases: "Databases") -> "AsyncIterator[str]":
+    """Another one, for companies that are in other storages as well; a storage alone would be refused there."""
+    from tests.postgres.preparing import prepare
+
+    async with databases.fresh() as database:
+        await prepare(database)
+        yield database.app_url
+
+
 @pytest.fixture(autouse=True)
 def logger_as_it_was() -> Iterator[None]:
     """A command line sets up the logger of its process; here many tests share one process."""

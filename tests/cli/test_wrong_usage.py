@@ -30,7 +30,9 @@ def with_options(*names: str) -> list[object]:
 
 def line(name: str, one: click.Command) -> list[str]:
     """A whole line that lacks nothing."""
-    return [*name.split(), *chain.from_iterable(required(one))]
+    chosen = [["--company", "x"], ["--no-backup"]] if name.startswith("migrate ") else []
+    known = {option for parameter in one.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    return [*name.split(), *chain.from_iterable([*required(one), *(words for words in chosen if words[0] in known)])]
 
 
 def is_one_line(ran: Ran, folder: Path) -> bool:

@@ -14,7 +14,7 @@ from deskstore.testing.contract import *
 
 
 @pytest.fixture
-async def storage(tmp_path: Path, postgres_url: str, clock: ManualClock) -> AsyncIterator[HybridStorage]:
-    opened = HybridStorage(FileStorage(tmp_path, clock=clock), PostgresStorage(postgres_url, clock=clock))
+async def storage(tmp_path: Path, shared_postgres_url: str, clock: ManualClock) -> AsyncIterator[HybridStorage]:
+    opened = HybridStorage(FileStorage(tmp_path, clock=clock), PostgresStorage(shared_postgres_url, clock=clock))
     yield opened
     await opened.aclose()

@@ -11,4 +11,4 @@ import pytest
 def far_url(request: pytest.FixtureRequest) -> str:
     """Where the second side is: a database, or, when it is empty, another tree of files."""
     # not asked for in an async fixture, in which pytest-asyncio cannot set another one up
-    return "" if request.param == "file" else cast(str, request.getfixturevalue("postgres_url"))
+    return "" if request.param == "file" else cast(str, request.getfixturevalue("shared_postgres_url"))

@@ -134,10 +134,10 @@ def test_any_steps_between_two_trees_of_files_leave_what_the_rules_say(tmp_path:
     take_any_steps_between(sides, share=20)
 
 
-def test_any_steps_between_files_and_postgresql_leave_what_the_rules_say(tmp_path: Path, postgres_url: str) -> None:
+def test_any_steps_between_files_and_postgresql_leave_what_the_rules_say(tmp_path: Path, shared_postgres_url: str) -> None:
     numbers = iter(range(1_000_000))
 
     def sides(clock: ManualClock) -> tuple[Storage, Storage]:
-        return FileStorage(tmp_path / str(next(numbers)), clock=clock), PostgresStorage(postgres_url, clock=clock)
+        return FileStorage(tmp_path / str(next(numbers)), clock=clock), PostgresStorage(shared_postgres_url, clock=clock)
 
     take_any_steps_between(sides, share=25)

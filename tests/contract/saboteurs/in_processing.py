@@ -228,7 +228,10 @@ class RenewalsAreShort(TamperedProcessing):
     def kept(self, company_id: str, value: Processing, before: Value | None, changes: Changes) -> Processing:
         return value if value.claim is None else evolve(value, claimable_at=value.claim.lease_until)
 
-    breaks = (of_claims.test_the_token_may_renew_and_complete_even_late,)
+    breaks = (
+        of_claims.test_no_renewal_holds_a_ticket_beyond_the_longest_lease,
+        of_claims.test_the_token_may_renew_and_complete_even_late,
+    )
 
 
 class ResetsOnAnyChange(SabotagedChanges):

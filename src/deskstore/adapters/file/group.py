@@ -42,6 +42,8 @@ class Job:
         company.writer.execute("savepoint job")
         try:
             self.result = self.run(company, now)
+        except UnicodeDecodeError:
+            raise  # it is the database's, whose text is none
         except (StorageError, Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
             self.error = error
             company.writer.execute("rollback to job")
