@@ -19,7 +19,7 @@ EVERYWHERE: Final = {"--data-path", "--storage", "--json", "--verbose", "--help"
 
 
 def section(name: str) -> str:
-    found = re.search(rf"^### {name}\n(.*?)(?=^##)", CLI, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", CLI, re.MULTILINE | re.DOTALL)
     assert found, f"docs/reference/cli.md has no section on {name}"
     return found[1]
 
