@@ -134,11 +134,6 @@ async def fill(storage: Storage, n: int) -> None:
         await save_tickets(storage, COMPANY, PLATFORM, [freshdesk(number) for number in range(start, min(n, start + 1_000))])
 
 
-def _were_killed(codes: Mapping[int, int], plan: Plan) -> bool:
-    """Whether workers were killed as planned; some may have come to their own end in the very moment."""
-    return min(plan.kills, 1) <= codes.get(-signal.SIGKILL, 0) <= plan.kills
-
-
 async def breaches(storage: Storage, plan: Plan, notes: Sequence[Note], codes: Mapping[int, int]) -> list[str]:
     """Whatever is not as it must be once all workers have ended."""
     found = [one async for one in _everything(storage, plan.tickets)]
@@ -147,7 +142,7 @@ async def breaches(storage: Storage, plan: Plan, notes: Sequence[Note], codes: M
     counts = (progress.pending, progress.processing, progress.completed, progress.failed)
     said = [
         *(f"workers ended with {code}: {count}" for code, count in codes.items() if code not in (0, -signal.SIGKILL)),
-        *([] if _were_killed(codes, plan) else [f"{codes.get(-signal.SIGKILL, 0)} workers were killed of {plan.kills}"]),
+        *([] if codes.get(-signal.SIGKILL, 0) == plan.kills else [f"{codes.get(-signal.SIGKILL, 0)} workers were killed of {plan.kills}"]),
         *([] if recount == {COMPLETED: plan.tickets} else [f"recounted: {dict(recount)}"]),
         *([] if counts == (0, 0, plan.tickets, 0) else [f"progress says {counts}"]),
         *[f"{one.key} is stale" async for one in stale_summaries(storage, COMPANY)],
