@@ -37,7 +37,7 @@ def test_an_interrupted_import_says_how_to_go_on_and_does(environment: dict[str,
 
 def test_an_import_that_was_killed_three_times_ends_as_one_that_was_not(environment: dict[str, str], tmp_path: Path) -> None:
     export = tmp_path / "t.ndjson"
-    export.write_bytes(b"".join(b'{"id":"%05d"}\n{"id":"%05d","again":%d}\n' % (number, number // 2, number) for number in range(3_000)))
+    export.write_bytes(b"".join(b'{"id":"%05d"}\n{"id":"%05d","again":%d}\n' % (number, number // 2, number) for number in range(10_000)))
     words = [*PROGRAM, "import", "t.ndjson", "--company", "acme", "--platform", "docs"]
     tickets = tmp_path / "data" / "acme" / "docs" / "tickets"
 
@@ -45,14 +45,15 @@ def test_an_import_that_was_killed_three_times_ends_as_one_that_was_not(environm
         with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as importing:
             wait_until(partial(holds, tickets, least))
             importing.kill()
+        assert importing.returncode == -signal.SIGKILL
     last = run(environment, "import", "t.ndjson", "--company", "acme", "--platform", "docs", "--json")
 
     report = json.loads(last.stdout)
     assert report["resumed_at"] > 0
-    assert (report["created"], report["rejected"]) == (3_000, 3_000)
-    assert len((tmp_path / "t.rejects.ndjson").read_bytes().splitlines()) == 3_000
+    assert (report["created"], report["rejected"]) == (10_000, 10_000)
+    assert len((tmp_path / "t.rejects.ndjson").read_bytes().splitlines()) == 10_000
     kept = run(environment, "export", "--company", "acme", "-o", "-").stdout
-    assert kept == b"".join(b'{"id":"%05d"}\n' % number for number in range(3_000))
+    assert kept == b"".join(b'{"id":"%05d"}\n' % number for number in range(10_000))
 
 
 def test_a_reader_that_goes_away_is_no_error_to_talk_about(environment: dict[str, str], tmp_path: Path) -> None:

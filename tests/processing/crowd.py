@@ -26,7 +26,7 @@ from deskstore.services.summaries import stale_summaries, summary_history
 from deskstore.services.tickets import save_tickets
 from tests.pages import ROOT
 from tests.payloads import freshdesk
-from tests.processing.worker import COMPANY, PLATFORM
+from tests.processing.worker import COMPANY, GO, PLATFORM
 
 WORKERS: Final = 8
 LEASE_S: Final = 1.0
@@ -77,6 +77,7 @@ class Crowd:
         try:
             for _ in range(WORKERS):
                 self._start()
+            self._let_go(last)
             while self._running:
                 assert time.monotonic() < last, f"{len(self._running)} workers were still at work after {LONGEST_S:.0f} s"
                 if moments and self._kept() >= moments[0]:
@@ -96,6 +97,13 @@ class Crowd:
                 if line.endswith(b"\n"):
                     yield Note(path.stem, **json.loads(line))
 
+    def _let_go(self, last: float) -> None:
+        """Let all begin at the same moment, so that none finds the work done before it is up."""
+        while len([*self.folder.glob("*.notes")]) < WORKERS:
+            assert time.monotonic() < last, "not all workers came up"
+            time.sleep(0.02)
+        (self.folder / GO).touch()
+
     def _start(self) -> None:
         name = f"w{self._started}"
         self._started += 1
@@ -104,15 +112,22 @@ class Crowd:
 
     def _disturb(self, *, is_sleep: bool) -> None:
         awake = sorted(self._running.keys() - self._asleep.keys())
-        if not awake:
-            return
-        name = self.chances.choice(awake)
-        if is_sleep:
-            self._running[name].send_signal(signal.SIGSTOP)
-            self._asleep[name] = time.monotonic() + LEASE_S + CLOCK_SKEW.total_seconds() + 1.0
-        else:
-            self._running[name].kill()
-            self._start()
+        self.chances.shuffle(awake)
+        for name in awake:
+            if is_sleep:
+                self._running[name].send_signal(signal.SIGSTOP)
+                self._asleep[name] = time.monotonic() + LEASE_S + CLOCK_SKEW.total_seconds() + 1.0
+                return
+            if self._is_killed(name):
+                self._start()
+                return
+
+    def _is_killed(self, name: str) -> bool:
+        """Kill a worker; False where it came to its own end in that very moment."""
+        running = self._running.pop(name)
+        running.kill()
+        self._codes[code := running.wait()] += 1
+        return code == -signal.SIGKILL
 
     def _look(self) -> None:
         for name, until in [*self._asleep.items()]:
@@ -161,7 +176,7 @@ def _faults(processing: Processing, contents: Sequence[Any], notes: Sequence[Not
     if len(contents) != 1:
         yield f"it has {len(contents)} summaries"
         return
-    took = sorted((note for note in notes if note.what == "took"), key=lambda note: note.at)
+    took = sorted((note for note in notes if note.what == "took"), key=lambda note: note.until)  # who stood still may begin late
     if contents[0]["token"] not in [note.token for note in took]:
         yield "its summary is of a token that nobody was given"
     if any(note.token != contents[0]["token"] for note in notes if note.what == "kept"):

@@ -1,14 +1,56 @@
-"""The judge of a crowd finds whatever is not as it must be; the crowds themselves are a part of `chaos`."""
+"""Eight workers as processes, some killed with kill -9 and one put to sleep: every ticket is completed exactly once."""
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
+from deskstore.adapters.file import FileStorage
 from deskstore.adapters.memory import MemoryStorage
+from deskstore.adapters.postgres import PostgresStorage
+from deskstore.domain.ports import Storage
 from deskstore.services.processing import claim_tickets, complete, release
 from deskstore.services.summaries import SummaryDraft
-from tests.processing.crowd import Note, Plan, breaches, fill
+from tests.processing.crowd import Crowd, Note, Plan, breaches, fill, with_python
 from tests.processing.worker import COMPANY, PLATFORM
+
+PLAN = Plan(tickets=240, kills=2, sleeps=1, pace_s=1.0)
+
+
+async def worked_off(storage: Storage, environment: dict[str, str], folder: Path, seed: int) -> tuple[Counter[int], list[Note]]:
+    await fill(storage, PLAN.tickets)
+    crowd = Crowd(folder, with_python(environment), PLAN, random.Random(seed))
+    codes = await asyncio.to_thread(crowd.work)
+    return codes, [*crowd.notes()]
+
+
+async def test_eight_processes_on_files_of_which_some_are_killed_complete_every_ticket_once(tmp_path: Path, seed: int) -> None:
+    data = tmp_path / "data"
+    storage = FileStorage(data)
+
+    codes, notes = await worked_off(storage, {"DATA_PATH": str(data)}, tmp_path, seed)
+
+    assert await breaches(storage, PLAN, notes, codes) == []
+    await storage.aclose()
+    assert len({note.worker for note in notes}) >= 8
+
+
+async def test_eight_processes_on_postgresql_of_which_some_are_killed_complete_every_ticket_once(
+    fresh_postgres_url: str, tmp_path: Path, seed: int
+) -> None:
+    storage = PostgresStorage(fresh_postgres_url)
+    environment = {"STORAGE_TYPE": "postgresql", "DATABASE_URL": fresh_postgres_url, "DATA_PATH": str(tmp_path / "data")}
+
+    codes, notes = await worked_off(storage, environment, tmp_path, seed)
+
+    assert await breaches(storage, PLAN, notes, codes) == []
+    await storage.aclose()
+    assert len({note.worker for note in notes}) >= 8
+
 
 TOKEN = "f00d"  # noqa: S105 - of a claim, and no secret
 ONE = Plan(tickets=1, kills=0, pace_s=0)

@@ -3,7 +3,7 @@ A worker as a process of its own: works off a platform's tickets, and writes dow
 
     python -m tests.processing.worker NAME FOLDER LEASE_S PACE_S
 
-The storage is that of the environment.
+The storage is that of the environment. It begins once there is a file named `go` in the folder.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from deskstore.services.working import work_off
 
 COMPANY: Final = "acme"
 PLATFORM: Final = "freshdesk"
+GO: Final = "go"  #: the name of the file whose appearance lets workers begin
 POLL: Final = timedelta(milliseconds=300)
 
 
@@ -45,6 +46,8 @@ async def work(name: str, folder: Path, lease_s: float, pace_s: float) -> None:
             note("kept", claim, token, until)
 
         async with open_storage() as storage:
+            while not (folder / GO).exists():
+                await asyncio.sleep(0.01)
             lease = timedelta(seconds=lease_s)
             await work_off(storage, COMPANY, PLATFORM, handler, worker=name, lease=lease, until_done=True, poll=POLL)
 

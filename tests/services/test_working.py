@@ -15,13 +15,14 @@ from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.errors import ClaimLost, CorruptRecord, InvalidRecord, StorageBusy, StorageUnavailable, UnitOfWorkMisuse
 from deskstore.domain.identifiers import ticket_key
 from deskstore.domain.ports import Storage
-from deskstore.domain.processing import COMPLETED, FAILED, PENDING, Processing
+from deskstore.domain.processing import CLOCK_SKEW, COMPLETED, FAILED, PENDING, Processing
 from deskstore.services.holding import Ending, HeldClaim, Retry
-from deskstore.services.processing import claim_tickets, get_processing, get_processing_progress, release
+from deskstore.services.processing import LEASE, claim_tickets, complete, get_processing, get_processing_progress, release
 from deskstore.services.stopping import stop_on_signals
 from deskstore.services.summaries import SummaryDraft, find_current_summary, stale_summaries
 from deskstore.services.tickets import delete_ticket, save_ticket, save_tickets
 from deskstore.services.working import Worked, claims, work_off
+from deskstore.testing.clock import ManualClock
 from deskstore.testing.faults import Fault, FaultyStorage, unavailable
 from tests.payloads import freshdesk
 
@@ -491,6 +492,23 @@ async def test_a_lease_that_ended_while_the_storage_could_not_be_reached_counts_
         await claim.fail("it was not stopped")
 
     assert await asyncio.wait_for(work_off(faulty, ACME, DESK, handler, lease=SHORT, stop=stop, poll=SOON), 10) == Worked(lost=1)
+
+
+async def test_a_ticket_that_another_took_while_this_process_stood_still_is_not_begun() -> None:
+    clock = ManualClock()
+    storage = MemoryStorage(clock=clock)
+    await tickets(storage, 3)
+    begun: list[str] = []
+
+    async for claim in claims(storage, ACME, DESK, batch=3, until_done=True, poll=SOON):
+        async with claim:
+            begun.append(claim.key.id)
+            clock.move(LEASE + CLOCK_SKEW + timedelta(seconds=1))  # as a process finds it that was asleep
+            for taken in await claim_tickets(storage, ACME, DESK, 3, worker="another"):
+                await complete(storage, ACME, taken)
+
+    assert begun == ["0"]
+    await storage.aclose()
 
 
 async def test_a_storage_that_does_not_work_any_more_ends_the_work(storage: MemoryStorage) -> None:

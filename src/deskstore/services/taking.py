@@ -61,7 +61,7 @@ class Line:
             while not self._orders.stop.is_set():
                 try:
                     if self._waiting or await self._take():
-                        if (claim := await self._begin(self._waiting[0])) is not None:
+                        if (claim := await self._begin()) is not None:
                             return claim
                     elif await self._is_over():
                         return None
@@ -92,8 +92,13 @@ class Line:
             self._keeper = asyncio.ensure_future(self._keep())
         return bool(taken)
 
-    async def _begin(self, claimed: Processing) -> HeldClaim | None:
-        """Hand over the first of those that wait; None where it is gone, or no worker should have it as it is."""
+    async def _begin(self) -> HeldClaim | None:
+        """Hand over the first of those that wait; None where it is gone, another's by now, or no worker should have it as it is."""
+        if self._has_run_out(self._waiting[0]):  # this process stood still: see what others took meanwhile, before it is paid for twice
+            await self._renew()
+            if not self._waiting:
+                return None
+        claimed = self._waiting[0]
         ticket = await self._read(claimed)
         if not self._waiting or self._waiting[0].key != claimed.key:
             return None  # lost while it was read
@@ -185,10 +190,12 @@ class Line:
         """Nobody can tell whether a claim lives that could not be renewed until its lease ended: it counts as lost."""
         extra = {"company_id": self._orders.company_id, "platform": self._orders.platform, "operation": "renew"}
         logger.warning("could not renew %d claims: %s", len(held), type(error).__name__, extra=extra)
-        now = self._orders.storage.clock()
         for one in held.values():
-            if one.claim is not None and one.claim.lease_until <= now:
+            if self._has_run_out(one):
                 self._lose(one)
+
+    def _has_run_out(self, one: Processing) -> bool:
+        return one.claim is not None and one.claim.lease_until <= self._orders.storage.clock()
 
 
 def _newer(one: Processing, renewed: Mapping[Key, Processing]) -> Processing:
