@@ -46,7 +46,7 @@ async def work(name: str, folder: Path, lease_s: float, pace_s: float) -> None:
             note("kept", claim, token, until)
 
         async with open_storage() as storage:
-            while not (folder / GO).exists():
+            while not (folder / GO).exists():  # noqa: ASYNC110 - it is another process that makes it
                 await asyncio.sleep(0.01)
             lease = timedelta(seconds=lease_s)
             await work_off(storage, COMPANY, PLATFORM, handler, worker=name, lease=lease, until_done=True, poll=POLL)
