@@ -1,19 +1,23 @@
 """
-The PostgreSQL storage of the document that deskstore started from, repaired just enough to run.
+The PostgreSQL storage of the document that deskstore started from, and its migration, repaired just enough to run.
 
-One session, one upsert and one commit for each ticket. Repaired: the company is set by set_config, since SET takes no parameters; ids are
-text; the payload is cast to JSON.
+One session, one upsert and one commit for each ticket; a migration first reads the files of all. Repaired: the company is set by set_config,
+since SET takes no parameters; ids are text, and not the `ticket_id` that no platform sends; the payload is cast to JSON. Not repaired: a
+migration takes no more than 10,000 tickets, and says that it is complete.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
+import orjson
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from bench.tickets import COMPANY
+from bench.original import OriginalStorage
+from bench.tickets import COMPANY, PLATFORM
 from deskstore.domain.records import Ticket
 
 TABLE: Final = """
@@ -37,11 +41,27 @@ _UPSERT: Final = text("""
 
 async def save_one_by_one(url: str, tickets: Iterable[Ticket]) -> None:
     """Keep tickets as the original does."""
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+    engine = _engine(url)
     for ticket in tickets:
-        async with AsyncSession(engine) as session:
-            await session.execute(_COMPANY, {"company": COMPANY})
-            values = {"company": COMPANY, "platform": ticket.platform, "id": ticket.ticket_id, "status": ticket.fields.status}
-            await session.execute(_UPSERT, {**values, "data": ticket.payload.decode()})
-            await session.commit()
+        await _upsert(engine, ticket.ticket_id, ticket.fields.status, ticket.payload)
     await engine.dispose()
+
+
+async def migrate_data(files: Path, url: str) -> None:
+    """Move the tickets below a directory as the original does."""
+    engine = _engine(url)
+    for ticket in await OriginalStorage(files).list_tickets(COMPANY, PLATFORM, limit=10_000):
+        await _upsert(engine, str(ticket["id"]), str(ticket["status"]), orjson.dumps(ticket))
+    await engine.dispose()
+
+
+def _engine(url: str) -> AsyncEngine:
+    return create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
+
+
+async def _upsert(engine: AsyncEngine, ticket_id: str, status: str | None, payload: bytes) -> None:
+    async with AsyncSession(engine) as session:
+        await session.execute(_COMPANY, {"company": COMPANY})
+        values = {"company": COMPANY, "platform": PLATFORM, "id": ticket_id, "status": status}
+        await session.execute(_UPSERT, {**values, "data": payload.decode()})
+        await session.commit()

@@ -1,8 +1,9 @@
 """
 The file storage of the document that deskstore started from, repaired just enough to run.
 
-One open and one write for each file, through aiofiles, without a sync; a listing reads every file. Repaired: the imports, and the id, which
-Freshdesk calls `id` and which the original would have saved as `None.json`.
+One open and one write for each file, through aiofiles, without a sync; a listing reads every file. Repaired: the imports, the id, which Freshdesk
+calls `id` and which the original would have saved as `None.json`, and how many files a listing holds open at once, which was all of them:
+more than a process may have.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiofiles
 import orjson
+
+AT_ONCE: Final = 1_000  #: files that a listing reads
 
 Found = dict[str, Any]  # Any: whatever a payload holds
 
@@ -24,6 +27,7 @@ class OriginalStorage:
     def __init__(self, base_path: Path) -> None:
         self.base_path = base_path
         self.base_path.mkdir(parents=True, exist_ok=True)
+        self._open = asyncio.Semaphore(AT_ONCE)
 
     async def save_ticket(self, company_id: str, platform: str, ticket_data: Found) -> str:
         """Write a ticket's file."""
@@ -53,6 +57,6 @@ class OriginalStorage:
         return tickets[offset : offset + limit]
 
     async def _read(self, file_path: Path, status: object) -> Found | None:
-        async with aiofiles.open(file_path, "rb") as file:
+        async with self._open, aiofiles.open(file_path, "rb") as file:
             ticket: Found = orjson.loads(await file.read())
         return None if status is not None and ticket.get("status") != status else ticket

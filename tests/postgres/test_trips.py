@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from attrs import evolve
 
 from deskstore.adapters.postgres import PostgresStorage
+from deskstore.domain.errors import RequesterSuppressed
 from deskstore.domain.paging import EVERYTHING, Filter
 from deskstore.domain.processing import COMPLETED
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
-from deskstore.testing.makers import PLATFORM, a_summary, a_ticket, an_article
+from deskstore.testing.makers import PLATFORM, a_summary, a_suppression, a_ticket, an_article, fields
 from tests.postgres.conftest import QUICK
 from tests.postgres.proxies import Wire, wire_to
 from tests.servers.databases import Database
@@ -60,9 +62,7 @@ async def test_every_read_is_one_trip(wired: tuple[Wire, Desk]) -> None:
 
 
 async def test_a_unit_is_four_trips_whatever_it_changes(wired: tuple[Wire, Desk]) -> None:
-    wire, crowded = wired
-    desk = Desk(crowded.storage, a_new_company())  # nobody is kept out of it, which would be another look
-    await desk.keep(a_ticket("2"))
+    wire, desk = wired
 
     async def trips(*, again: bool) -> int:
         before = wire.trips
@@ -76,6 +76,20 @@ async def test_a_unit_is_four_trips_whatever_it_changes(wired: tuple[Wire, Desk]
     await trips(again=False)
 
     assert await trips(again=True) == 4
+
+
+async def test_a_unit_is_four_trips_also_where_requesters_are_kept_out(wired: tuple[Wire, Desk]) -> None:
+    wire, desk = wired
+    kim, lee = (evolve(fields(), requester=f"{name}@example.com") for name in ("kim", "lee"))
+    await desk.suppress(a_suppression("kim@example.com"))
+    await desk.keep(a_ticket("3", read=lee))
+    before = wire.trips
+
+    await desk.keep(a_ticket("4", read=lee))
+
+    assert wire.trips - before == 4
+    with pytest.raises(RequesterSuppressed):
+        await desk.keep(a_ticket("5", read=kim))
 
 
 async def test_a_claim_is_three_trips(wired: tuple[Wire, Desk]) -> None:

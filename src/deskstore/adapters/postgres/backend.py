@@ -45,10 +45,11 @@ class PostgresBackend:
     async def _apply(self, changes: Changes, before_commit: BeforeCommit | None) -> Committed:
         now = self._clock()
         streams = [(change.checkpoint.platform, change.checkpoint.stream) for change in changes.checkpoints]
+        requesters = suppressing.requesters(changes)
         # whoever suppresses a requester waits for commits that are under way, and those that come after see it
         purpose: Purpose = "write alone" if changes.suppresses else "write"
         async with self._transactions.begin(self.company_id, known=self._epoch, purpose=purpose, now=now) as transaction:
-            locked = await transaction.lock(changes.keys, streams)
+            locked = await transaction.lock(changes.keys, streams, requesters)
             self._transactions.check_store(self.company_id, locked.store_id)
             suppressions = await suppressing.locked(transaction, changes)
             decision = decide(
@@ -58,7 +59,7 @@ class PostgresBackend:
                 floor=locked.floor,
                 now=now,
                 suppressions=suppressions,
-                kept_out=await suppressing.kept_out(transaction, changes, locked.secrets),
+                kept_out={key for one in locked.kept_out for key in requesters[one]},
             )
             existing = _existing(locked) | {thing_of(one) for one in suppressions.values()}
             epoch = self._epoch

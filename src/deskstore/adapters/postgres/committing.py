@@ -25,12 +25,13 @@ from deskstore.domain.mirror import Copy, Thing
 from deskstore.domain.rows import processing_of
 from deskstore.domain.things import CompanyState
 
+Requester = tuple[str, str]  # platform and requester
 Purpose = Literal["write", "write alone", "copy", "alone"]
 _LOOK_AGAIN_S: Final = 0.1
 #: what became of a transaction, by its trace; where the log ended before it after a crash, its number has gone to another one, or will
 _STATUS: Final = """SELECT CASE WHEN pg_last_wal_replay_lsn() < split_part($1::text, ' ', 2)::pg_lsn THEN 'aborted'
     ELSE pg_xact_status(split_part($1::text, ' ', 1)::xid8) END"""
-_COMPANY: Final = 4  #: columns of lock_unit that tell of the company itself
+_COMPANY: Final = 3  #: columns of lock_unit that tell of the company itself
 
 
 @frozen(kw_only=True)
@@ -40,7 +41,7 @@ class Locked:
     store_id: str
     state: CompanyState | None  #: None: this database does not know the company yet
     floor: int
-    secrets: Sequence[bytes]  #: under which suppressed requesters are hashed; none where there is none of them
+    kept_out: Set[Requester]  #: those of the unit's requesters who are suppressed
     standing: Mapping[Key, Standing]
     checkpoints: Mapping[tuple[str, str], int]
 
@@ -64,19 +65,21 @@ class Transaction:
         """The rows that a function gives."""
         return await self._session.rows(self._statements.reading(function, 1 + len(values)), self._company_id, *values)
 
-    async def lock(self, keys: Collection[Key], checkpoints: Collection[tuple[str, str]]) -> Locked:
-        """Lock what exists under these names until the end, and read what stands there then."""
+    async def lock(
+        self, keys: Collection[Key], checkpoints: Collection[tuple[str, str]], requesters: Collection[Requester] = ()
+    ) -> Locked:
+        """Lock what exists under these names until the end, and read what stands there then, and which requesters are kept out."""
         tickets, articles = ([key for key in keys if key.kind == kind] for kind in (TICKET, ARTICLE))
-        streams = [[name[place] for name in checkpoints] for place in (0, 1)]
-        head, *found = await self.rows("lock_unit", *arrays(tickets, TICKET), *arrays(articles, ARTICLE), *streams)
-        store_id, floor, state, secrets = head[:_COMPANY]
+        names = [[name[place] for name in some] for some in (checkpoints, requesters) for place in (0, 1)]
+        head, *found = await self.rows("lock_unit", *arrays(tickets, TICKET), *arrays(articles, ARTICLE), *names)
+        store_id, floor, state = head[:_COMPANY]
         rows = [row[_COMPANY:] for row in found]
         return Locked(
             store_id=store_id,
             state=company_of(state),
             floor=floor,
-            secrets=secrets or (),
-            standing=dict(_standing(row) for row in rows if row[0] != "checkpoint"),
+            kept_out={(row[1], row[2]) for row in rows if row[0] == "requester"},
+            standing=dict(_standing(row) for row in rows if row[0] in (TICKET, ARTICLE)),
             checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
         )
 

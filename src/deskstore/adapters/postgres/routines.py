@@ -76,7 +76,7 @@ def _shared(schema: str) -> dict[str, str]:
         "state_types": _listed(f"{column.name} {_type(column)}" for column in state),
         "state_types_as_s": _listed(f"s_{column.name} {_type(column)}" for column in state),
         "no_state": _listed(f"NULL::{_type(column)}" for column in state),
-        "no_company": "NULL, NULL::bigint, NULL::json, NULL::bytea[]",
+        "no_company": "NULL, NULL::bigint, NULL::json",
         "no_row": "NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, "
         + _listed(f"NULL::{_type(column)}" for column in state),
         "summary": _listed(f"m.{column.name}" for column in summary),

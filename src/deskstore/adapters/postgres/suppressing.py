@@ -1,4 +1,4 @@
-"""The requesters whose tickets are kept out: read beside commits, and inside them."""
+"""The requesters whose tickets are kept out: read beside commits, and locked inside them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from deskstore.adapters.postgres.rows import suppression_of
 from deskstore.domain.identifiers import Key
-from deskstore.domain.suppressions import Suppression, SuppressionName, names_of
+from deskstore.domain.records import Ticket
+from deskstore.domain.suppressions import Suppression, SuppressionName
 
 if TYPE_CHECKING:
-    from deskstore.adapters.postgres.committing import Transaction
+    from deskstore.adapters.postgres.committing import Requester, Transaction
     from deskstore.adapters.postgres.reads import Reader
     from deskstore.domain.changes import Changes
 
@@ -40,13 +41,13 @@ async def locked(transaction: Transaction, changes: Changes) -> dict[Suppression
     return {one.name: one for one in found}
 
 
-async def kept_out(transaction: Transaction, changes: Changes, secrets: Collection[bytes]) -> set[Key]:
-    """Those of a unit's tickets whose requester is suppressed."""
-    named = names_of((change.record for change in changes.records), secrets)
-    if not named:
-        return set()
-    found = (suppression_of(row[1:]) for row in await transaction.rows("find_suppressions", 0, *_columns(named)))
-    return {key for one in found for key in named[one.name]}
+def requesters(changes: Changes) -> dict[Requester, list[Key]]:
+    """Whose tickets a unit saves, and which of them."""
+    found: dict[Requester, list[Key]] = {}
+    for record in (change.record for change in changes.records):
+        if isinstance(record, Ticket) and record.fields.requester is not None:
+            found.setdefault((record.platform, record.fields.requester), []).append(record.key)
+    return found
 
 
 def _columns(names: Iterable[SuppressionName]) -> list[list[str]]:

@@ -1,9 +1,37 @@
 -- The first half of a commit: lock what it concerns, then, in a later statement, read what stands there.
 
+-- Those of these requesters who are suppressed: HMAC-SHA256, as domain.suppressions.name_of computes it, under every secret there is.
+CREATE FUNCTION {schema}.suppressed(company text, platforms text[], requesters text[])
+RETURNS TABLE (platform text, requester text)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH key AS (
+        SELECT DISTINCT CASE WHEN length(x.secret) > 64 THEN sha256(x.secret) ELSE x.secret END AS bytes
+        FROM {schema}.suppression x WHERE x.company_id = company
+    ), pad AS MATERIALIZED (
+        SELECT decode(string_agg(lpad(to_hex(p.byte # 54), 2, '0'), '' ORDER BY p.place), 'hex') AS inner_pad,
+            decode(string_agg(lpad(to_hex(p.byte # 92), 2, '0'), '' ORDER BY p.place), 'hex') AS outer_pad
+        FROM key k
+        CROSS JOIN LATERAL (
+            SELECT n.place, CASE WHEN n.place < length(k.bytes) THEN get_byte(k.bytes, n.place) ELSE 0 END AS byte FROM generate_series(0, 63) AS n (place)
+        ) p
+        GROUP BY k.bytes
+    )
+    SELECT DISTINCT u.platform, u.requester
+    FROM unnest(platforms, requesters) AS u (platform, requester)
+    CROSS JOIN pad p
+    JOIN {schema}.suppression x ON x.company_id = company AND x.platform = u.platform AND x.digest = encode(sha256(
+        p.outer_pad || sha256(p.inner_pad || convert_to(u.platform, 'UTF8') || '\x00'::bytea || convert_to(u.requester, 'UTF8'))
+    ), 'hex');
+END $$;
+
 -- Always answers with at least one row: what stands of the company itself.
 CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket_ids text[],
-    article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
-RETURNS TABLE (store text, floor bigint, state json, secrets bytea[],
+    article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[],
+    requester_platforms text[], requesters text[])
+RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, {state_types_as_s})
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
@@ -47,9 +75,12 @@ BEGIN
         locked := locked + found;
     END IF;
     -- a statement of its own sees what others committed while the locks were waited for
-    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state,
-        (SELECT array_agg(DISTINCT x.secret) FROM {schema}.suppression x WHERE x.company_id = company), {no_row}
+    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, {no_row}
     FROM {schema}.store o LEFT JOIN {schema}.company_state h ON h.company_id = company;
+    IF cardinality(requesters) > 0 AND EXISTS (SELECT FROM {schema}.suppression x WHERE x.company_id = company) THEN
+        RETURN QUERY SELECT {no_company}, 'requester', r.platform, r.requester, '', 0::bigint, NULL::bytea, NULL::integer[], 0::bigint, {no_state}
+        FROM {schema}.suppressed(company, requester_platforms, requesters) r;
+    END IF;
     IF locked = 0 THEN
         RETURN;
     END IF;

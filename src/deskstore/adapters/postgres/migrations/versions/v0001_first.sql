@@ -666,10 +666,38 @@ END $$;
 
 -- The first half of a commit: lock what it concerns, then, in a later statement, read what stands there.
 
+-- Those of these requesters who are suppressed: HMAC-SHA256, as domain.suppressions.name_of computes it, under every secret there is.
+CREATE FUNCTION "{schema}".suppressed(company text, platforms text[], requesters text[])
+RETURNS TABLE (platform text, requester text)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH key AS (
+        SELECT DISTINCT CASE WHEN length(x.secret) > 64 THEN sha256(x.secret) ELSE x.secret END AS bytes
+        FROM "{schema}".suppression x WHERE x.company_id = company
+    ), pad AS MATERIALIZED (
+        SELECT decode(string_agg(lpad(to_hex(p.byte # 54), 2, '0'), '' ORDER BY p.place), 'hex') AS inner_pad,
+            decode(string_agg(lpad(to_hex(p.byte # 92), 2, '0'), '' ORDER BY p.place), 'hex') AS outer_pad
+        FROM key k
+        CROSS JOIN LATERAL (
+            SELECT n.place, CASE WHEN n.place < length(k.bytes) THEN get_byte(k.bytes, n.place) ELSE 0 END AS byte FROM generate_series(0, 63) AS n (place)
+        ) p
+        GROUP BY k.bytes
+    )
+    SELECT DISTINCT u.platform, u.requester
+    FROM unnest(platforms, requesters) AS u (platform, requester)
+    CROSS JOIN pad p
+    JOIN "{schema}".suppression x ON x.company_id = company AND x.platform = u.platform AND x.digest = encode(sha256(
+        p.outer_pad || sha256(p.inner_pad || convert_to(u.platform, 'UTF8') || '\x00'::bytea || convert_to(u.requester, 'UTF8'))
+    ), 'hex');
+END $$;
+
 -- Always answers with at least one row: what stands of the company itself.
 CREATE FUNCTION "{schema}".lock_unit(company text, ticket_platforms text[], ticket_ids text[],
-    article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[])
-RETURNS TABLE (store text, floor bigint, state json, secrets bytea[],
+    article_platforms text[], article_ids text[], article_locales text[], checkpoint_platforms text[], streams text[],
+    requester_platforms text[], requesters text[])
+RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
@@ -713,14 +741,17 @@ BEGIN
         locked := locked + found;
     END IF;
     -- a statement of its own sees what others committed while the locks were waited for
-    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state,
-        (SELECT array_agg(DISTINCT x.secret) FROM "{schema}".suppression x WHERE x.company_id = company), NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+    RETURN QUERY SELECT o.id, coalesce(h.floor, 0), h.state, NULL, NULL, NULL, NULL, NULL::bigint, NULL::bytea, NULL::integer[], NULL::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
     FROM "{schema}".store o LEFT JOIN "{schema}".company_state h ON h.company_id = company;
+    IF cardinality(requesters) > 0 AND EXISTS (SELECT FROM "{schema}".suppression x WHERE x.company_id = company) THEN
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'requester', r.platform, r.requester, '', 0::bigint, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+        FROM "{schema}".suppressed(company, requester_platforms, requesters) r;
+    END IF;
     IF locked = 0 THEN
         RETURN;
     END IF;
     IF cardinality(ticket_ids) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, NULL::bytea[], 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
             m.numbers, coalesce(m.version, 0), s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
         JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
@@ -731,7 +762,7 @@ BEGIN
         ) m ON true;
     END IF;
     IF cardinality(article_ids) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, NULL::bytea[], 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
             m.numbers, coalesce(m.version, 0), NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
         JOIN "{schema}".article a ON a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
@@ -741,7 +772,7 @@ BEGIN
         ) m ON true;
     END IF;
     IF cardinality(streams) > 0 THEN
-        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, NULL::bytea[], 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
+        RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN "{schema}".checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
