@@ -1,9 +1,9 @@
 """
 The file storage of the document that deskstore started from, repaired just enough to run.
 
-One open and one write for each file, through aiofiles, without a sync; a listing reads every file. Repaired: the imports, the id, which Freshdesk
-calls `id` and which the original would have saved as `None.json`, and how many files a listing holds open at once, which was all of them:
-more than a process may have.
+One open and one write for each file, through aiofiles, without a sync; a listing reads every file. Repaired: the imports; the id, which
+Freshdesk calls `id` and which the original would have saved as `None.json`; and how many files a listing holds open at once, which was all
+of them: more than a process may have.
 """
 
 from __future__ import annotations
