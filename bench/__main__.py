@@ -1,7 +1,8 @@
 """
 `python3 dev.py bench`: measure what is promised, each subject interleaved with its reference in one run.
 
-Writes one JSON document with every sample and the plots to bench/results/, and a table to the terminal. Ends with 1 when a bar was missed.
+Writes one JSON document with every sample and the plots to bench/results/, and a table to the terminal. `bench all` writes a page of all
+bars as well, and `bench page` makes one of the documents of several runs. Ends with 1 when a bar was missed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import backup, cache, machine, peers, postgres, processing, reading, saving, start, transfer
+from bench import backup, cache, machine, page, peers, postgres, processing, reading, saving, start, transfer
 from bench.bars import Finding
 from bench.measuring import FULL, LEAST_ROUNDS, QUICK, USUAL, Part, Run
+from bench.merging import merged
 from bench.report import Report
 
 HERE: Final = Path(__file__).resolve().parent
@@ -36,10 +38,14 @@ PARTS: Final[dict[str, Part]] = {
 }
 GROUPS: Final = {"file": ("saving", "reading", "transfer", "memory")}
 PEERS: Final = "peers"
+ALL: Final = "all"
+PAGE: Final = "page"
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code of one run."""
+    if arguments[:1] == [PAGE]:
+        return _told(page.write([Path(one) for one in arguments[1:]] or sorted((HERE / "results").glob("*.json"))))
     options = _parser().parse_args(arguments)
     logging.getLogger("deskstore").setLevel(logging.CRITICAL)  # a rebuilt index is what is measured, and nothing to warn of
     place = Path(tempfile.mkdtemp(prefix="bench-", dir=options.dir))
@@ -48,15 +54,29 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         shutil.rmtree(place)
     print("\n".join(report.lines()))
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{'-'.join(_parts(options.parts))}"
-    for path in report.write(HERE / "results", name):
-        print(f"written: {path.relative_to(HERE.parent)}")
+    _told(_written(report, f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{'-'.join(options.parts or [ALL])}"))
     return 1 if report.missed else 0
+
+
+def _written(report: Report, name: str) -> list[Path]:
+    """The document and its plots, and of a run of everything a page of them."""
+    written = report.write(HERE / "results", name)
+    if not name.endswith(f"-{ALL}"):
+        return written
+    folder = HERE / "results" / name
+    folder.mkdir()
+    return [*written, *page.write_page(merged([report.document()]), folder)]
+
+
+def _told(paths: Sequence[Path]) -> int:
+    for path in paths:
+        print(f"written: {path.relative_to(HERE.parent)}")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="dev.py bench", description="Measure what is promised; without a part: everything.")
-    made.add_argument("parts", nargs="*", metavar="part", help=f"some of: {', '.join([*GROUPS, *PARTS, PEERS])}")
+    made.add_argument("parts", nargs="*", metavar="part", help=f"some of: {', '.join([ALL, *GROUPS, *PARTS, PEERS])}")
     size = made.add_mutually_exclusive_group()
     size.add_argument("--quick", dest="sizes", action="store_const", const=QUICK, default=USUAL, help="a tenth of the records")
     size.add_argument("--full", dest="sizes", action="store_const", const=FULL, help="memory is measured up to a million records")
@@ -67,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _parts(named: Sequence[str]) -> list[str]:
-    wanted = [*named] or [*GROUPS, "start", "postgres", "processing", "cache", PEERS]
+    grouped = {part for parts in GROUPS.values() for part in parts}
+    everything = [*GROUPS, *(part for part in PARTS if part not in grouped), PEERS]
+    wanted = everything if ALL in named or not named else [*named]
     unknown = {*wanted} - {*GROUPS, *PARTS, PEERS}
     if unknown:
         raise SystemExit(f"dev.py bench: there is no part {', '.join(sorted(unknown))}; choose from {', '.join([*GROUPS, *PARTS, PEERS])}")
@@ -82,7 +104,8 @@ async def _measured(options: argparse.Namespace, place: Path) -> Report:
         rounds=max(options.rounds, LEAST_ROUNDS),
         fsync_ms=machine.fsync_ms(place),
     )
-    about = {"when": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", **machine.about(place), "seed": run.seed, "fsync_ms": round(run.fsync_ms, 2)}
+    about = {"when": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", **machine.about(place), "seed": run.seed, "size": run.sizes.name}
+    about["fsync_ms"] = round(run.fsync_ms, 2)
     before, parts = machine.load(), _parts(options.parts)
     findings: list[Finding] = []
     for name in [part for named in parts for part in GROUPS.get(named, (named,)) if part != PEERS]:

@@ -27,6 +27,7 @@ LEAST_ROUNDS: Final = 5
 class Sizes:
     """How much is measured."""
 
+    name: str = "usual"
     bulk_units: int = 5  #: of 1,000 tickets, in a round
     small_units: int = 200  #: of three tickets
     many: int = 100_000  #: tickets of the large company
@@ -36,9 +37,11 @@ class Sizes:
     peers: int = 500  #: documents
 
 
-FULL: Final = Sizes(remembered=(10_000, 1_000_000))
+FULL: Final = Sizes(name="full", remembered=(10_000, 1_000_000))
 USUAL: Final = Sizes()
-QUICK: Final = Sizes(bulk_units=3, small_units=60, many=10_000, listed=2_000, moved=10_000, remembered=(10_000, 40_000), peers=200)
+QUICK: Final = Sizes(
+    name="quick", bulk_units=3, small_units=60, many=10_000, listed=2_000, moved=10_000, remembered=(10_000, 40_000), peers=200
+)
 
 
 @frozen(kw_only=True)

@@ -62,6 +62,11 @@ class Comparison:
     name: str
     samples: tuple[Samples, ...]  #: seconds a document, ours first
 
+    @property
+    def middles(self) -> Sequence[tuple[str, float]]:
+        """What each store took, in the middle."""
+        return [(one.name, one.middle) for one in self.samples]
+
 
 async def measure(run: Run) -> list[Comparison]:
     """Every comparison, of the stores that are installed."""

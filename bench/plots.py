@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from math import log10
-from typing import Final
+from typing import Final, Protocol
 
-from bench.bars import Finding, Samples, Verdict
-from bench.peers import Comparison
+from bench.bars import Bar, Verdict
 
 _ROW: Final = 26  #: height of a row
 _NAMES: Final = 400  #: width of the names
@@ -23,22 +22,59 @@ _TENTH: Final = -1.0  #: the left edge of a plot of bars: a tenth of what is all
 _TENFOLD: Final = 1.0
 
 
-def bars(findings: Sequence[Finding], title: str) -> str:
+class Reached(Protocol):
+    """A bar and what was reached of it."""
+
+    @property
+    def bar(self) -> Bar:
+        """The bar."""
+        ...
+
+    @property
+    def measured(self) -> float | None:
+        """The figure that is held against it."""
+        ...
+
+    @property
+    def spread(self) -> tuple[float, float] | None:
+        """What single rounds would have said."""
+        ...
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the figure says of the bar."""
+        ...
+
+
+class Compared(Protocol):
+    """The same work done by several stores."""
+
+    @property
+    def name(self) -> str:
+        """The work."""
+        ...
+
+    @property
+    def middles(self) -> Sequence[tuple[str, float]]:
+        """What each took, ours first."""
+        ...
+
+
+def bars(findings: Sequence[Reached], title: str) -> str:
     """Every bar measured, as a share of what is allowed: left of the line is reached. Each round is a dot."""
     shown = [finding for finding in findings if finding.measured is not None and finding.bar.must]
     rows = (part for place, finding in enumerate(shown) for part in _bar_row(place, finding))
     return _document(len(shown), f"measured / allowed, left of the line is reached ({title})", [*_limit(len(shown)), *rows])
 
 
-def peers(comparisons: Sequence[Comparison]) -> str:
+def peers(comparisons: Sequence[Compared]) -> str:
     """What each peer took for a document, in multiples of ours."""
-    pairs = [(comparison, one) for comparison in comparisons for one in comparison.samples]
-    shares = [one.middle / comparison.samples[0].middle for comparison, one in pairs]
-    rows = (part for place, (pair, share) in enumerate(zip(pairs, shares, strict=True)) for part in _peer_row(place, *pair, share))
-    return _document(len(pairs), "time for a document / deskstore's, left of the line is faster", [*_limit(len(pairs)), *rows])
+    shares = [(f"{one.name}: {who}", took / one.middles[0][1]) for one in comparisons for who, took in one.middles]
+    rows = (part for place, (name, share) in enumerate(shares) for part in _peer_row(place, name, share))
+    return _document(len(shares), "time for a document / deskstore's, left of the line is faster", [*_limit(len(shares)), *rows])
 
 
-def _bar_row(place: int, finding: Finding) -> Iterator[str]:
+def _bar_row(place: int, finding: Reached) -> Iterator[str]:
     colour = _COLOURS[finding.verdict]
     yield _name(place, finding.bar.name)
     yield from (_dot(place, _share(finding, figure), "#b0bec5") for figure in finding.spread or ())
@@ -47,15 +83,15 @@ def _bar_row(place: int, finding: Finding) -> Iterator[str]:
         yield _tick(place, _share(finding, finding.bar.aim))
 
 
-def _share(finding: Finding, figure: float) -> float:
+def _share(finding: Reached, figure: float) -> float:
     """A figure as a share of what is allowed, so that less is better for every bar."""
     if finding.bar.at_least:
         return finding.bar.must / figure if figure > 0 else 10**_TENFOLD
     return figure / finding.bar.must
 
 
-def _peer_row(place: int, comparison: Comparison, one: Samples, share: float) -> Iterator[str]:
-    yield _name(place, f"{comparison.name}: {one.name}")
+def _peer_row(place: int, name: str, share: float) -> Iterator[str]:
+    yield _name(place, name)
     yield _dot(place, share, "#1565c0", radius=6)
     yield f'<text x="{_x(share) + 10:.1f}" y="{_y(place) + 4}" font-size="11">{share:.2f}</text>'
 

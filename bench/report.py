@@ -79,16 +79,17 @@ def _row(finding: Finding) -> tuple[str, ...]:
     spread = finding.spread
     return (
         bar.name,
-        sign + _figure(bar.must, bar.unit),
-        "" if bar.aim is None else sign + _figure(bar.aim, bar.unit),
-        "" if finding.measured is None else _figure(finding.measured, bar.unit),
-        "" if spread is None else f"{_figure(spread[0], bar.unit)} to {_figure(spread[1], bar.unit)}",
+        sign + figure(bar.must, bar.unit),
+        "" if bar.aim is None else sign + figure(bar.aim, bar.unit),
+        "" if finding.measured is None else figure(finding.measured, bar.unit),
+        "" if spread is None else f"{figure(spread[0], bar.unit)} to {figure(spread[1], bar.unit)}",
         finding.reference.name if finding.reference else "",
         finding.verdict.value,
     )
 
 
-def _figure(value: float, unit: str) -> str:
+def figure(value: float, unit: str) -> str:
+    """A figure with its unit, as short as it can be read."""
     digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{digits} {unit}" if unit != TIMES else digits
 
@@ -96,10 +97,11 @@ def _figure(value: float, unit: str) -> str:
 def _compared(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     ours = comparison.samples[0].middle
     for one in comparison.samples:
-        yield one.name, _us(one.middle), f"{_us(min(one.values))} to {_us(max(one.values))}", f"{one.middle / ours:.2f}"
+        yield one.name, in_us(one.middle), f"{in_us(min(one.values))} to {in_us(max(one.values))}", f"{one.middle / ours:.2f}"
 
 
-def _us(seconds: float) -> str:
+def in_us(seconds: float) -> str:
+    """Seconds as microseconds."""
     return f"{seconds * 1e6:,.0f} us"
 
 
