@@ -13,8 +13,8 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from deskstore.domain.draining import drain
-from deskstore.domain.errors import CorruptRecord
-from deskstore.domain.mirror import PARTS, Copy, Part, Thing, ThingDigest, digest_of
+from deskstore.domain.errors import CorruptRecord, MigrationError
+from deskstore.domain.mirror import PARTS, Copy, MirrorStatus, Part, Thing, ThingDigest, digest_of
 from deskstore.domain.ports import Replica
 from deskstore.domain.sides import Sides
 from deskstore.domain.walking import past_damage
@@ -81,6 +81,27 @@ async def compare(sides: Sides, *, depth: Depth = Depth.REHASH) -> Comparison:
     for part in PARTS:
         async for suspects in suspected(sides, part, depth, result.counts):
             result.note(await confirmed(sides, suspects))
+    return result
+
+
+async def compare_changes(sides: Sides) -> Comparison:
+    """
+    Compare what changed since the two were compared, which takes as long as that is much.
+
+    What is owed is given to the mirror and read back from it; what was owed before was read back then. What a disk or a stranger did to one
+    of the stores is found by compare() alone.
+
+    Raises:
+        MigrationError: The mirror is not verified, so nothing is known of all that did not change.
+    """
+    state, _ = await sides.checked()
+    if state.mirror_status is not MirrorStatus.VERIFIED:
+        raise MigrationError(f"the mirror of company {sides.company_id!r} is {state.mirror_status}, not verified: compare everything first")
+    drained = await drain(sides)
+    result = Comparison(counts={part: (drained.paid.get(part, 0),) * 2 for part in PARTS})
+    refused = [Difference(thing=one.thing, kind=DifferenceKind.STALE) for one in drained.refusals]
+    for first in range(0, len(refused), _AT_ONCE):
+        result.note(await confirmed(sides, refused[first : first + _AT_ONCE]))
     return result
 
 

@@ -8,14 +8,14 @@ read back and holds what the primary holds, at that version or a later one. What
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
 
 from deskstore.domain.errors import CorruptRecord, InvalidRecord
 from deskstore.domain.identifiers import Key
-from deskstore.domain.mirror import MIRROR, Copy, Debt, Thing
+from deskstore.domain.mirror import MIRROR, Copy, Debt, Part, Thing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.sides import Sides
 from deskstore.domain.summaries import Summary
@@ -40,8 +40,13 @@ class Refusal:
 class Drained:
     """What came of draining."""
 
-    mirrored: int  #: debts that are paid
+    paid: Mapping[Part, int]  #: debts of each part
     refusals: tuple[Refusal, ...] = ()  #: what stays owed until somebody sees to it
+
+    @property
+    def mirrored(self) -> int:
+        """How many debts are paid."""
+        return sum(self.paid.values())
 
 
 async def drain(sides: Sides) -> Drained:
@@ -106,13 +111,13 @@ class _Draining:
         self._primary_epoch: Final = primary_epoch
         self._mirror_epoch: Final = mirror_epoch
         self._at_once = _FIRST
-        self._mirrored = 0
+        self._paid: Final = Counter[Part]()
         self._refused: Final[dict[Thing, str]] = {}
         self._tries: Final = Counter[Thing]()
 
     def outcome(self) -> Drained:
         refusals = (Refusal(thing=thing, reason=reason) for thing, reason in sorted(self._refused.items()))
-        return Drained(mirrored=self._mirrored, refusals=tuple(refusals))
+        return Drained(paid=dict(self._paid), refusals=tuple(refusals))
 
     async def some(self) -> bool:
         """Pay some debts, and say whether there may be more."""
@@ -168,7 +173,7 @@ class _Draining:
                 paid.append(Debt(debt.thing, copy.version or debt.version))
         if paid:
             await self._sides.primary.acknowledge(MIRROR, paid, epoch=self._primary_epoch)
-        self._mirrored += len(paid)
+        self._paid.update(debt.thing.part for debt in paid)
 
     def _object(self, thing: Thing, objection: str) -> None:
         self._tries[thing] += 1

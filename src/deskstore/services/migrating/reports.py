@@ -62,7 +62,7 @@ class VerifyReport:
 
     company_id: str
     is_verified: bool  #: whether the mirror may become the primary
-    counts: Mapping[Part, tuple[int, int]]  #: things of the primary, of the mirror
+    counts: Mapping[Part, tuple[int, int]]  #: things of the primary, of the mirror; of changes: those that were still owed
     different: int
     differences: tuple[Difference, ...]  #: the first 1,000
     accepted: int  #: differences that somebody had said are to be left out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from deskstore.domain.comparing import Comparison, Depth, Difference, DifferenceKind, compare
+from deskstore.domain.comparing import Comparison, Depth, Difference, DifferenceKind, compare, compare_changes
 from deskstore.domain.errors import StorageBusy
 from deskstore.domain.filling import forget_cursor
 from deskstore.domain.healing import heal, mend
@@ -32,6 +32,7 @@ async def verify_migration(
     company_id: str,
     *,
     depth: Depth = Depth.REHASH,
+    only_changes: bool = False,
     accept: Collection[Thing] = (),
     note: Note = log,
 ) -> VerifyReport:
@@ -40,20 +41,22 @@ async def verify_migration(
 
     Args:
         depth: How closely.
+        only_changes: Of a mirror that is verified: compare only what changed since, all of it read back.
         accept: Things that may be missing in the mirror, since they cannot be copied.
         note: Keeps the line that says what was found.
 
     Raises:
-        MigrationError: The company has no mirror.
+        MigrationError: The company has no mirror, or only its changes are asked of one that is not verified.
         StorageUnavailable: One side does not answer; nothing was changed.
     """
     began_s = monotonic()
     found = await with_mirror(source, target, company_id)
-    compared = await compare(found.sides, depth=depth)
+    compared = await (compare_changes(found.sides) if only_changes else compare(found.sides, depth=depth))
     accepted, left = _sorted_out(compared, accept)
     is_verified = not left and compared.different == len(accepted)
     await _conclude(found.sides, is_verified=is_verified)
-    outcome = {"verified": is_verified, "different": compared.different, "accepted": len(accepted), "depth": depth.value}
+    outcome = {"verified": is_verified, "different": compared.different, "accepted": len(accepted)}
+    outcome["depth"] = "changes" if only_changes else depth.value
     note(AuditLine(at=source.clock(), company_id=found.company_id, step="verify", outcome=outcome))
     return VerifyReport(
         company_id=found.company_id,
