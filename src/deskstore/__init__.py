@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from deskstore.bootstrap import Settings, StorageType, open_sides, open_storage
+    from deskstore.domain.adapting import Adapter, Variable
     from deskstore.domain.comparing import Depth
     from deskstore.domain.errors import (
         ArticleNotFound,
@@ -118,6 +119,7 @@ __version__ = "0.1.0.dev0"
 #: module -> the names that are loaded from it when they are first used: those that type checkers are told of above
 _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "bootstrap": ("Settings", "StorageType", "open_sides", "open_storage"),
+    "domain.adapting": ("Adapter", "Variable"),
     "domain.errors": (
         "ArticleNotFound",
         "BackupError",
@@ -220,6 +222,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
 _PLACE_OF: Final = {name: f"deskstore.{place}" for place, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "Adapter",
     "AdoptReport",
     "Article",
     "ArticleNotFound",
@@ -294,6 +297,7 @@ __all__ = [
     "UnitOfWork",
     "UnitOfWorkMisuse",
     "UnitOutcome",
+    "Variable",
     "VerifyReport",
     "VersionConflict",
     "Worked",

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, runtime_chec
 from attrs import Attribute, field, fields, frozen
 
 from deskstore.domain.errors import ConfigurationError
+from deskstore.domain.times import now
 
 if TYPE_CHECKING:
     from deskstore.adapters.postgres.migrating import Migrations
     from deskstore.adapters.postgres.naive import NaiveDatabase
+    from deskstore.domain.adapting import Adapter, Clock
     from deskstore.domain.ports import Storage
 
 
@@ -30,6 +32,9 @@ class StorageType(StrEnum):
     FILE = "file"
     HYBRID = "hybrid"
     POSTGRESQL = "postgresql"
+
+
+_OURS: Final = frozenset[str](StorageType)
 
 
 class Pooler(StrEnum):
@@ -77,6 +82,19 @@ def _one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
             raise ValueError(f"is {text!r}; choose one of: {', '.join(kind)}") from error
 
     return read
+
+
+def _storage_type(text: str) -> str:
+    """One of ours, or else the name of a storage that a package offers; packages are looked for only then."""
+    name = text.strip().lower()
+    if name in _OURS:
+        return StorageType(name)
+    from deskstore.adapters.installed import installed
+
+    known = [*StorageType, *sorted({one.name for one in installed()} - _OURS)]
+    if name not in known:
+        raise ValueError(f"is {text!r}; choose one of: {', '.join(known)}")
+    return name
 
 
 _ANSWERS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -134,7 +152,9 @@ class Layer(NamedTuple):
 class Settings:
     """What deskstore is told before it opens anything."""
 
-    storage_type: StorageType = field(default=StorageType.FILE, metadata=_setting("STORAGE_TYPE", _one_of(StorageType)))
+    storage_type: StorageType | str = field(
+        default=StorageType.FILE, metadata=_setting("STORAGE_TYPE", _storage_type)
+    )  #: or another's name
     data_path: Path = field(default=Path("data"), metadata=_setting("DATA_PATH", Path))  #: of the files
     database_url: str | None = field(
         default=None,
@@ -159,6 +179,7 @@ class Settings:
     may_lose_commits: bool = field(default=False, metadata=_setting("DESKSTORE_MAY_LOSE_COMMITS", _yes_or_no))  #: a server that may forget
     log_level: LogLevel = field(default=LogLevel.WARNING, metadata=_setting("DESKSTORE_LOG_LEVEL", _one_of(LogLevel)))
     log_format: LogFormat = field(default=LogFormat.TEXT, metadata=_setting("DESKSTORE_LOG_FORMAT", _one_of(LogFormat)))
+    of_adapter: Mapping[str, str] = field(factory=dict[str, str], repr=False)  #: what a storage of another package is told, by variable
     origins: Mapping[str, str] = field(factory=dict[str, str], repr=False, eq=False)  #: variable -> its layer; not there: the default
 
     @classmethod
@@ -187,7 +208,11 @@ class Settings:
                     faults.append(f"{variable} {error}")
         if faults:
             raise ConfigurationError("; ".join(faults))
-        return cls(**values, origins=origins)
+        told: dict[str, str] = {}
+        for variable in _variables_of(values.get("storage_type", StorageType.FILE)):
+            if layer := _deciding(layers, variable):
+                told[variable], origins[variable] = layer.values[variable], layer.name
+        return cls(**values, of_adapter=told, origins=origins)
 
     def shown(self) -> Iterator[tuple[str, str, str]]:
         """Each variable with its value, secrets masked, and where the value came from."""
@@ -195,10 +220,26 @@ class Settings:
             variable, value = setting.metadata["variable"], getattr(self, setting.name)
             text = "" if value is None else masked(str(value).lower() if isinstance(value, bool) else str(value)) or ""
             yield variable, text, self.origins.get(variable, "default")
+        for variable, is_secret in _variables_of(self.storage_type).items():
+            told = self.of_adapter.get(variable, "")
+            yield variable, "***" if is_secret and told else masked(told) or "", self.origins.get(variable, "default")
 
 
 def _settings() -> Iterator[Attribute[Any]]:  # Any: each attribute has a type of its own
     return (attribute for attribute in fields(Settings) if "variable" in attribute.metadata)
+
+
+def _variables_of(storage_type: str) -> Mapping[str, bool]:
+    """The variables of a storage that another package offers, and whether each is a secret; raises ConfigurationError."""
+    if storage_type in _OURS:
+        return {}
+    return {variable.name: variable.is_secret for variable in _offered(storage_type).variables}
+
+
+def _offered(name: str) -> Adapter:
+    from deskstore.adapters.installed import adapter
+
+    return adapter(name)
 
 
 def _deciding(layers: Iterable[Layer], variable: str) -> Layer | None:
@@ -252,20 +293,21 @@ def _chosen(settings: Settings) -> Storage:
     from dependency_injector import providers
 
     storage: providers.Selector[Storage] = providers.Selector(
-        lambda: settings.storage_type.value,
+        lambda: str(settings.storage_type) if settings.storage_type in _OURS else "other",
         file=providers.Singleton(_file_storage, settings),
         hybrid=providers.Singleton(_hybrid_storage, settings),
         postgresql=providers.Singleton(_postgres_storage, settings),
+        other=providers.Singleton(_other_storage, settings),
     )
     return storage()
 
 
-def _file_storage(settings: Settings) -> Storage:
+def _file_storage(settings: Settings, *, reads_copies: bool = False) -> Storage:
     from deskstore.adapters.file import FileStorage
 
     if settings.data_path.is_file():
         raise ConfigurationError(f"DATA_PATH is '{settings.data_path}', which is a file: name a directory, or one that is to be made")
-    return FileStorage(settings.data_path)
+    return FileStorage(settings.data_path, reads_copies=reads_copies)
 
 
 def _postgres_storage(settings: Settings) -> Storage:
@@ -277,7 +319,7 @@ def _postgres_storage(settings: Settings) -> Storage:
     return storage if settings.redis_url is None else _cached(storage, settings.redis_url)
 
 
-def _database(settings: Settings) -> Storage:
+def _database(settings: Settings, *, reads_copies: bool = False) -> Storage:
     if settings.database_url is None:
         raise ConfigurationError(
             f"STORAGE_TYPE is '{settings.storage_type}', and DATABASE_URL is missing: write it as postgresql://user:password@host/name"
@@ -292,6 +334,7 @@ def _database(settings: Settings) -> Storage:
         limits=Limits.within(settings.timeout_s, connections=settings.pool_size),
         has_pooler=settings.pooler is Pooler.TRANSACTION,
         admit=Entrance(settings.schema, may_lose_commits=settings.may_lose_commits),
+        reads_copies=reads_copies,
     )
 
 
@@ -306,7 +349,14 @@ def _hybrid_storage(settings: Settings) -> Storage:
     """Files and PostgreSQL at once; without the cache, which knows nothing of what a mirror is given."""
     from deskstore.adapters.hybrid import HybridStorage
 
-    return HybridStorage(_file_storage(settings), _database(settings), prefers_far=settings.hybrid_use_postgres)
+    near, far = _file_storage(settings, reads_copies=True), _database(settings, reads_copies=True)
+    return HybridStorage(near, far, prefers_far=settings.hybrid_use_postgres)
+
+
+def _other_storage(settings: Settings, clock: Clock = now) -> Storage:
+    """What a package beside deskstore offers under that name."""
+    offered = _offered(settings.storage_type)
+    return offered.open({"DATA_PATH": str(settings.data_path), **settings.of_adapter}, clock)
 
 
 @asynccontextmanager

@@ -88,8 +88,12 @@ def command(company_id: str | None, repair: bool, accept: bool, release: bool, d
 async def _examine(visit: Visit) -> None:
     from deskstore.domain.errors import StorageUnavailable
     from deskstore.domain.findings import Check
+    from deskstore.domain.ports import Inspectable
     from deskstore.services.doctoring import inspection_of
 
+    if not visit.mends and not isinstance(visit.storage, Inspectable):
+        visit.checks.append(await _health(visit.storage))
+        return
     inspection = inspection_of(visit.storage)
     visit.checks += await inspection.checks()
     for company_id in await _companies(visit, inspection):
@@ -98,6 +102,15 @@ async def _examine(visit: Visit) -> None:
         except StorageUnavailable as error:  # the others, and what was found so far, are worth knowing all the same
             visit.checks.append(Check(name=f"company {company_id}", is_fine=False, detail=str(error)))
             visit.errors.append(error)
+
+
+async def _health(storage: Storage) -> Check:
+    """All that can be told of a storage into which nobody can look."""
+    from deskstore.domain.findings import Check
+
+    health = await storage.health()
+    companies = counted(health.companies, "company", "companies")
+    return Check(name="storage", is_fine=True, detail=f"{health.adapter} answers, {health.place}, {companies}; it cannot be looked through")
 
 
 async def _examine_company(visit: Visit, inspection: Inspection, company_id: str) -> None:

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 STORAGES: Final = ("file", "hybrid", "postgresql")
 
 
+class _Storages(click.Choice[str]):
+    """Our storages, by which shells complete and --help goes, and those of packages, which are looked for when a name is none of ours."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in STORAGES:
+            return value
+        from deskstore.adapters.installed import installed
+
+        known = sorted({one.name for one in installed()} - {*STORAGES})
+        return click.Choice([*STORAGES, *known]).convert(value, param, ctx)
+
+
 class Shared:
     """What was said with the options that every command has."""
 
@@ -72,9 +84,7 @@ def _note(context: click.Context, parameter: click.Parameter, value: Any) -> Non
 def _shared_options() -> Sequence[click.Option]:
     return [
         click.Option(["--data-path"], metavar="DIR", expose_value=False, callback=_note, help="Where the files are (DATA_PATH)."),
-        click.Option(
-            ["--storage"], type=click.Choice(STORAGES), expose_value=False, callback=_note, help="What keeps them (STORAGE_TYPE)."
-        ),
+        click.Option(["--storage"], type=_Storages(STORAGES), expose_value=False, callback=_note, help="What keeps them (STORAGE_TYPE)."),
         click.Option(["--json"], is_flag=True, expose_value=False, callback=_note, help="Print one JSON document."),
         click.Option(
             ["--verbose"], is_flag=True, expose_value=False, callback=_note, help="Log everything, and show where an error arose."
