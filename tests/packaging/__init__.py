@@ -1,0 +1,1 @@
+"""What is handed out, wheel and source distribution, looked at from outside and used in empty environments."""
