@@ -33,11 +33,11 @@ _KILL: Final = """SELECT bool_or(pg_terminate_backend(a.pid)) FROM (
 
 
 def _part(name: str, work: Work, times: int, major: int = MAJORS[-1]) -> Part:
-    return Part(f"{name}, PostgreSQL {major}", partial(_run, work, times, major))
+    return Part(f"{name}, PostgreSQL {major}", partial(_run, work, times, major), rounds=50)
 
 
 def _run(work: Work, times: int, major: int, orders: Orders) -> Finding:
-    toll = asyncio.run(_worked(work, 50 * times if orders.is_nightly else times, major, orders.seed))
+    toll = asyncio.run(_worked(work, times, major, orders.seed))
     return Finding(states=len(toll.acked), failures=toll.wrong, measured=str(toll))
 
 

@@ -34,35 +34,45 @@ WORK: Final = Work(plan=PLAN)
 JUDGE: Final = Verdict(plan=PLAN)
 
 
-def _every(orders: Orders, daily: int) -> int:
-    return 1 if orders.is_nightly else daily
+#: every so many operations of a workload; so many rounds go to all of them
+KILLED: Final = 5
+CUT: Final = 19
+REFUSED: Final = 9
+NESTED: Final = (83, 7)  #: and every so many operations of the recovery
+STOPPED: Final = 3
+UNSYNCED: Final = (3, 31)  #: syncs, and operations after each of them
 
 
 def _kill(orders: Orders) -> Finding:
-    return Finding.of(kill_sweep(WORK, JUDGE, every=_every(orders, 5)))
+    return Finding.of(kill_sweep(WORK, JUDGE, every=KILLED, first=orders.round % KILLED))
 
 
 def _power(mode: Mode, orders: Orders) -> Finding:
-    return Finding.of(power_sweep(WORK, JUDGE, mode=mode, every=_every(orders, 19), seed=orders.seed))
+    return Finding.of(power_sweep(WORK, JUDGE, mode=mode, every=CUT, first=orders.round % CUT, seed=orders.seed))
 
 
 def _fail(error: int, sticky: bool, kinds: frozenset[Kind] | None, orders: Orders) -> Finding:
-    return Finding.of(fail_sweep(WORK, JUDGE, error, sticky=sticky, kinds=kinds, every=_every(orders, 9)))
+    return Finding.of(fail_sweep(WORK, JUDGE, error, sticky=sticky, kinds=kinds, every=REFUSED, first=orders.round % REFUSED))
 
 
 def _nested(orders: Orders) -> Finding:
-    return Finding.of(nested_sweep(WORK, Recovery(plan=PLAN), JUDGE, every=_every(orders, 83), inner=_every(orders, 7), torn=True))
+    every, inner = NESTED
+    first = orders.round % (every * inner)
+    return Finding.of(nested_sweep(WORK, Recovery(plan=PLAN), JUDGE, every=every, inner=inner, first=first, torn=True))
 
 
 def _refused(orders: Orders) -> Finding:
-    return Finding.of(fail_sweep(StopAtRefusal(plan=PLAN), JUDGE, errno.EIO, kinds=SYNCING, every=_every(orders, 3), upto=0))
+    work, first = StopAtRefusal(plan=PLAN), orders.round % STOPPED
+    return Finding.of(fail_sweep(work, JUDGE, errno.EIO, kinds=SYNCING, every=STOPPED, first=first, upto=0))
 
 
 def _failed_syncs(work: Work, mode: Mode, orders: Orders) -> Finding:
     """Power cuts after a sync that failed, whose data the kernel has given up."""
     failures, judge, tried = list[str](), Verdict(plan=work.plan, files_alone=False), 0
-    for at in range(1, syncs(work) + 1, _every(orders, 3)):
-        for state in after_a_failed_sync(work, errno.EIO, at=at, mode=mode, every=_every(orders, 31), seed=orders.seed):
+    every, later = UNSYNCED
+    for at in range(1 + orders.round % every, syncs(work) + 1, every):
+        first = orders.round // every % later
+        for state in after_a_failed_sync(work, errno.EIO, at=at, mode=mode, every=later, first=first, seed=orders.seed):
             tried += 1
             with _folder() as folder:
                 materialise(state.tree, folder)
@@ -83,7 +93,7 @@ def _races(orders: Orders) -> Finding:
 
 
 def _cancel(orders: Orders) -> Finding:
-    times, before = 100_000 if orders.is_nightly else 10_000, open_things()
+    times, before = 10_000, open_things()
     with _folder() as folder:
         asyncio.run(cancel_units(folder, times=times, random=Random(orders.seed)))
     after = open_things()
@@ -167,26 +177,29 @@ def _import(folder: Path, orders: Orders) -> Finding:
 
 _TWO: Final = TwoTakeTurns(plan=Plan(units=4, companies=("acme",)))
 
+_NESTED_ROUNDS: Final = NESTED[0] * NESTED[1]
+_UNSYNCED_ROUNDS: Final = UNSYNCED[0] * UNSYNCED[1]
+
 PARTS: Final = [
-    Part("killed before and in the middle of operations", _kill),
-    Part("power cut, each name by itself", partial(_power, "strict")),
-    Part("power cut, names in order", partial(_power, "ordered")),
-    Part("recovery killed", _nested),
-    Part("an operation fails: EIO", partial(_fail, errno.EIO, False, None)),
-    Part("an operation fails: ENOSPC", partial(_fail, errno.ENOSPC, False, None)),
-    Part("an operation fails: EACCES", partial(_fail, errno.EACCES, False, None)),
-    Part("the disk stays full", partial(_fail, errno.ENOSPC, True, SPACE_TAKING)),
-    Part("no sync succeeds any more", partial(_fail, errno.EIO, True, SYNCING)),
-    Part("a refused unit, then a crash", _refused),
-    Part("a failed sync, then a power cut", partial(_failed_syncs, Work(plan=_TWO.plan), "ordered")),
-    Part("a failed sync in one of two, then a power cut", partial(_failed_syncs, _TWO, "strict")),
-    Part("four processes and victims", _processes),
-    Part("kill -9 at random moments", _random_kills),
-    Part("three storages replace one ticket", _races),
-    Part("units cancelled at random moments", _cancel),
-    Part("hostile names", partial(_in_a_folder, keep_hostile_names)),
+    Part("killed before and in the middle of operations", _kill, rounds=KILLED),
+    Part("power cut, each name by itself", partial(_power, "strict"), rounds=CUT),
+    Part("power cut, names in order", partial(_power, "ordered"), rounds=CUT),
+    Part("recovery killed", _nested, rounds=_NESTED_ROUNDS),
+    Part("an operation fails: EIO", partial(_fail, errno.EIO, False, None), rounds=REFUSED),
+    Part("an operation fails: ENOSPC", partial(_fail, errno.ENOSPC, False, None), rounds=REFUSED),
+    Part("an operation fails: EACCES", partial(_fail, errno.EACCES, False, None), rounds=REFUSED),
+    Part("the disk stays full", partial(_fail, errno.ENOSPC, True, SPACE_TAKING), rounds=REFUSED),
+    Part("no sync succeeds any more", partial(_fail, errno.EIO, True, SYNCING), rounds=REFUSED),
+    Part("a refused unit, then a crash", _refused, rounds=STOPPED),
+    Part("a failed sync, then a power cut", partial(_failed_syncs, Work(plan=_TWO.plan), "ordered"), rounds=_UNSYNCED_ROUNDS),
+    Part("a failed sync in one of two, then a power cut", partial(_failed_syncs, _TWO, "strict"), rounds=_UNSYNCED_ROUNDS),
+    Part("four processes and victims", _processes, rounds=10),
+    Part("kill -9 at random moments", _random_kills, rounds=10),
+    Part("three storages replace one ticket", _races, rounds=10),
+    Part("units cancelled at random moments", _cancel, rounds=10),
+    Part("hostile names", partial(_in_a_folder, keep_hostile_names), rounds=100),
     Part("an import killed again and again", partial(_in_a_folder, _import)),
-    Part("links, pipes and directories planted", partial(_in_a_folder, live_among_strangers)),
+    Part("links, pipes and directories planted", partial(_in_a_folder, live_among_strangers), rounds=10),
     Part("a full disk", partial(_in_a_folder, fill_the_disk)),
     *(Part(f"mutant: {case.mutant.name}"[:52], partial(_mutant, case)) for case in CASES),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from attrs import field, frozen
 
@@ -19,7 +20,10 @@ class Orders:
 
     seed: int  #: the same seed draws the same
     minutes: float = 1.0  #: how long a part goes on that has no end of its own
-    is_nightly: bool = False  #: every point, and a hundred times more of what is drawn
+    is_nightly: bool = False  #: all that the long run asks for in one run
+    round: int = 0  #: of those that a part takes to be whole: another one goes to other points of a sweep
+    tickets: int | None = None  #: that a company takes along when it moves; None: as many as each part has by itself
+    samples: Path | None = None  #: a folder of real exports that it takes along, too
 
 
 @frozen(kw_only=True)
@@ -43,3 +47,4 @@ class Part:
 
     name: str
     run: Callable[[Orders], Finding]
+    rounds: int = 1  #: after how many, each with another seed, the long run has what it asks for; a single one is a whole one

@@ -28,7 +28,7 @@ _WORDS: Final = "nothing that belongs to the company"
 
 def live_among_strangers(folder: Path, orders: Orders) -> Finding:
     """Each operation succeeds or is refused in time, and what lies outside the company is as before."""
-    return asyncio.run(_live(folder, Random(orders.seed), 20_000 if orders.is_nightly else 1_500))
+    return asyncio.run(_live(folder, Random(orders.seed), 1_500))
 
 
 async def _live(folder: Path, random: Random, operations: int) -> Finding:

@@ -53,8 +53,7 @@ def _on_postgresql(major: int, orders: Orders) -> Finding:
 
 async def _worked(storage: Storage, environment: dict[str, str], folder: Path, orders: Orders) -> Finding:
     """What eight processes left of the tickets, some of them killed and some put to sleep."""
-    times = 10 if orders.is_nightly else 1
-    plan = Plan(tickets=times * _TICKETS, kills=times * _KILLS, sleeps=3, pace_s=_PACE_S)
+    plan = Plan(tickets=_TICKETS, kills=_KILLS, sleeps=3, pace_s=_PACE_S)
     await fill(storage, plan.tickets)
     crowd = Crowd(folder, with_python(environment), plan, random.Random(orders.seed))
     codes = await asyncio.to_thread(crowd.work)
@@ -62,6 +61,6 @@ async def _worked(storage: Storage, environment: dict[str, str], folder: Path, o
 
 
 PARTS: Final = (
-    Part("eight worker processes on files, killed at random", _on_files),
-    Part("eight worker processes on PostgreSQL, killed at random", partial(_on_postgresql, MAJORS[-1])),
+    Part("eight worker processes on files, killed at random", _on_files, rounds=10),
+    Part("eight worker processes on PostgreSQL, killed at random", partial(_on_postgresql, MAJORS[-1]), rounds=10),
 )

@@ -344,7 +344,9 @@ class _Contents:
         return self._found.get(thing, b"")
 
 
-def states(run: Run, *, mode: Mode = "strict", every: int = 1, seed: int = 0, singles: int = 6, randoms: int = 4) -> Iterator[State]:
+def states(
+    run: Run, *, mode: Mode = "strict", every: int = 1, first: int = 0, seed: int = 0, singles: int = 6, randoms: int = 4
+) -> Iterator[State]:
     """
     The states the disk may hold when the power is lost after each `every`-th operation of a run that was recorded with its data, and the
     last.
@@ -352,6 +354,7 @@ def states(run: Run, *, mode: Mode = "strict", every: int = 1, seed: int = 0, si
     States of equal content at an equal number of acknowledged units come once.
 
     Args:
+        first: How many operations come before the first of these.
         singles: At most so many effects, drawn by the seed, are lost alone, kept alone and torn alone at each moment.
         randoms: So many random combinations at each moment.
     """
@@ -359,7 +362,7 @@ def states(run: Run, *, mode: Mode = "strict", every: int = 1, seed: int = 0, si
     contents = _Contents(history)
     seen: set[tuple[int, bytes]] = set()
     last = len(run.operations)
-    for at in [*range(0, last, every), last]:
+    for at in [*range(first, last, every), last]:
         contents.forward(at)
         moment = _Moment(history, at, contents, seed)
         for what, fates in _fates(moment, mode, singles, randoms):

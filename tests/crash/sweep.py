@@ -145,21 +145,28 @@ def _sweep(name: str, judge: Judge, upto: int, deadline_s: float) -> Generator[_
         yield _Sweep(name=name, judge=judge, upto=upto, deadline_s=deadline_s, place=Path(place).resolve())
 
 
-def kill_sweep(run: Workload, judge: Judge, *, every: int = 1, torn: bool = True, upto: int = 1, deadline_s: float = _DEADLINE_S) -> Report:
+def _said(which: slice) -> str:
+    return f"every={which.step} first={which.start}"
+
+
+def kill_sweep(
+    run: Workload, judge: Judge, *, every: int = 1, first: int = 0, torn: bool = True, upto: int = 1, deadline_s: float = _DEADLINE_S
+) -> Report:
     """
     Kill the workload before each `every`-th operation, and with `torn` also in the middle of each of these that is a write.
 
     Args:
+        first: How many operations come before the first of these.
         upto: How many units may be under way at once, and so be there without having been acknowledged.
         deadline_s: For each run and each judgement.
     """
-    return single_threaded(_kill_sweep, run, judge, every, torn, upto, deadline_s)
+    return single_threaded(_kill_sweep, run, judge, slice(first, None, every), torn, upto, deadline_s)
 
 
-def _kill_sweep(run: Workload, judge: Judge, every: int, torn: bool, upto: int, deadline_s: float) -> Report:
-    with _sweep(f"kill every={every} torn={torn}", judge, upto, deadline_s) as sweep:
+def _kill_sweep(run: Workload, judge: Judge, which: slice, torn: bool, upto: int, deadline_s: float) -> Report:
+    with _sweep(f"kill {_said(which)} torn={torn}", judge, upto, deadline_s) as sweep:
         whole = sweep.undisturbed(run)
-        for operation in whole.operations[::every]:
+        for operation in whole.operations[which]:
             kills = [Kill(before=operation.number)]
             if torn and operation.kind == "write" and operation.size > 1:
                 kills.append(Kill(before=operation.number, torn=True))
@@ -177,6 +184,7 @@ def fail_sweep(
     *,
     sticky: bool = False,
     every: int = 1,
+    first: int = 0,
     kinds: Collection[Kind] | None = None,
     upto: int = 1,
     deadline_s: float = _DEADLINE_S,
@@ -187,20 +195,21 @@ def fail_sweep(
     The workload may raise, or go on with its next unit; the judge decides by what it acknowledged.
 
     Args:
+        first: How many operations come before the first of these.
         sticky: All later ones fail, too. A disk that stays full is `ENOSPC, sticky=True, kinds=SPACE_TAKING`.
         kinds: Which operations can fail; None: all.
     """
-    return single_threaded(_fail_sweep, run, judge, errno, sticky, every, kinds, upto, deadline_s)
+    return single_threaded(_fail_sweep, run, judge, errno, sticky, slice(first, None, every), kinds, upto, deadline_s)
 
 
 def _fail_sweep(
-    run: Workload, judge: Judge, errno: int, sticky: bool, every: int, kinds: Collection[Kind] | None, upto: int, deadline_s: float
+    run: Workload, judge: Judge, errno: int, sticky: bool, which: slice, kinds: Collection[Kind] | None, upto: int, deadline_s: float
 ) -> Report:
-    name = f"fail {errorcode[errno]} sticky={sticky} every={every} kinds={'all' if kinds is None else sorted(kinds)}"
+    name = f"fail {errorcode[errno]} sticky={sticky} {_said(which)} kinds={'all' if kinds is None else sorted(kinds)}"
     with _sweep(name, judge, upto, deadline_s) as sweep:
         whole = sweep.undisturbed(run)
         matching = [operation for operation in whole.operations if kinds is None or operation.kind in kinds]
-        for at, operation in list(enumerate(matching, 1))[::every]:
+        for at, operation in list(enumerate(matching, 1))[which]:
             with sweep.folder() as folder:
                 hurt = trace(run, folder, fail=Fail(at=at, errno=errno, sticky=sticky, kinds=kinds), deadline_s=deadline_s)
                 sweep.look_at_run(hurt, folder, f"{errorcode[errno]} for", operation.number)
@@ -213,6 +222,7 @@ def power_sweep(
     *,
     mode: Mode = "strict",
     every: int = 1,
+    first: int = 0,
     seed: int = 0,
     singles: int = 6,
     randoms: int = 4,
@@ -224,19 +234,20 @@ def power_sweep(
 
     Args:
         mode: What the file system promises about names, see powercut.
+        first: How many operations come before the first of these.
         singles: At each moment at most so many operations are lost alone, kept alone and torn alone.
         randoms: At each moment so many random combinations.
     """
-    return single_threaded(_power_sweep, run, judge, mode, every, seed, singles, randoms, upto, deadline_s)
+    return single_threaded(_power_sweep, run, judge, mode, slice(first, None, every), seed, singles, randoms, upto, deadline_s)
 
 
 def _power_sweep(
-    run: Workload, judge: Judge, mode: Mode, every: int, seed: int, singles: int, randoms: int, upto: int, deadline_s: float
+    run: Workload, judge: Judge, mode: Mode, which: slice, seed: int, singles: int, randoms: int, upto: int, deadline_s: float
 ) -> Report:
-    name = f"power {mode} every={every} seed={seed} singles={singles} randoms={randoms}"
+    name = f"power {mode} {_said(which)} seed={seed} singles={singles} randoms={randoms}"
     with _sweep(name, judge, upto, deadline_s) as sweep:
         whole = sweep.undisturbed(run)
-        for state in states(whole, mode=mode, every=every, seed=seed, singles=singles, randoms=randoms):
+        for state in states(whole, mode=mode, every=which.step, first=which.start, seed=seed, singles=singles, randoms=randoms):
             with sweep.folder() as folder:
                 materialise(state.tree, folder)
                 sweep.look(folder, state.what, state.at, state.acked)
@@ -249,6 +260,7 @@ def nested_sweep(
     judge: Judge,
     *,
     every: int = 1,
+    first: int = 0,
     inner: int = 1,
     torn: bool = False,
     upto: int = 1,
@@ -258,18 +270,21 @@ def nested_sweep(
     Kill the workload before each `every`-th operation, and then the recovery before each `inner`-th operation of its own.
 
     Args:
+        first: Below every * inner; each leaves other points out, and all of them together none.
         recover: Opens and closes what the workload left; the judge comes after it was killed.
         torn: Kill the recovery in the middle of its writes, too.
     """
-    return single_threaded(_nested_sweep, run, recover, judge, every, inner, torn, upto, deadline_s)
+    return single_threaded(
+        _nested_sweep, run, recover, judge, slice(first % every, None, every), slice(first // every, None, inner), torn, upto, deadline_s
+    )
 
 
 def _nested_sweep(
-    run: Workload, recover: Recovery, judge: Judge, every: int, inner: int, torn: bool, upto: int, deadline_s: float
+    run: Workload, recover: Recovery, judge: Judge, which: slice, inner: slice, torn: bool, upto: int, deadline_s: float
 ) -> Report:
-    with _sweep(f"nested every={every} inner={inner} torn={torn}", judge, upto, deadline_s) as sweep:
+    with _sweep(f"nested {_said(which)} recovery {_said(inner)} torn={torn}", judge, upto, deadline_s) as sweep:
         whole = sweep.undisturbed(run)
-        for operation in whole.operations[::every]:
+        for operation in whole.operations[which]:
             with sweep.folder() as left:
                 hurt = trace(run, left, kill=Kill(before=operation.number), deadline_s=deadline_s)
                 _kill_recoveries(sweep, partial(_recovering, recover), left, hurt, inner, torn)
@@ -281,13 +296,13 @@ def _recovering(recover: Recovery, folder: Path, acknowledge: Callable[[int], No
     recover(folder)
 
 
-def _kill_recoveries(sweep: _Sweep, recovering: Workload, left: Path, hurt: Run, inner: int, torn: bool) -> None:
+def _kill_recoveries(sweep: _Sweep, recovering: Workload, left: Path, hurt: Run, inner: slice, torn: bool) -> None:
     at = hurt.struck.number if hurt.struck else len(hurt.operations)
     with sweep.folder(left) as folder:
         whole = trace(recovering, folder, deadline_s=sweep.deadline_s)
         what = f"killed before {hurt.struck}, recovery {whole.ending} {whole.error}".strip()
         sweep.look(folder, what, at, hurt.acked)
-    for operation in whole.operations[::inner]:
+    for operation in whole.operations[inner]:
         for half in (False, True) if torn and operation.kind == "write" else (False,):
             with sweep.folder(left) as folder:
                 again = trace(recovering, folder, kill=Kill(before=operation.number, torn=half), deadline_s=sweep.deadline_s)

@@ -39,7 +39,7 @@ class TwoTakeTurns(Work):
                 acknowledge(unit)
 
 
-def after_a_failed_sync(run: Workload, errno: int, *, at: int, mode: Mode, every: int, seed: int) -> Iterator[State]:
+def after_a_failed_sync(run: Workload, errno: int, *, at: int, mode: Mode, every: int, first: int = 0, seed: int) -> Iterator[State]:
     """
     What a disk holds when the power is lost after one sync failed.
 
@@ -50,7 +50,7 @@ def after_a_failed_sync(run: Workload, errno: int, *, at: int, mode: Mode, every
         hurt = trace(run, Path(folder), fail=Fail(at=at, errno=errno, kinds=SYNCING), data=True)
     struck = hurt.struck
     if struck is not None:
-        found = states(_forgetful(hurt), mode=mode, every=every, seed=seed, singles=0, randoms=0)
+        found = states(_forgetful(hurt), mode=mode, every=every, first=first, seed=seed, singles=0, randoms=0)
         yield from (state for state in found if state.at >= struck.number and state.what in ("all lost", "all kept"))
 
 
