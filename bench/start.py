@@ -33,6 +33,7 @@ from bench.bars import (
     Finding,
     Samples,
 )
+from bench.environment import make_environment
 from bench.measuring import Run, Trial, in_pairs, settle
 from bench.stores import fill, find, folder, opened
 from bench.tickets import COMPANY, PLATFORM, payloads
@@ -68,7 +69,7 @@ async def measure(run: Run) -> list[Finding]:
         data = place / "data"
         await fill(data, run.seed, _TICKETS, COMPANY)
         environment = _surroundings(place, data)
-        programs = _programs()
+        programs = _programs(await asyncio.to_thread(make_environment, place / "environment"))
         await _started(programs, environment, 1)  # compiles every module, as an installation does
         taken = await _started(programs, environment, run.rounds * _MORE_ROUNDS)
         loaded = await asyncio.to_thread(_foreign_modules, programs, environment)
@@ -81,8 +82,8 @@ def _surroundings(place: Path, data: Path) -> Mapping[str, str]:
     return {**kept, "PYTHONPYCACHEPREFIX": str(place / "compiled"), "STORAGE_TYPE": "file", "DATA_PATH": str(data)}
 
 
-def _programs() -> Mapping[str, Sequence[str]]:
-    python, deskstore = sys.executable, str(Path(sys.executable).with_name("deskstore"))
+def _programs(folder: Path) -> Mapping[str, Sequence[str]]:
+    python, deskstore = str(folder / Path(sys.executable).name), str(folder / "deskstore")
     return {
         "nothing": (python, "-c", "pass"),
         "attrs": (python, "-c", "import attrs"),
@@ -141,7 +142,8 @@ def _foreign_modules(programs: Mapping[str, Sequence[str]], environment: Mapping
     here = {name for name in FOREIGN if find_spec(name)}
     found: set[str] = set()
     for command in programs.values():
-        python = command if command[0] == sys.executable else (sys.executable, *command)
+        interpreter = programs["nothing"][0]
+        python = command if command[0] == interpreter else (interpreter, *command)
         done = subprocess.run([python[0], "-X", "importtime", *python[1:]], env=environment, check=True, capture_output=True, text=True)
         loaded = {name.partition(".")[0] for name in re.findall(r"\|\s+([\w.]+)$", done.stderr, flags=re.MULTILINE)}
         found |= loaded & here
