@@ -316,7 +316,7 @@ def _postgres_storage(settings: Settings) -> Storage:
         from deskstore.adapters.beside import BesideFiles
 
         storage = BesideFiles(storage, _file_storage(settings))
-    return storage if settings.redis_url is None else _cached(storage, settings.redis_url)
+    return _cached(storage, settings.redis_url)
 
 
 def _database(settings: Settings, *, reads_copies: bool = False) -> Storage:
@@ -338,18 +338,20 @@ def _database(settings: Settings, *, reads_copies: bool = False) -> Storage:
     )
 
 
-def _cached(storage: Storage, redis_url: str) -> Storage:
-    """The same storage with the cache before it; raises ConfigurationError for an address that no client can use."""
+def _cached(storage: Storage, redis_url: str | None) -> Storage:
+    """The same storage with the cache before it, where there is one; raises ConfigurationError for an address that no client can use."""
+    if redis_url is None:
+        return storage
     from deskstore.adapters.redis import CachedStorage
 
     return CachedStorage(storage, redis_url)
 
 
 def _hybrid_storage(settings: Settings) -> Storage:
-    """Files and PostgreSQL at once; without the cache, which knows nothing of what a mirror is given."""
+    """Files and PostgreSQL at once; the cache stands before PostgreSQL, so that it hears of swaps and of what a mirror is given."""
     from deskstore.adapters.hybrid import HybridStorage
 
-    near, far = _file_storage(settings, reads_copies=True), _database(settings, reads_copies=True)
+    near, far = _file_storage(settings, reads_copies=True), _cached(_database(settings, reads_copies=True), settings.redis_url)
     return HybridStorage(near, far, prefers_far=settings.hybrid_use_postgres)
 
 
@@ -367,7 +369,7 @@ async def open_sides(settings: Settings) -> AsyncGenerator[tuple[Storage, Storag
     Raises:
         ConfigurationError: The settings do not say where one of them is.
     """
-    near, far = _file_storage(settings), _database(settings)
+    near, far = _file_storage(settings), _cached(_database(settings), settings.redis_url)
     try:
         yield near, far
     finally:

@@ -64,8 +64,9 @@ def _cache(storage: Storage) -> Caching:
     from deskstore.domain.errors import ConfigurationError
     from deskstore.domain.ports import Caching
 
-    if isinstance(storage, Caching):
-        return storage
+    for one in (storage, getattr(storage, "far", None)):  # of files and PostgreSQL at once, the cache stands before PostgreSQL
+        if isinstance(one, Caching):
+            return one
     raise ConfigurationError("there is no cache: it stands before PostgreSQL, so set STORAGE_TYPE=postgresql, and REDIS_URL=redis://host")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from attrs import astuple, frozen
 
@@ -22,7 +22,7 @@ from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
 from deskstore.domain.healing import heal
 from deskstore.domain.mirror import MIRROR, CompanyState
-from deskstore.domain.ports import BeforeCommit, Health, Storage
+from deskstore.domain.ports import BeforeCommit, Health, Measured, Storage
 from deskstore.domain.processing import Processing
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import PATIENCE_S, settle
@@ -39,6 +39,15 @@ class Lag:
 
     debts: int  #: things it has yet to be given; at most 10,000 are counted
     is_mirror_down: bool  #: whether the last try to reach it failed
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """What a side offers that reads otherwise while its unit of work has changes, as one behind a cache does."""
+
+    def serve(self, unit: BufferedUnit) -> None:
+        """Work for this unit."""
+        ...
 
 
 class HybridStorage:
@@ -64,7 +73,10 @@ class HybridStorage:
 
     def unit_of_work(self, company_id: str) -> BufferedUnit:
         """A unit of work of one company."""
-        return BufferedUnit(self.backend(company_id))
+        backend = self.backend(company_id)
+        unit = BufferedUnit(backend)
+        backend.serve(unit)
+        return unit
 
     def backend(self, company_id: str) -> HybridBackend:
         """What the company's units of work stand on."""
@@ -115,7 +127,12 @@ class HybridStorage:
     async def health(self) -> Health:
         """How both sides are doing."""
         near, far = await asyncio.gather(self.near.health(), self.far.health())
-        return Health(adapter="hybrid", place=f"{near.place} and {far.place}", companies=len(await self.companies()))
+        return Health(adapter="hybrid", place=f"{near.place} and {far.place}", companies=len(await self.companies()), cache=far.cache)
+
+    def figures(self) -> dict[str, float]:
+        """How far mirrors are behind what was written here, and what both sides tell."""
+        sides = [side.figures() for side in (self.near, self.far) if isinstance(side, Measured)]
+        return {name: value for one in (*sides, self._drainer.figures()) for name, value in one.items()}
 
     def clock(self) -> datetime:
         """The present moment."""
@@ -244,6 +261,12 @@ class HybridBackend:
         self.summaries: Final = HybridSummaries(company)
         self.progress: Final = HybridProgress(company)
         self.suppressions: Final = HybridSuppressions(company)
+
+    def serve(self, unit: BufferedUnit) -> None:
+        """Tell both sides which unit of work this is."""
+        for side in self._company.backends.values():
+            if isinstance(side, Serving):
+                side.serve(unit)
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         """Check every guard and keep all changes at the primary, or raise and keep none."""
