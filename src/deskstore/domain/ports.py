@@ -506,3 +506,30 @@ class Caching(Protocol):
     async def flush_cache(self, company_id: str) -> None:
         """End all that is cached of a company; raises StorageUnavailable where the cache does not answer."""
         ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """What a storage may offer beside Storage."""
+
+    def figures(self) -> Mapping[str, float]:
+        """Numbers of this process alone, at hand without asking the store; may be called from any thread."""
+        ...
+
+
+@runtime_checkable
+class ServingUnits(Protocol):
+    """What a backend may offer beside Backend that has to know the unit of work that stands on it."""
+
+    def serve(self, unit: Buffer, /) -> None:
+        """Stand beneath this unit from now on."""
+        ...
+
+
+class Buffer(Protocol):
+    """What a backend may have to know of a unit of work."""
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to commit yet."""
+        ...

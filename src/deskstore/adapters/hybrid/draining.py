@@ -62,6 +62,7 @@ class Drainer:
         self._task: asyncio.Task[None] | None = None
         self._next_look_s = 0.0
         self._complaints: Final[dict[str, str]] = {}
+        self._waiting_since_s: Final[dict[str, float]] = {}
         self.breaker: Final = Breaker()
 
     def start(self) -> None:
@@ -72,8 +73,18 @@ class Drainer:
     def wake(self, company_id: str) -> None:
         """A company was written to."""
         self.start()
+        self._waiting_since_s.setdefault(company_id, monotonic())
         self._woken[company_id] = None
         self._is_needed.set()
+
+    def figures(self) -> dict[str, float]:
+        """How many companies wait for their mirrors to follow, since when, and whether that is because no mirror answers."""
+        since_s, now_s = [*self._waiting_since_s.values()], monotonic()
+        return {
+            "mirror.waiting": len(since_s),
+            "mirror.lag_s": now_s - min(since_s, default=now_s),
+            "mirror.is_down": float(self.breaker.is_tripped),
+        }
 
     async def aclose(self) -> None:
         """Stop, after a last try for what was written here."""
@@ -121,18 +132,27 @@ class Drainer:
         try:
             await self._visit(company_id)
         except StorageUnavailable as error:
+            self._waiting_since_s.setdefault(company_id, monotonic())
             if not self.breaker.is_tripped:
                 logger.warning("a mirror is down, writes go on: %s", error, extra={"company_id": company_id, "operation": "drain"})
             self.breaker.trip()
             return False
         except StorageError as error:
+            self._waiting_since_s.setdefault(company_id, monotonic())
             self._complain(company_id, str(error))
             return True
+        self._note_visit(company_id)
         if self.breaker.is_tripped:
             logger.info("the mirror is back", extra={"company_id": company_id, "operation": "drain"})
         self._complaints.pop(company_id, None)
         self.breaker.reset()
         return True
+
+    def _note_visit(self, company_id: str) -> None:
+        """Its mirror has all that was written before the visit; what was written since has waited for no longer than that."""
+        self._waiting_since_s.pop(company_id, None)
+        if company_id in self._woken:
+            self._waiting_since_s[company_id] = monotonic()
 
     def _complain(self, company_id: str, why: str) -> None:
         """Say once what keeps a mirror from following."""

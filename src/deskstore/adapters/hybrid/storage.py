@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from attrs import astuple, frozen
 
@@ -22,7 +22,7 @@ from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
 from deskstore.domain.healing import heal
 from deskstore.domain.mirror import MIRROR, CompanyState
-from deskstore.domain.ports import BeforeCommit, Health, Measured, Storage
+from deskstore.domain.ports import BeforeCommit, Buffer, Health, Measured, ServingUnits, Storage
 from deskstore.domain.processing import Processing
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import PATIENCE_S, settle
@@ -39,15 +39,6 @@ class Lag:
 
     debts: int  #: things it has yet to be given; at most 10,000 are counted
     is_mirror_down: bool  #: whether the last try to reach it failed
-
-
-@runtime_checkable
-class Serving(Protocol):
-    """What a side offers that reads otherwise while its unit of work has changes, as one behind a cache does."""
-
-    def serve(self, unit: BufferedUnit) -> None:
-        """Work for this unit."""
-        ...
 
 
 class HybridStorage:
@@ -262,10 +253,10 @@ class HybridBackend:
         self.progress: Final = HybridProgress(company)
         self.suppressions: Final = HybridSuppressions(company)
 
-    def serve(self, unit: BufferedUnit) -> None:
-        """Tell both sides which unit of work this is."""
+    def serve(self, unit: Buffer, /) -> None:
+        """Let both sides, of which one may stand behind a cache, know the unit of work that stands on them."""
         for side in self._company.backends.values():
-            if isinstance(side, Serving):
+            if isinstance(side, ServingUnits):
                 side.serve(unit)
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
