@@ -82,14 +82,14 @@ async def test_a_unit_is_four_trips_also_where_requesters_are_kept_out(wired: tu
     wire, desk = wired
     kim, lee = (evolve(fields(), requester=f"{name}@example.com") for name in ("kim", "lee"))
     await desk.suppress(a_suppression("kim@example.com"))
-    await desk.keep(a_ticket("3", read=lee))
+    await desk.keep(a_ticket("of lee", read=lee))
     before = wire.trips
 
-    await desk.keep(a_ticket("4", read=lee))
+    await desk.keep(a_ticket("of lee, too", read=lee))
 
     assert wire.trips - before == 4
     with pytest.raises(RequesterSuppressed):
-        await desk.keep(a_ticket("5", read=kim))
+        await desk.keep(a_ticket("of kim", read=kim))
 
 
 async def test_a_claim_is_three_trips(wired: tuple[Wire, Desk]) -> None:

@@ -20,10 +20,11 @@ from deskstore.domain.ports import BeforeCommit
 class PostgresBackend:
     """One company in PostgreSQL."""
 
-    def __init__(self, transactions: Transactions, clock: Callable[[], datetime], company_id: str) -> None:
+    def __init__(self, transactions: Transactions, clock: Callable[[], datetime], company_id: str, *, reads_copies: bool) -> None:
         self.company_id: Final = company_id
         self._transactions: Final = transactions
         self._clock: Final = clock
+        self._reads_copies: Final = reads_copies
         self._epoch = 0  #: in which the company was seen; 0 = not yet
         self.tickets: Final = PostgresTickets(self)
         self.articles: Final = PostgresArticles(self)
@@ -37,7 +38,8 @@ class PostgresBackend:
 
     async def rows(self, function: str, *values: object) -> Found:
         """The rows a function of the database gives that reads this company."""
-        found = await self._transactions.read(self.company_id, function, self._epoch, *values)
+        known = self._epoch if self._reads_copies else -1 - self._epoch  # as the function `enter` wants to be told
+        found = await self._transactions.read(self.company_id, function, known, *values)
         if found:
             self._epoch = found[0][0]
         return [row[1:] for row in found]

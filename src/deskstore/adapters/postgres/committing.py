@@ -65,9 +65,7 @@ class Transaction:
         """The rows that a function gives."""
         return await self._session.rows(self._statements.reading(function, 1 + len(values)), self._company_id, *values)
 
-    async def lock(
-        self, keys: Collection[Key], checkpoints: Collection[tuple[str, str]], requesters: Collection[Requester] = ()
-    ) -> Locked:
+    async def lock(self, keys: Collection[Key], checkpoints: Collection[tuple[str, str]], requesters: Collection[Requester] = ()) -> Locked:
         """Lock what exists under these names until the end, and read what stands there then, and which requesters are kept out."""
         tickets, articles = ([key for key in keys if key.kind == kind] for kind in (TICKET, ARTICLE))
         names = [[name[place] for name in some] for some in (checkpoints, requesters) for place in (0, 1)]

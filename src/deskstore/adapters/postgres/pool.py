@@ -120,6 +120,7 @@ class Pool:
         self._process: Final = os.getpid()
         self._closed = False
         self._in_use = 0
+        self._retries = 0
         self._all_back: Final = asyncio.Event()
         self._cleaning: Final = set[asyncio.Task[None]]()
 
@@ -151,9 +152,14 @@ class Pool:
             on=TRANSIENT, attempts=None, timeout=self.limits.retry_s, wait_initial=0.01, wait_jitter=0.05, wait_max=0.5
         )
         async for attempt in again:
+            self._retries += 1
             with attempt:
                 return await work()
         raise AssertionError("the last attempt raises")
+
+    def figures(self) -> dict[str, float]:
+        """How many connections are used or waited for, of how many, and how often something was tried again."""
+        return {"pool.in_use": self._in_use, "pool.limit": self.limits.connections, "retries": self._retries}
 
     async def aclose(self) -> None:
         """Let what is under way finish, then close every connection."""

@@ -19,6 +19,9 @@ from deskstore.domain.processing import MOST_ATTEMPTS
 
 _IDENTITY: Final = {"ticket": ("platform", "ticket_id"), "article": ("platform", "article_id", "locale")}
 _DIALECT: Final = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its results only
+#: of functions that are given many names: each row is looked up by its key. Where a table was never analysed, as while a company is brought in,
+#: the planner takes it for small, and would go through all of the company's rows each time, or once for each name
+_BY_KEY: Final = "SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off"
 _WRITTEN: Final = ("ticket", "ticket_state", "article", "summary", "checkpoint", "suppression")
 
 
@@ -71,6 +74,7 @@ def _shared(schema: str) -> dict[str, str]:
     thing_types = {"number": "integer"}
     return {
         "schema": quoted(schema),
+        "by_key": _BY_KEY,
         "literal": quoted(schema).replace("'", "''"),
         "state": _listed(f"s.{column.name}" for column in state),
         "state_types": _listed(f"{column.name} {_type(column)}" for column in state),

@@ -72,6 +72,7 @@ def _company_tables(made: MetaData) -> None:
         (),
         _column("state", JSON()),  # all of it; what follows is what functions ask it for
         _column("primary_store", NAME),
+        _column("is_home", Boolean()),  # whether that is this store
         _column("epoch", BigInteger()),
         _column("born", BigInteger()),  # the epoch in which the company came to be, after whatever was erased before
         _column("swapping_to", NAME, nullable=True),

@@ -41,6 +41,7 @@ class PostgresStorage:
         limits: How many connections there may be, and how long anything may take.
         has_pooler: Whether a pooler stands between that knows no prepared statements, such as PgBouncer before 1.21.
         admit: Looks at the database through the first connection, and raises ConfigurationError where companies would not be kept apart.
+        reads_copies: Whether a company is read here that lives in another store; for who knows how old that may be, as the hybrid storage.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class PostgresStorage:
         limits: Limits | None = None,
         has_pooler: bool = False,
         admit: Callable[[Driver], Awaitable[None]] | None = None,
+        reads_copies: bool = False,
     ) -> None:
         if not _NAME.fullmatch(schema):
             raise ConfigurationError(f"DESKSTORE_SCHEMA is {schema!r}: a schema's name has 1 to 63 letters, digits and underscores")
         self.clock: Final = clock
+        self.reads_copies: Final = reads_copies
         self._url: Final = driven(url)
         self._schema: Final = schema
         self._pool: Final = Pool(self._url, limits or Limits(), admit or Entrance(schema), has_pooler=has_pooler)
@@ -67,7 +70,7 @@ class PostgresStorage:
 
     def backend(self, company_id: str) -> PostgresBackend:
         """What the company's units of work stand on."""
-        return PostgresBackend(self._transactions, self.clock, identifiers.company_id(company_id))
+        return PostgresBackend(self._transactions, self.clock, identifiers.company_id(company_id), reads_copies=self.reads_copies)
 
     def replica(self, company_id: str) -> PostgresReplica:
         """The company as raw copies."""
@@ -98,6 +101,10 @@ class PostgresStorage:
     async def health(self) -> Health:
         """How the storage is doing."""
         return Health(adapter="postgresql", place=self._pool.place, companies=len(await self.companies()))
+
+    def figures(self) -> dict[str, float]:
+        """How its connections are used."""
+        return self._pool.figures()
 
     def inspection(self) -> PostgresInspection:
         """A look at the database, also where companies would not be kept apart."""

@@ -7,23 +7,27 @@ LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT hashtextextended('deskstore
 CREATE FUNCTION {schema}.company_hash(company text) RETURNS bytea
 LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT sha256(convert_to(company, 'UTF8')) $$;
 
--- known: the epoch in which the caller saw the company, 0 when it has not seen it yet
+-- known: the epoch in which the caller saw the company, 0 when it has not seen it yet; of who wants it only as long as it lives here,
+-- that number subtracted from -1
 CREATE FUNCTION {schema}.enter(company text, known bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     stands record;
+    seen bigint := CASE WHEN known < 0 THEN -1 - known ELSE known END;
 BEGIN
     PERFORM set_config('app.current_company_id', company, true);
-    SELECT s.epoch, s.born, s.erased INTO stands FROM {schema}.company_state s WHERE s.company_id = company;
+    SELECT s.epoch, s.born, s.erased, s.is_home, s.state INTO stands FROM {schema}.company_state s WHERE s.company_id = company;
     IF stands.epoch IS NULL THEN
-        IF known = 0 THEN
+        IF seen = 0 THEN
             RETURN 0;
-        ELSIF EXISTS (SELECT FROM {schema}.erasure e WHERE e.company_hash = {schema}.company_hash(company) AND e.epoch > known) THEN
+        ELSIF EXISTS (SELECT FROM {schema}.erasure e WHERE e.company_hash = {schema}.company_hash(company) AND e.epoch > seen) THEN
             RAISE EXCEPTION USING errcode = 'DS001', message = 'erased';
         END IF;
         RAISE EXCEPTION USING errcode = 'DS005', message = 'not known any more';
-    ELSIF stands.erased OR known > 0 AND known < stands.born THEN
+    ELSIF stands.erased OR seen > 0 AND seen < stands.born THEN
         RAISE EXCEPTION USING errcode = 'DS001', message = 'erased';
+    ELSIF known < 0 AND NOT stands.is_home THEN
+        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = stands.state::text;
     END IF;
     RETURN stands.epoch;
 END $$;
@@ -87,8 +91,9 @@ DECLARE
     began bigint;
 BEGIN
     INSERT INTO {schema}.company (company_id) VALUES (company) ON CONFLICT DO NOTHING;
-    INSERT INTO {schema}.company_state (company_id, state, primary_store, epoch, born, erased, floor)
-    SELECT company, json_build_object('primary', o.id, 'mirror_status', 'none', 'epoch', e.epoch + 1), o.id, e.epoch + 1, e.epoch + 1, false, 0
+    INSERT INTO {schema}.company_state (company_id, state, primary_store, is_home, epoch, born, erased, floor)
+    SELECT company, json_build_object('primary', o.id, 'mirror_status', 'none', 'epoch', e.epoch + 1), o.id, true, e.epoch + 1, e.epoch + 1,
+        false, 0
     FROM {schema}.store o, {schema}.erased_epoch(company) AS e (epoch)
     ON CONFLICT DO NOTHING;
     SELECT s.epoch INTO began FROM {schema}.company_state s WHERE s.company_id = company;
@@ -103,7 +108,7 @@ DECLARE
 BEGIN
     PERFORM {schema}.register(company);
     UPDATE {schema}.company_state s SET state = wanted, primary_store = wanted->>'primary', swapping_to = wanted->>'swapping_to',
-        epoch = epoch_is, born = least(s.born, epoch_is), erased = (wanted->>'erased')::boolean
+        is_home = EXISTS (SELECT FROM {schema}.store o WHERE o.id = wanted->>'primary'), epoch = epoch_is, born = least(s.born, epoch_is), erased = (wanted->>'erased')::boolean
     WHERE s.company_id = company;
     DELETE FROM {schema}.outbox d WHERE d.company_id = company AND d.consumer <> ALL (consumers);
     IF cardinality(consumers) = 0 THEN

@@ -33,7 +33,7 @@ CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket
     requester_platforms text[], requesters text[])
 RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, {state_types_as_s})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 #variable_conflict use_column
 DECLARE
     locked bigint := 0;

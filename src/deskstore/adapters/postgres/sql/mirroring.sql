@@ -2,7 +2,7 @@
 
 -- A ticket goes with its processing, and every record with its summaries.
 CREATE FUNCTION {schema}.remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 BEGIN
     DELETE FROM {schema}.ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
     WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
@@ -15,7 +15,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.remove_parts(company text, {thing_arrays}) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 BEGIN
     DELETE FROM {schema}.summary m USING unnest({thing_names}) AS k ({thing})
     WHERE k.part = 'summary' AND m.company_id = company
@@ -50,7 +50,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.unbury(company text, {thing_arrays}) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 BEGIN
     DELETE FROM {schema}.tombstone d USING unnest({thing_names}) AS k ({thing}) WHERE d.company_id = company AND {same_thing};
 END $$;
@@ -67,7 +67,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.acknowledge(company text, told text, {thing_arrays}, versions bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 BEGIN
     DELETE FROM {schema}.outbox d USING unnest({thing_names}, versions) AS k ({thing}, version)
     WHERE d.company_id = company AND d.consumer = told AND {same_thing} AND d.version <= k.version;
@@ -76,7 +76,7 @@ END $$;
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
 CREATE FUNCTION {schema}.find_versions(company text, known bigint, {thing_arrays})
 RETURNS TABLE (epoch bigint, {thing_types}, standing bigint, buried bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);

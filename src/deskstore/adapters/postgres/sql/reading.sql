@@ -2,7 +2,7 @@
 
 CREATE FUNCTION {schema}.find_processing(company text, known bigint, platforms text[], ids text[])
 RETURNS TABLE (epoch bigint, platform text, id text, {state_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
@@ -38,7 +38,7 @@ END $$;
 -- number 0: all summaries of the record
 CREATE FUNCTION {schema}.find_summaries(company text, known bigint, kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
 RETURNS TABLE (epoch bigint, {summary_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);

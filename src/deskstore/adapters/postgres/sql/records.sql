@@ -2,7 +2,7 @@
 
 CREATE FUNCTION {schema}.find_{kind}s(company text, known bigint, {key_arrays})
 RETURNS TABLE (epoch bigint, {record_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
@@ -13,7 +13,7 @@ END $$;
 
 CREATE FUNCTION {schema}.{kind}_heads(company text, known bigint, {key_arrays})
 RETURNS TABLE (epoch bigint, {key_types}, version bigint, sha256 bytea, text_digest bytea, source_field text, source_value bigint{also_state_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);

@@ -46,6 +46,7 @@ CREATE TABLE "{schema}".company_state (
 	company_id TEXT COLLATE "C" NOT NULL, 
 	state JSON NOT NULL, 
 	primary_store TEXT COLLATE "C" NOT NULL, 
+	is_home BOOLEAN NOT NULL, 
 	epoch BIGINT NOT NULL, 
 	born BIGINT NOT NULL, 
 	swapping_to TEXT COLLATE "C", 
@@ -213,23 +214,27 @@ LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT hashtextextended('deskstore
 CREATE FUNCTION "{schema}".company_hash(company text) RETURNS bytea
 LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT sha256(convert_to(company, 'UTF8')) $$;
 
--- known: the epoch in which the caller saw the company, 0 when it has not seen it yet
+-- known: the epoch in which the caller saw the company, 0 when it has not seen it yet; of who wants it only as long as it lives here,
+-- that number subtracted from -1
 CREATE FUNCTION "{schema}".enter(company text, known bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     stands record;
+    seen bigint := CASE WHEN known < 0 THEN -1 - known ELSE known END;
 BEGIN
     PERFORM set_config('app.current_company_id', company, true);
-    SELECT s.epoch, s.born, s.erased INTO stands FROM "{schema}".company_state s WHERE s.company_id = company;
+    SELECT s.epoch, s.born, s.erased, s.is_home, s.state INTO stands FROM "{schema}".company_state s WHERE s.company_id = company;
     IF stands.epoch IS NULL THEN
-        IF known = 0 THEN
+        IF seen = 0 THEN
             RETURN 0;
-        ELSIF EXISTS (SELECT FROM "{schema}".erasure e WHERE e.company_hash = "{schema}".company_hash(company) AND e.epoch > known) THEN
+        ELSIF EXISTS (SELECT FROM "{schema}".erasure e WHERE e.company_hash = "{schema}".company_hash(company) AND e.epoch > seen) THEN
             RAISE EXCEPTION USING errcode = 'DS001', message = 'erased';
         END IF;
         RAISE EXCEPTION USING errcode = 'DS005', message = 'not known any more';
-    ELSIF stands.erased OR known > 0 AND known < stands.born THEN
+    ELSIF stands.erased OR seen > 0 AND seen < stands.born THEN
         RAISE EXCEPTION USING errcode = 'DS001', message = 'erased';
+    ELSIF known < 0 AND NOT stands.is_home THEN
+        RAISE EXCEPTION USING errcode = 'DS002', message = 'moved', detail = stands.state::text;
     END IF;
     RETURN stands.epoch;
 END $$;
@@ -293,8 +298,9 @@ DECLARE
     began bigint;
 BEGIN
     INSERT INTO "{schema}".company (company_id) VALUES (company) ON CONFLICT DO NOTHING;
-    INSERT INTO "{schema}".company_state (company_id, state, primary_store, epoch, born, erased, floor)
-    SELECT company, json_build_object('primary', o.id, 'mirror_status', 'none', 'epoch', e.epoch + 1), o.id, e.epoch + 1, e.epoch + 1, false, 0
+    INSERT INTO "{schema}".company_state (company_id, state, primary_store, is_home, epoch, born, erased, floor)
+    SELECT company, json_build_object('primary', o.id, 'mirror_status', 'none', 'epoch', e.epoch + 1), o.id, true, e.epoch + 1, e.epoch + 1,
+        false, 0
     FROM "{schema}".store o, "{schema}".erased_epoch(company) AS e (epoch)
     ON CONFLICT DO NOTHING;
     SELECT s.epoch INTO began FROM "{schema}".company_state s WHERE s.company_id = company;
@@ -309,7 +315,7 @@ DECLARE
 BEGIN
     PERFORM "{schema}".register(company);
     UPDATE "{schema}".company_state s SET state = wanted, primary_store = wanted->>'primary', swapping_to = wanted->>'swapping_to',
-        epoch = epoch_is, born = least(s.born, epoch_is), erased = (wanted->>'erased')::boolean
+        is_home = EXISTS (SELECT FROM "{schema}".store o WHERE o.id = wanted->>'primary'), epoch = epoch_is, born = least(s.born, epoch_is), erased = (wanted->>'erased')::boolean
     WHERE s.company_id = company;
     DELETE FROM "{schema}".outbox d WHERE d.company_id = company AND d.consumer <> ALL (consumers);
     IF cardinality(consumers) = 0 THEN
@@ -321,7 +327,7 @@ END $$;
 
 CREATE FUNCTION "{schema}".find_tickets(company text, known bigint, platforms text[], ticket_ids text[])
 RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, created_us bigint, saved_us bigint, subject text, status text, priority text, requester text, updated_us bigint, source_field text, source_value bigint, text_digest bytea, sha256 bytea, payload json)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
@@ -332,7 +338,7 @@ END $$;
 
 CREATE FUNCTION "{schema}".ticket_heads(company text, known bigint, platforms text[], ticket_ids text[])
 RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, sha256 bytea, text_digest bytea, source_field text, source_value bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
@@ -420,7 +426,7 @@ END $$;
 
 CREATE FUNCTION "{schema}".find_articles(company text, known bigint, platforms text[], article_ids text[], locales text[])
 RETURNS TABLE (epoch bigint, platform text, article_id text, locale text, version bigint, created_us bigint, saved_us bigint, subject text, status text, priority text, requester text, updated_us bigint, source_field text, source_value bigint, text_digest bytea, sha256 bytea, payload json)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
@@ -431,7 +437,7 @@ END $$;
 
 CREATE FUNCTION "{schema}".article_heads(company text, known bigint, platforms text[], article_ids text[], locales text[])
 RETURNS TABLE (epoch bigint, platform text, article_id text, locale text, version bigint, sha256 bytea, text_digest bytea, source_field text, source_value bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
@@ -518,7 +524,7 @@ END $$;
 
 CREATE FUNCTION "{schema}".find_processing(company text, known bigint, platforms text[], ids text[])
 RETURNS TABLE (epoch bigint, platform text, id text, status text, attempts integer, error text, worker text, token text, lease_us bigint, claim_digest bytea, claimable_us bigint, changed_us bigint, version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
@@ -554,7 +560,7 @@ END $$;
 -- number 0: all summaries of the record
 CREATE FUNCTION "{schema}".find_summaries(company text, known bigint, kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
 RETURNS TABLE (epoch bigint, kind text, platform text, record_id text, locale text, number integer, content json, model text, prompt_id text, parameters json, tokens bigint, cost double precision, source_digest bytea, pinned boolean, created_us bigint, version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
@@ -699,7 +705,7 @@ CREATE FUNCTION "{schema}".lock_unit(company text, ticket_platforms text[], tick
     requester_platforms text[], requesters text[])
 RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     locked bigint := 0;
@@ -797,7 +803,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_ticket(company text, platform_of text[], ticket_id_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -831,7 +837,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_ticket_state(company text, platform_of text[], ticket_id_of text[], created_us_of bigint[], status_of text[], attempts_of integer[], error_of text[], worker_of text[], token_of text[], lease_us_of bigint[], claim_digest_of bytea[], claimable_us_of bigint[], changed_us_of bigint[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -862,7 +868,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_article(company text, platform_of text[], article_id_of text[], locale_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -893,7 +899,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_summary(company text, kind_of text[], platform_of text[], record_id_of text[], locale_of text[], number_of integer[], content_of json[], model_of text[], prompt_id_of text[], parameters_of json[], tokens_of bigint[], cost_of double precision[], source_digest_of bytea[], pinned_of boolean[], created_us_of bigint[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -924,7 +930,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_checkpoint(company text, platform_of text[], stream_of text[], cursor_of text[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -955,7 +961,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_suppression(company text, platform_of text[], digest_of text[], secret_of bytea[], created_us_of bigint[], tickets_of bigint[], summaries_of bigint[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -1012,7 +1018,7 @@ END $$;
 
 -- A ticket goes with its processing, and every record with its summaries.
 CREATE FUNCTION "{schema}".remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 BEGIN
     DELETE FROM "{schema}".ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
     WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
@@ -1025,7 +1031,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".remove_parts(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 BEGIN
     DELETE FROM "{schema}".summary m USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     WHERE k.part = 'summary' AND m.company_id = company
@@ -1060,7 +1066,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".unbury(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 BEGIN
     DELETE FROM "{schema}".tombstone d USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number) WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number;
 END $$;
@@ -1077,7 +1083,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".acknowledge(company text, told text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[], versions bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 BEGIN
     DELETE FROM "{schema}".outbox d USING unnest(parts, kinds, platforms, ids, locales, numbers, versions) AS k (part, kind, platform, id, locale, number, version)
     WHERE d.company_id = company AND d.consumer = told AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number AND d.version <= k.version;
@@ -1086,7 +1092,7 @@ END $$;
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
 CREATE FUNCTION "{schema}".find_versions(company text, known bigint, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
 RETURNS TABLE (epoch bigint, part text, kind text, platform text, id text, locale text, number integer, standing bigint, buried bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
