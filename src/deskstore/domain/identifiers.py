@@ -20,7 +20,7 @@ STREAM_LENGTH: Final = 255
 WORKER_LENGTH: Final = 255
 
 _LONG_BITS: Final = 240  #: of a number that is too long to be shown
-_FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_FORBIDDEN: Final = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"  # compiled when first met: a set so wide takes long
 
 
 class Key(NamedTuple):
@@ -121,7 +121,7 @@ def _name(value: object, what: str, longest: int) -> str:
         raise InvalidIdentifier(f"{what} is empty: give at least one character")
     if len(value) > longest:
         raise InvalidIdentifier(f"{what} has {len(value)} characters: at most {longest} are allowed")
-    if _FORBIDDEN.search(value):
+    if not (value.isascii() and value.isprintable()) and re.search(_FORBIDDEN, value):
         raise InvalidIdentifier(f"{what} {shown(value)} holds a control character or a lone surrogate: remove it")
     if value != value.strip():
         raise InvalidIdentifier(f"{what} {shown(value)} begins or ends with white space: remove it")

@@ -17,8 +17,8 @@ NO_LOCALE = "~"
 
 _LONGEST_BODY_BYTES = 160  # with the hash and .json 198 of 255, which leaves room for a suffix when a file is set aside
 _PLAIN = re.compile(r"(?!(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\.|\Z))[a-z0-9_-][a-z0-9_.-]{0,119}(?<!\.)")  # and no device
-_HASHED = re.compile(r"(?P<body>.*)~[0-9a-f]{32}", re.DOTALL)
-_DEVICE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9]", re.IGNORECASE | re.ASCII)
+_HASHED = r"(?s)(?P<body>.*)~[0-9a-f]{32}"  # this and the next are compiled when first met, which few programs do
+_DEVICE = r"(?ia)con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9]"
 
 
 def encode(identifier: str) -> str:
@@ -40,7 +40,7 @@ def decode(name: str) -> str | None:
     None for a name that `is_name` accepts means that its identifier was too long for the name, or not in NFC: read it from the record and
     compare with `encode`. None for any other name means that it is not one of ours.
     """
-    hashed = _HASHED.fullmatch(name)
+    hashed = re.fullmatch(_HASHED, name)
     if not hashed:
         return name if _is_plain(name) else None
     identifier = _unescaped(hashed["body"])
@@ -51,7 +51,7 @@ def is_name(name: str) -> bool:
     """Whether `encode` may have made this name, as far as the name alone can tell."""
     if _is_plain(name):  # which has no ~, and nearly every name is
         return True
-    hashed = _HASHED.fullmatch(name)
+    hashed = re.fullmatch(_HASHED, name)
     return hashed is not None and _is_body(hashed["body"])
 
 
@@ -79,7 +79,7 @@ def _body(identifier: str) -> str:
 def _is_device(text: str) -> bool:
     """Whether Windows would open a device, whatever follows the first dot."""
     stem = unicode.normalize("NFKC", text).partition(".")[0]
-    return _DEVICE.fullmatch(stem) is not None
+    return re.fullmatch(_DEVICE, stem) is not None
 
 
 def _escaped(character: str, always: bool) -> str:
