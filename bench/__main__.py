@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import backup, cache, machine, page, peers, postgres, processing, reading, saving, start, transfer
+from bench import backup, cache, machine, page, peers, peers_postgres, postgres, processing, reading, saving, start, transfer
 from bench.bars import Finding
 from bench.measuring import FULL, LEAST_ROUNDS, QUICK, USUAL, Part, Run
 from bench.merging import merged
@@ -111,9 +111,10 @@ async def _measured(options: argparse.Namespace, place: Path) -> Report:
     for name in [part for named in parts for part in GROUPS.get(named, (named,)) if part != PEERS]:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         findings += await PARTS[name](run)
-    compared = await peers.measure(run) if PEERS in parts else []
+    compared = [*await peers.measure(run), *await peers_postgres.measure(run)] if PEERS in parts else []
     about |= {"load_before": before, "load_after": machine.load()}
-    return Report(about=about, findings=findings, comparisons=compared, missing=peers.missing() if PEERS in parts else [])
+    absent = [*peers.missing(), *peers_postgres.missing()] if PEERS in parts else []
+    return Report(about=about, findings=findings, comparisons=compared, missing=absent)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 """
 The PostgreSQL storage of the document that deskstore started from, and its migration, repaired just enough to run.
 
-One session, one upsert and one commit for each ticket; a migration first reads the files of all. Repaired: the company is set by set_config,
-since SET takes no parameters; ids are text, and not the `ticket_id` that no platform sends; the payload is cast to JSON. Not repaired: a
-migration takes no more than 10,000 tickets, and says that it is complete.
+One session, one upsert and one commit for each ticket; a migration first reads the files of all. Repaired: the company is set by
+set_config, since SET takes no parameters; ids are text, and not the `ticket_id` that no platform sends; the payload is cast to JSON. Not
+repaired: a migration takes no more than 10,000 tickets, and says that it is complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import orjson
+from attrs import frozen
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -37,6 +39,35 @@ _UPSERT: Final = text("""
     INSERT INTO tickets (company_id, platform, ticket_id, status, raw_data) VALUES (:company, :platform, :id, :status, cast(:data AS jsonb))
     ON CONFLICT (company_id, platform, ticket_id) DO UPDATE SET raw_data = excluded.raw_data, status = excluded.status, updated_at = now()
 """)
+_SELECT: Final = text("SELECT raw_data FROM tickets WHERE company_id = :company AND platform = :platform AND ticket_id = :id")
+
+
+@frozen
+class NaivePostgres:
+    """The storage with its connections open."""
+
+    _engine: AsyncEngine
+
+    async def put(self, ticket: Ticket) -> None:
+        """Keep one ticket."""
+        await _upsert(self._engine, ticket.ticket_id, ticket.fields.status, ticket.payload)
+
+    async def get(self, ticket_id: str) -> object:
+        """Read one ticket."""
+        async with AsyncSession(self._engine) as session:
+            await session.execute(_COMPANY, {"company": COMPANY})
+            found = await session.execute(_SELECT, {"company": COMPANY, "platform": PLATFORM, "id": ticket_id})
+            return found.scalar_one_or_none()
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncGenerator[NaivePostgres]:
+    """The storage, closed behind the block."""
+    engine = _engine(url)
+    try:
+        yield NaivePostgres(engine)
+    finally:
+        await engine.dispose()
 
 
 async def save_one_by_one(url: str, tickets: Iterable[Ticket]) -> None:

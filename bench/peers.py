@@ -76,8 +76,8 @@ async def measure(run: Run) -> list[Comparison]:
     reading = {name: _reading(run, opening, batch) for name, opening in installed().items()}
     return [
         _comparison(ONE_BY_ONE, await interleaved(one_by_one, run.rounds), lambda name: _few(name, batch)),
-        _comparison(TOGETHER, await interleaved(together, run.rounds), lambda _: len(batch)),
-        _comparison(READ, await interleaved(reading, run.rounds), lambda _: len(batch)),
+        comparison(TOGETHER, await interleaved(together, run.rounds), len(batch)),
+        comparison(READ, await interleaved(reading, run.rounds), len(batch)),
     ]
 
 
@@ -140,6 +140,11 @@ async def _together(peer: Peer, batch: Sequence[Ticket]) -> None:
     await peer.put_all(batch)
 
 
+def comparison(name: str, taken: Mapping[str, Samples], documents: int) -> Comparison:
+    """What each store took for one of so many documents."""
+    return _comparison(name, taken, lambda _: documents)
+
+
 def _comparison(name: str, taken: Mapping[str, Samples], documents: Callable[[str], int]) -> Comparison:
     each = (Samples(name=who, values=tuple(value / documents(who) for value in one.values)) for who, one in taken.items())
     return Comparison(name=name, samples=tuple(each))
@@ -167,7 +172,7 @@ class _Plain:
 
 
 @frozen
-class _Awaited:
+class Awaited:
     """A store as a few functions that are awaited."""
 
     put: Callable[[Ticket], Awaitable[Any]]  # Any: each store answers in its own way
@@ -178,7 +183,7 @@ class _Awaited:
 @asynccontextmanager
 async def _deskstore(place: Path) -> AsyncGenerator[Peer, None]:
     async with opened(place) as storage:
-        yield _Awaited(
+        yield Awaited(
             lambda ticket: save(storage, [ticket]),
             lambda batch: save(storage, batch),
             lambda ticket_id: find(storage, COMPANY, ticket_id),
@@ -214,7 +219,7 @@ async def _original(place: Path) -> AsyncGenerator[Peer, None]:
         for ticket in batch:
             await put(ticket)
 
-    yield _Awaited(put, put_all, lambda ticket_id: storage.get_ticket(COMPANY, PLATFORM, ticket_id))
+    yield Awaited(put, put_all, lambda ticket_id: storage.get_ticket(COMPANY, PLATFORM, ticket_id))
 
 
 @asynccontextmanager
@@ -248,7 +253,7 @@ async def _file_tree(place: Path) -> AsyncGenerator[Peer, None]:
         key_sanitization_strategy=filetree.FileTreeV1KeySanitizationStrategy(place),
         collection_sanitization_strategy=filetree.FileTreeV1CollectionSanitizationStrategy(place),
     )
-    yield _Awaited(
+    yield Awaited(
         lambda ticket: store.put(key=ticket.ticket_id, value=_document(ticket), collection=PLATFORM),
         lambda batch: store.put_many(
             keys=[ticket.ticket_id for ticket in batch], values=[_document(ticket) for ticket in batch], collection=PLATFORM
