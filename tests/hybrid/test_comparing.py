@@ -51,7 +51,7 @@ def _values(desk: Desk) -> dict[Thing, Value]:
 
 
 async def _flip_a_byte(pair: Pair) -> Thing:
-    stored = await pair.other.find(KEY)
+    stored = await pair.other.copied(KEY)
     assert stored is not None
     _values(pair.other)[NAME] = evolve(stored, payload=stored.payload.replace(b"text", b"teXt"))
     return NAME
@@ -74,14 +74,14 @@ async def _add(pair: Pair) -> Thing:
 
 
 async def _make_stale(pair: Pair) -> Thing:
-    stored = await pair.other.find(KEY)
+    stored = await pair.other.copied(KEY)
     assert stored is not None
     _values(pair.other)[NAME] = evolve(stored, version=stored.version - 1)
     return NAME
 
 
 async def _put_ahead(pair: Pair) -> Thing:
-    stored = await pair.other.find(KEY)
+    stored = await pair.other.copied(KEY)
     assert stored is not None
     _values(pair.other)[NAME] = evolve(stored, version=stored.version + 5)
     return NAME
@@ -231,7 +231,7 @@ async def test_a_primary_that_lost_its_database_asks_its_mirror_before_it_takes_
     assert healed.pulled >= 2
     assert await pair.one.find(kept.key) == kept
     assert await pair.one.find(gone.key) is None
-    assert await pair.other.find(unmirrored.key) == unmirrored
+    assert await pair.other.copied(unmirrored.key) == unmirrored
     await drain(pair.sides())
     assert await everything_in(pair.other) == await everything_in(pair.one)
     state = await pair.one.replica().state()
@@ -249,7 +249,7 @@ async def test_a_mirror_that_lost_its_database_is_not_verified_any_more(pair: Pa
     assert state is not None
     assert (state.mirror_status, state.swapping_to) == (MirrorStatus.FILLING, None)
     await heal(pair.sides())
-    assert await pair.other.find(stored.key) == stored
+    assert await pair.other.copied(stored.key) == stored
 
 
 async def test_an_old_primary_that_lost_its_database_behind_the_commit_point_of_a_swap_does_not_come_back(pair: Pair) -> None:
@@ -267,8 +267,8 @@ async def test_an_old_primary_that_lost_its_database_behind_the_commit_point_of_
     assert settled.primary == await pair.other.replica().store_id()
     assert settled.mirror_status is MirrorStatus.FILLING
     await heal(pair.sides().reversed())
-    assert await pair.one.find(kept.key) == kept
-    assert await pair.one.find(KEY) == await pair.other.find(KEY) is not None
+    assert await pair.one.copied(kept.key) == kept
+    assert await pair.one.copied(KEY) == await pair.other.copied(KEY) is not None
 
 
 async def test_a_deletion_that_the_mirror_alone_remembers_counts(pair: Pair) -> None:

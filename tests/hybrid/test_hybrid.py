@@ -70,6 +70,10 @@ def _desks(near: Storage, far: Storage, company_id: str, *, prefers_far: bool = 
     return Desks(hybrid=Desk(storage, company_id), near=Desk(near, company_id), far=Desk(far, company_id))
 
 
+def _side(clock: ManualClock) -> Switch:
+    return Switch(MemoryStorage(clock, reads_copies=True))
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -77,7 +81,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def desks(clock: ManualClock) -> AsyncIterator[Desks]:
-    made = _desks(Switch(MemoryStorage(clock)), Switch(MemoryStorage(clock)), a_new_company())
+    made = _desks(_side(clock), _side(clock), a_new_company())
     yield made
     await made.storage.aclose()
 
@@ -194,7 +198,7 @@ async def test_a_mirror_follows_what_a_process_of_one_storage_alone_writes(desks
     await desks.near.keep(a_ticket("second"))
 
     async def follows() -> bool:
-        return await desks.far.find(a_ticket("second").key) is not None
+        return await desks.far.copied(a_ticket("second").key) is not None
 
     await _until(follows)
 
@@ -290,7 +294,7 @@ async def test_a_writer_that_meets_a_swap_waits_and_is_kept_by_the_new_primary(d
     await swap(desks.sides(), reached=reached)
     await asyncio.gather(*waiting)
 
-    found = await desks.far.find(stored.key)
+    found = await desks.far.copied(stored.key)
     assert found is not None
     assert found.fields.subject == "another text"
     await desks.drained()
@@ -306,7 +310,7 @@ async def test_a_swap_that_was_left_behind_is_ended_by_a_writer(desks: Desks) ->
 
     await desks.hybrid.keep(a_ticket("after"))
 
-    assert await desks.near.find(a_ticket("after").key) is not None
+    assert await desks.near.copied(a_ticket("after").key) is not None
     await desks.drained()
 
 
@@ -328,7 +332,7 @@ async def test_a_swap_left_behind_after_its_commit_point_is_where_it_says(desks:
     assert await desks.hybrid.find(a_ticket().key) is not None
     await desks.hybrid.keep(a_ticket("after"))
 
-    assert await desks.far.find(a_ticket("after").key) is not None
+    assert await desks.far.copied(a_ticket("after").key) is not None
     await desks.drained()
 
 
@@ -511,7 +515,7 @@ async def test_a_mirror_that_is_not_verified_is_not_read(clock: ManualClock) -> 
 
 async def _near_but_read_far(clock: ManualClock, kind: type[HybridStorage] = HybridStorage) -> Desks:
     """A company that lives near, in a storage that reads from afar where it may."""
-    near, far, company_id = Switch(MemoryStorage(clock)), Switch(MemoryStorage(clock)), a_new_company()
+    near, far, company_id = _side(clock), _side(clock), a_new_company()
     first = _desks(near, far, company_id)
     await first.hybrid.keep(a_ticket("0"))
     await first.drained()
@@ -565,6 +569,22 @@ async def test_a_process_of_one_storage_alone_is_refused_what_lives_in_the_other
     await swap(desks.sides())
     with pytest.raises(CompanyMoved):
         await desks.near.keep(a_ticket("2"))
+
+
+async def test_a_hybrid_storage_reads_its_sides_also_where_neither_gives_copies(clock: ManualClock) -> None:
+    near, far = Switch(MemoryStorage(clock)), Switch(MemoryStorage(clock))
+    desks = _desks(near, far, a_new_company(), prefers_far=True)
+    await desks.hybrid.fill("text")
+    await desks.drained()
+    sides = desks.sides().reversed()
+    before = await desks.hybrid.everything()
+
+    for _ in range(4):
+        await swap(sides)
+        sides = sides.reversed()
+
+        assert await desks.hybrid.everything() == before
+    await desks.storage.aclose()
 
 
 async def test_two_companies_of_one_name_are_not_taken_for_one(desks: Desks) -> None:

@@ -157,7 +157,7 @@ async def test_writers_during_a_start_are_neither_undone_nor_repeated(pair: Pair
 
     assert (await verify_migration(*_between(pair), depth=Depth.CONTENT)).is_verified
     assert await everything_in(pair.other) == await everything_in(pair.one)
-    assert await pair.other.find(gone.key) is None
+    assert await pair.other.copied(gone.key) is None
 
 
 @pytest.mark.parametrize("is_blind", [False, True])
@@ -242,11 +242,11 @@ async def test_a_target_that_holds_the_company_is_refused_unless_it_is_to_be_rep
 
     with pytest.raises(MigrationError, match="replace-target"):
         await start_migration(*_between(pair))
-    assert await pair.other.find(a_ticket("theirs").key) is not None
+    assert await pair.other.copied(a_ticket("theirs").key) is not None
     await start_migration(*_between(pair), replace_target=True)
 
     assert (await verify_migration(*_between(pair))).is_verified
-    assert await pair.other.find(a_ticket("theirs").key) is None
+    assert await pair.other.copied(a_ticket("theirs").key) is None
 
 
 async def test_a_backup_comes_first(pair: Pair) -> None:
@@ -293,7 +293,7 @@ async def test_what_differs_is_repaired_and_can_be_verified_then(clock: ManualCl
     pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
     await pair.one.fill("text")
     await _verified(pair)
-    stored = await pair.other.find(a_ticket("2").key)
+    stored = await pair.other.copied(a_ticket("2").key)
     assert stored is not None
     assert isinstance(pair.other.storage, MemoryStorage)
     company = pair.other.storage.known(pair.other.company_id)

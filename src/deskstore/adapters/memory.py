@@ -26,7 +26,7 @@ from deskstore.domain.receiving import Head
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.domain.suppressions import Suppression, SuppressionName, names_of
-from deskstore.domain.things import check_beginning, check_epoch, check_succession
+from deskstore.domain.things import check_beginning, check_epoch, check_home, check_succession
 from deskstore.domain.unit import BufferedUnit
 
 R = TypeVar("R", bound=Ticket | Article)
@@ -155,10 +155,12 @@ class MemoryStorage:
 
     Args:
         clock: Gives the present moment, aware and UTC.
+        reads_copies: Whether a company is read here that lives in another store; for who knows how old that may be, as the hybrid storage.
     """
 
-    def __init__(self, clock: Callable[[], datetime] = times.now) -> None:
+    def __init__(self, clock: Callable[[], datetime] = times.now, *, reads_copies: bool = False) -> None:
         self.clock: Final = clock
+        self.reads_copies: Final = reads_copies
         self.store_id: Final = f"memory-{uuid.uuid4()}"
         self._companies: dict[str, _Company] = {}
         self._erased: dict[str, int] = {}  #: in which epoch companies were erased last
@@ -276,11 +278,19 @@ class MemoryBackend:
 
     @property
     def company(self) -> _Company:
-        """The company's records, or none at all before its first commit; raises CompanyErased when what was seen before is gone."""
+        """
+        The company's records, or none at all before its first commit.
+
+        Raises:
+            CompanyErased: What was seen before is gone.
+            CompanyMoved: It lives in another store.
+        """
         if 0 < self._epoch <= self._storage.erased_epoch(self.company_id):
             raise CompanyErased(self.company_id)
         found = self._storage.known(self.company_id)
         self._epoch = found.state.epoch if found else self._epoch
+        if found is not None and not self._storage.reads_copies:
+            check_home(self.company_id, found.state, self._storage.store_id)
         return found or _Company(state=CompanyState(primary=self._storage.store_id))
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:

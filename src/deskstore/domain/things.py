@@ -149,6 +149,12 @@ def check_epoch(company_id: str, state: CompanyState | None, expected: int | Non
         raise CompanyMoved(company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to, expected_epoch=expected)
 
 
+def check_home(company_id: str, state: CompanyState, store_id: str) -> None:
+    """See that a company lives in that store, as far as the store knows; raises CompanyMoved: what it holds may be old."""
+    if state.primary != store_id:
+        raise CompanyMoved(company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to)
+
+
 def check_beginning(company_id: str, erased_epoch: int, wanted: CompanyState) -> None:
     """See that a company may begin in a state, after one of its name was erased here in an epoch (0 = never); raises ErasedBefore."""
     if wanted.epoch <= erased_epoch:

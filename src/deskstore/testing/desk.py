@@ -15,6 +15,7 @@ from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, P
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.domain.suppressions import Suppression
+from deskstore.domain.things import Thing
 from deskstore.testing.makers import PLATFORM, a_checkpoint, a_summary, a_suppression, a_ticket, an_article, incoming
 
 R = TypeVar("R", bound=Ticket | Article)
@@ -82,6 +83,11 @@ class Desk:
             if key.kind == TICKET:
                 return await uow.tickets.find(key.platform, key.id)
             return await uow.articles.find(key.platform, key.id, key.locale)
+
+    async def copied(self, key: Key) -> Ticket | Article | None:
+        """The record as this store holds it, also of a company that lives in another one; None where it holds none."""
+        (copy,) = await self.replica().read([Thing(key.kind, *key)])
+        return copy.value if isinstance(copy.value, Ticket | Article) else None
 
     async def delete(self, record: Ticket | Article) -> None:
         """Remove a record that was read."""

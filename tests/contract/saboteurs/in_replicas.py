@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyMoved, VersionConflict
 from deskstore.domain.mirror import MIRROR, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest
 from deskstore.domain.ports import Backend, BeforeCommit, Replica
-from deskstore.domain.wrapping import WrappedReplica
+from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
 from deskstore.testing.contract import companies as of_companies
 from deskstore.testing.contract import erasing as of_erasing
 from deskstore.testing.contract import replica as of_replica
@@ -80,6 +81,13 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
         of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
     )
+
+
+class ReadsWhatLivesElsewhere(Saboteur):
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        WrappedStorage.__init__(self, MemoryStorage(clock, reads_copies=True))
+
+    breaks = (of_replica.test_who_reads_a_company_that_lives_elsewhere_is_told_where_it_lives,)
 
 
 class SetsAnyState(SabotagedReplica):
@@ -580,7 +588,7 @@ class BuriesAllSummariesWithOne(SabotagedReplica):
 class BuriesRecordsAlone(SabotagedReplica):
     class Kind(Raw):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            company = self.memory.backend(self.company_id).company
+            company = self.memory.registered(self.company_id)
             before = dict(company.values)
             applied = await super().apply(copies, epoch=epoch)
             kept = {copy.thing.key for copy in copies if copy.value is None and copy.version == 2**60 and len(copies) == 1}

@@ -20,6 +20,7 @@ from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.adapters.file.writer_lock import WriterLock
 from deskstore.domain.errors import CorruptRecord, StorageBusy, StoreReplaced
 from deskstore.domain.identifiers import Key
+from deskstore.domain.things import check_home
 
 V = TypeVar("V")
 _LOOK_AGAIN_S: Final = 0.01
@@ -42,6 +43,7 @@ class OpenCompany:
         self.writer = writer
         self.index = Index(writer)
         self.store_id: Final = str(self.index.meta("store_id"))
+        self._home = ""  #: the state, as it is written down, that was last seen to say that the company lives here
         self.has_file = False  #: whether company.json is known to be there
         self._lock = lock
         self._log: Final = f"{self.database}-wal"
@@ -62,6 +64,13 @@ class OpenCompany:
         """Raise StoreReplaced when another directory, database or log of one, or none, stands where this one was opened."""
         if not self.tree.is_still_at(self.path) or self._found() != self._identities:
             raise StoreReplaced(self.company_id, str(self.path))
+
+    def check_home(self, index: Index) -> None:
+        """Raise CompanyMoved unless the company lives here, as an index tells that sees one state."""
+        told = str(index.meta("state"))
+        if told != self._home:
+            check_home(self.company_id, index.state(), self.store_id)
+            self._home = told
 
     def _found(self) -> tuple[tuple[int, int] | None, ...]:
         # a log that is no longer there is written to all the same, and every commit in it is lost

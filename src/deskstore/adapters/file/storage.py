@@ -50,6 +50,7 @@ class FileStorage:
         clock: Gives the present moment, aware and UTC.
         checkpoint_rows: After how many written files they are made durable and leave the journal.
         busy_s: How long to wait for a lock that another process holds.
+        reads_copies: Whether a company is read here that lives in another store; for who knows how old that may be, as the hybrid storage.
     """
 
     def __init__(
@@ -59,9 +60,11 @@ class FileStorage:
         clock: Callable[[], datetime] = times.now,
         checkpoint_rows: int = journal.MOST_ROWS,
         busy_s: float = BUSY_S,
+        reads_copies: bool = False,
     ) -> None:
         self.path: Final = path.absolute()  # once for all: the process may go to another directory
         self.clock: Final = clock
+        self.reads_copies: Final = reads_copies
         self._place: Final = Place(base=self.path, clock=clock, checkpoint_rows=checkpoint_rows, busy_s=busy_s)
         self._handles: Final = CompanyHandles(self._place)
         self._process: Final = os.getpid()
@@ -77,13 +80,13 @@ class FileStorage:
 
     def backend(self, company_id: str) -> FileBackend:
         """What the company's units of work stand on."""
-        return FileBackend(self, identifiers.company_id(company_id))
+        return FileBackend(self, identifiers.company_id(company_id), reads_copies=self.reads_copies)
 
     def replica(self, company_id: str) -> FileReplica:
         """The company as raw copies."""
         from deskstore.adapters.file.replica import FileReplica  # for a mirror or a migration alone
 
-        return FileReplica(self.backend(company_id))
+        return FileReplica(FileBackend(self, identifiers.company_id(company_id), reads_copies=True))
 
     def inspection(self) -> FileInspection:
         """A look through what is kept here, for who looks for damage."""
@@ -198,8 +201,9 @@ class FileStorage:
 class FileBackend:
     """One company on files."""
 
-    def __init__(self, storage: FileStorage, company_id: str) -> None:
+    def __init__(self, storage: FileStorage, company_id: str, *, reads_copies: bool) -> None:
         self._storage = storage
+        self._reads_copies: Final = reads_copies
         self.company_id: Final = company_id
         self._erasures: Final = storage.times_erased(company_id)
 
@@ -249,6 +253,8 @@ class FileBackend:
 
     async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Callable[[OpenCompany], V | None] | None = None) -> V | None:
         """What a glance at the company returns, or a look where that is None or not given; None when the company does not exist."""
+        if not self._reads_copies:
+            look, glance = _at_home(look), glance and _at_home_at_a_glance(glance)
         return await self._storage.read(self.company_id, self._erasures, look, glance=glance)
 
     async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
@@ -265,6 +271,24 @@ def _look(handle: CompanyHandle, look: Callable[[OpenCompany, Index], V], glance
             if glance is not None and (found := glance(company)) is not None:
                 return found
             return at_one_moment(company, lambda index: look(company, index))
+
+
+def _at_home(look: Callable[[OpenCompany, Index], V]) -> Callable[[OpenCompany, Index], V]:
+    """The same look at a company that lives here; at any other it raises CompanyMoved."""
+
+    def at_home(company: OpenCompany, index: Index) -> V:
+        company.check_home(index)
+        return look(company, index)
+
+    return at_home
+
+
+def _at_home_at_a_glance(glance: Callable[[OpenCompany], V | None]) -> Callable[[OpenCompany], V | None]:
+    def at_home(company: OpenCompany) -> V | None:
+        company.glance(company.check_home)
+        return glance(company)
+
+    return at_home
 
 
 def _ask(answer: Future[None]) -> None:

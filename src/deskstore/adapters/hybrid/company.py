@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 from typing import Final, Literal, TypeVar
 
@@ -137,14 +138,10 @@ class HybridCompany:
 
     async def read(self, look: Callable[[Backend], Awaitable[T]]) -> T:
         """What a look at the company gives."""
-        found = await self.locate()
-        primary = found.primary or self.birthplace
-        if await self._may_read_far(found):
-            try:
-                return await look(self.backends["far"])
-            except StorageUnavailable:
-                pass  # the primary is never behind its mirror
-        return await look(self.backends[primary])
+        for _ in range(_LOOKS):
+            with suppress(CompanyMoved):  # it changed places between the two questions
+                return await self._read_at(await self.locate(), look)
+        return await self._read_at(await self.locate(), look)
 
     async def write(self, work: Callable[[Where], Awaitable[T]], unknown: Callable[[], Awaitable[T | None]]) -> T:
         """
@@ -186,6 +183,12 @@ class HybridCompany:
             if await self.replicas[found.primary].compare_and_set_state(found.state, alone):
                 await settle(self.sides(found.primary))  # so that both are erased in one epoch
                 return found.primary
+
+    async def _read_at(self, found: Whereabouts, look: Callable[[Backend], Awaitable[T]]) -> T:
+        if await self._may_read_far(found):
+            with suppress(StorageUnavailable, CompanyMoved):  # the primary is never behind its mirror
+                return await look(self.backends["far"])
+        return await look(self.backends[found.primary or self.birthplace])
 
     async def _work_at(self, found: Whereabouts, work: Callable[[Where], Awaitable[T]]) -> T:
         if found.primary is None or found.is_held_up:

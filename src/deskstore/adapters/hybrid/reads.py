@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from deskstore.adapters.hybrid.company import HybridCompany
+from deskstore.domain.errors import CompanyMoved
 from deskstore.domain.identifiers import Key
 from deskstore.domain.paging import EVERYTHING, Filter, Page
 from deskstore.domain.ports import Backend, RecordReads
@@ -51,12 +52,15 @@ class HybridRecords(Generic[R]):
             found = await self._company.locate()
             place, count = found.primary or self._company.birthplace, 0
             is_over = True
-            async for record in self._of(self._company.backends[place]).stream(where, after=after):
-                yield record
-                after, count = record.key, count + 1
-                if count % LOOK_EVERY == 0 and (await self._company.locate()).primary != found.primary:
-                    is_over = False
-                    break
+            try:
+                async for record in self._of(self._company.backends[place]).stream(where, after=after):
+                    yield record
+                    after, count = record.key, count + 1
+                    if count % LOOK_EVERY == 0 and (await self._company.locate()).primary != found.primary:
+                        is_over = False
+                        break
+            except CompanyMoved:
+                is_over = False
 
 
 class HybridTickets(HybridRecords[Ticket]):

@@ -7,7 +7,7 @@ Not part of `from deskstore.testing.contract import *`: a storage without Replic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 
 import pytest
@@ -183,7 +183,7 @@ async def test_a_company_that_lives_in_another_store_takes_copies_only(desk: Des
         with pytest.raises(CompanyMoved):
             await write()
 
-    assert await desk.find(_KEY) == stored
+    assert await desk.copied(_KEY) == stored
     assert await _apply(desk, [copy_of(evolve(latest, version=stored.version + 1))]) == 1
 
 
@@ -197,6 +197,57 @@ async def test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_liv
         told = moved.value
         assert (told.company_id, told.primary, told.epoch, told.swapping_to) == (desk.company_id, "another store", 5, None)
         assert "another store" in str(told)
+
+
+async def test_who_reads_a_company_that_lives_elsewhere_is_told_where_it_lives(desk: Desk) -> None:
+    await desk.fill("text")
+    await _follow_another_store(desk)
+
+    for name, read in _reads(desk).items():
+        with pytest.raises(CompanyMoved) as moved:
+            pytest.fail(f"{name} gave {await read()}")
+        assert (moved.value.company_id, moved.value.primary, moved.value.epoch) == (desk.company_id, "another store", 5)
+
+    await _come_home(desk)
+    for read in _reads(desk).values():
+        await read()
+
+
+def _reads(desk: Desk) -> dict[str, Callable[[], Awaitable[object]]]:
+    """One of every kind of read, each in a unit that saw nothing of the company before."""
+
+    async def stream() -> object:
+        async with desk.unit() as uow:
+            return [one async for one in uow.tickets.stream()]
+
+    async def page() -> object:
+        async with desk.unit() as uow:
+            return await uow.articles.page(EVERYTHING)
+
+    async def heads() -> object:
+        async with desk.unit() as uow:
+            return await uow.tickets.heads([a_ticket("1").key, a_ticket("2").key])
+
+    async def suppressions() -> object:
+        async with desk.unit() as uow:
+            return await uow.suppressions.secrets()
+
+    return {
+        "find": lambda: desk.find(a_ticket("1").key),
+        "find an article": lambda: desk.find(an_article("1").key),
+        "find what is not there": lambda: desk.find(a_ticket("nobody").key),
+        "heads": heads,
+        "page": page,
+        "stream": stream,
+        "processing": lambda: desk.processing(a_ticket("1").key),
+        "history": lambda: desk.history(a_ticket("1").key),
+        "current": lambda: desk.current(a_ticket("1").key),
+        "stale": desk.stale,
+        "progress": desk.progress,
+        "checkpoint": desk.checkpoint,
+        "suppressions": suppressions,
+        "everything": desk.everything,
+    }
 
 
 async def test_a_company_that_is_moving_takes_no_commit_and_no_claim_until_it_has_moved_or_stays(desk: Desk) -> None:
@@ -558,7 +609,7 @@ async def test_copies_that_come_after_a_swap_are_not_kept(desk: Desk) -> None:
 
     told = moved.value
     assert (told.primary, told.epoch, told.expected_epoch) == ("another store", 5, state.epoch)
-    assert await desk.find(_KEY) == stored
+    assert await desk.copied(_KEY) == stored
 
 
 async def test_copies_that_come_after_a_mirror_has_gone_do_not_bring_deleted_records_back(desk: Desk) -> None:
@@ -572,7 +623,7 @@ async def test_copies_that_come_after_a_mirror_has_gone_do_not_bring_deleted_rec
     with pytest.raises(CompanyMoved):
         await desk.replica().apply([old], epoch=state.epoch)
 
-    assert await desk.find(_KEY) is None
+    assert await desk.copied(_KEY) is None
 
 
 async def test_applied_copies_keep_their_versions_and_are_found_by_every_read(desk: Desk, other_desk: Desk, clock: ManualClock) -> None:
@@ -657,7 +708,7 @@ async def test_copies_applied_to_a_mirror_are_owed_to_nobody(desk: Desk, other_d
 
     await _apply(desk, await _all_copies(other_desk))
 
-    assert await desk.find(_KEY) is not None
+    assert await desk.copied(_KEY) is not None
     assert await _debts(desk) == {}
 
 
@@ -678,6 +729,7 @@ async def test_an_applied_deletion_of_a_record_takes_all_that_is_its_along(desk:
     gone = Thing("ticket", *a_ticket("1").key)
 
     assert await _apply(desk, [Copy(gone, 2**60, None)]) == 1
+    await _come_home(desk)
 
     found = await desk.everything()
     assert {one.key for one in found.processing} == {a_ticket("2").key, a_ticket("3").key}
@@ -696,6 +748,7 @@ async def test_a_mirror_has_the_summaries_of_a_record_that_was_made_anew(desk: D
     await desk.keep(a_ticket())
     await desk.summarise(a_summary(_KEY, "anew"))
     await _apply(other_desk, await desk.replica().read(list(await _debts(desk))))
+    await _come_home(other_desk)
 
     assert [one.source_digest for one in await desk.history(_KEY)] == [digest("anew")]
     assert await other_desk.history(_KEY) == await desk.history(_KEY)
@@ -706,6 +759,12 @@ async def _follow_another_store(desk: Desk) -> None:
     replica = desk.replica()
     wanted = CompanyState(primary="another store", mirror=await replica.store_id(), epoch=5)
     assert await replica.compare_and_set_state(await replica.state(), wanted)
+
+
+async def _come_home(desk: Desk) -> None:
+    """Let a company that lived elsewhere live in the store that followed."""
+    state = await _state(desk)
+    assert await desk.replica().compare_and_set_state(state, CompanyState(primary=await desk.replica().store_id(), epoch=state.epoch + 1))
 
 
 @PROPERTY
@@ -723,7 +782,7 @@ async def test_copies_applied_in_any_order_and_repeatedly_end_in_the_same(
         await _apply(target, [history[place]])
 
     assert await target.replica().read([history[0].thing]) == [history[5]]
-    assert await target.find(_KEY) is None
+    assert await target.copied(_KEY) is None
 
 
 async def test_digests_are_those_of_the_copies(desk: Desk) -> None:
