@@ -38,6 +38,7 @@ COMMANDS = {
     "bench": "the measurements, or those named",
     "chaos": "the long tests: crashes, faults, races",
     "site": "the documentation as pages in build/site",
+    "package": "what is handed out, in empty environments: each Python, locked, lowest and newest dependencies (needs uv)",
     "samples": "import a folder of real exports and compare what comes out: samples [--postgresql] DIR",
     "lock": "make requirements.lock again; --upgrade takes the newest versions (needs uv)",
     "clean": "remove environments, caches and builds",
@@ -105,14 +106,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def program(command: str, python: Path) -> list[str]:
-    """The command line that does the work of `demo`, `test`, `bench`, `chaos`, `samples` or `site`."""
+    """The command line that does the work of `demo`, `test`, `bench`, `chaos`, `package`, `samples` or `site`."""
     if command == "demo":
         return [str(python.with_name("deskstore")), "demo"]
     if command == "site":
         return [str(python.with_name(SITE[0])), *SITE[1:]]
     if command == "test":
         return [str(python), "-m", "pytest"]
-    module = {"bench": "bench", "chaos": "tests.chaos", "samples": "tests.samples"}[command]
+    module = {"bench": "bench", "chaos": "tests.chaos", "package": "tests.packaging", "samples": "tests.samples"}[command]
     if not is_there(module):
         raise Refusal(f"`{command}` has nothing to run yet: there is no {module.replace('.', '/')} in this checkout")
     return [str(python), "-m", module]
