@@ -20,13 +20,12 @@ from typing import Final
 from deskstore.domain.draining import drain
 from deskstore.domain.errors import StorageError
 from deskstore.domain.filling import Batch
-from deskstore.domain.ports import Replica, Storage
+from deskstore.domain.ports import Storage
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import settle
-from deskstore.domain.wrapping import WrappedStorage
 from deskstore.services.migrating import cut_over, finish_migration, roll_back, start_migration, verify_migration
 from tests.hybrid.mover import sides
-from tests.hybrid.pairs import Deaths, MortalReplica
+from tests.hybrid.pairs import Deaths, MortalStorage
 
 
 class RealDeaths(Deaths):
@@ -40,17 +39,6 @@ class RealDeaths(Deaths):
     def after(self) -> None:
         if self.calls == self._at and self._after:
             _die()
-
-
-class Mortal(WrappedStorage):
-    """A storage at whose calls this process may die."""
-
-    def __init__(self, beneath: Storage, deaths: Deaths) -> None:
-        super().__init__(beneath)
-        self._deaths: Final = deaths
-
-    def replica(self, company_id: str) -> Replica:
-        return MortalReplica(super().replica(company_id), self._deaths)
 
 
 class Doom:
@@ -105,7 +93,7 @@ async def _agreed(near: Storage, far: Storage, company_id: str) -> Sides:
 async def _travel(folder: Path, database: str, company_id: str, step: str, where: list[str]) -> None:
     deaths = RealDeaths(int(where[1]), after=where[0] == "after") if where[0] in ("before", "after") else Deaths()
     doom = Doom(" ".join(where[1:-1]), float(where[-1])) if where[0] == "at" else Doom()
-    near, far = (Mortal(one, deaths) for one in sides(folder, database))
+    near, far = (MortalStorage(one, deaths) for one in sides(folder, database))
     try:
         await _take(step, near, far, company_id, doom)
     except StorageError as error:

@@ -7,13 +7,17 @@ what the model says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from copy import deepcopy
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Final, cast
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_steps  # pyright: ignore[reportUnknownVariableType] - untyped there
 
 from deskstore.adapters.hybrid import HybridStorage
@@ -25,14 +29,16 @@ from deskstore.domain.mirror import Copy
 from deskstore.domain.ports import Storage
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import Step, settle, swap
+from deskstore.services.backup import create_backup, restore_backup
 from deskstore.services.migrating import cut_over, finish_migration, migration_status, roll_back, start_migration, verify_migration
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
-from deskstore.testing.machine import COMPANIES, DeskMachine
-from tests.hybrid.pairs import Deaths, Killed, MortalReplica, everything_in
+from deskstore.testing.machine import COMPANIES, DeskMachine, Model
+from tests.hybrid.pairs import Deaths, Killed, MortalReplica, MortalStorage, everything_in
 from tests.hybrid.switches import Switch
 
 _A_COMPANY: Final = st.sampled_from([0, 0, 0, 1, 2])
+_COMMANDS: Final = st.sampled_from(["verify", "start", "start back", "finish"])
 _STEPS: Final = st.sampled_from(["drain", "fence", "drain the rest", "flip", "mark"])
 OpenSides = Callable[[ManualClock], tuple[Storage, Storage]]
 
@@ -46,6 +52,13 @@ class MigrationMachine(DeskMachine):
     def __init__(self) -> None:
         super().__init__()
         self.processes: list[HybridStorage] = []
+        self.backups: list[tuple[int, Path, Model]] = []
+        self._folder = TemporaryDirectory(prefix="deskstore-machine-")
+        self._numbers = count()
+
+    def teardown(self) -> None:
+        with self._folder:
+            super().teardown()
 
     async def _opened(self) -> Storage:
         near, far = type(self).open_sides(self.clock)
@@ -146,18 +159,30 @@ class MigrationMachine(DeskMachine):
         with suppress(StorageError, Killed):
             self.run(self._swap(company, reached))
 
-    @rule(company=_A_COMPANY, call=st.integers(1, 30), after=st.booleans())
-    def end_at_any_call_of_a_swap(self, company: int, call: int, after: bool) -> None:
+    @rule(company=_A_COMPANY, work=st.sampled_from([drain, swap, swap]), call=st.integers(1, 30), after=st.booleans())
+    def end_at_any_call_of_a_drain_or_a_swap(
+        self, company: int, work: Callable[[Sides], Awaitable[object]], call: int, after: bool
+    ) -> None:
         self._switch_on()
         deaths = Deaths(call, after=after)
 
         async def end() -> None:
             if (sides := await self._settled(self._company(company))) is not None:
                 primary, mirror = (MortalReplica(replica, deaths) for replica in (sides.primary, sides.mirror))
-                await swap(Sides(sides.company_id, primary=primary, mirror=mirror))
+                await work(Sides(sides.company_id, primary=primary, mirror=mirror))
 
         with suppress(StorageError, Killed):
             self.run(end())
+
+    @rule(company=_A_COMPANY, what=_COMMANDS, call=st.integers(1, 40), after=st.booleans())
+    def end_at_any_call_of_a_command(self, company: int, what: str, call: int, after: bool) -> None:
+        self._switch_on()
+        self.run(self._settled(self._company(company)))
+        deaths = Deaths(call, after=after)
+        source, target = MortalStorage(self.near, deaths), MortalStorage(self.far, deaths)
+        work = {"verify": verify_migration, "finish": finish_migration, "start": start_migration, "start back": start_migration}[what]
+        with suppress(StorageError, Killed):
+            self.run(work(*((target, source) if what == "start back" else (source, target)), self._company(company)))
 
     async def _swap(self, company: int, reached: Callable[[Step], Any]) -> None:  # Any: a coroutine that gives nothing
         if (sides := await self._settled(self._company(company))) is not None:
@@ -175,6 +200,34 @@ class MigrationMachine(DeskMachine):
     def sides_agree(self, company: int) -> None:
         self._switch_on()
         self.run(self._sides_agree(self._company(company)))
+
+    # -- backups -----------------------------------------------------------------------------------------------------------------------
+
+    @rule(company=_A_COMPANY)
+    def back_up(self, company: int) -> None:
+        self._switch_on()
+        model, path = self.models[company], self._a_file()
+        with suppress(StorageError):  # it is moving, or there is none
+            self.run(create_backup(model.desk.storage, model.desk.company_id, path))
+            self.backups.append((company, path, Model(model.desk, deepcopy(model.kept), cursor=model.cursor)))
+
+    @precondition(lambda self: bool(self.backups))
+    @rule(data=st.data(), really=st.sampled_from([False, True]))
+    def restore(self, data: st.DataObject, really: bool) -> None:
+        company, path, before = data.draw(st.sampled_from(self.backups))
+        if not really:
+            return
+        self._switch_on()
+        self.run(self._settled(self._company(company)))
+        desk = self.models[company].desk
+        self.run(restore_backup(desk.storage, desk.company_id, path, mode="replace", keep=self._a_file()))
+        newest = {key: one.version for key, one in before.kept.items()}
+        self.models[company] = Model(desk, deepcopy(before.kept), newest, before.cursor)
+        self.claims = [(self.models[company] if model.desk.company_id == desk.company_id else model, one) for model, one in self.claims]
+        self.agree(company)
+
+    def _a_file(self) -> Path:
+        return Path(self._folder.name) / f"{next(self._numbers)}.tar"
 
     # -- sides that are not there ------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, MirrorStatus, Part, Thing, ThingDigest
 from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.sides import Sides
-from deskstore.domain.wrapping import WrappedReplica
+from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 
@@ -92,6 +92,17 @@ class MortalReplica(WrappedReplica):
         async for digest in super().digests(part, after=after, rehash=rehash):
             yield digest
         self._deaths.after()
+
+
+class MortalStorage(WrappedStorage):
+    """A storage with such replicas."""
+
+    def __init__(self, beneath: Storage, deaths: Deaths) -> None:
+        super().__init__(beneath)
+        self._deaths: Final = deaths
+
+    def replica(self, company_id: str) -> Replica:
+        return MortalReplica(super().replica(company_id), self._deaths)
 
 
 @frozen

@@ -153,6 +153,12 @@ class DeskMachine(RuleBasedStateMachine):
         self.run(_receive(model, key, f"{text} of {company}", note, self.clock()))
         self.run(_agree(model))
 
+    @rule(company=_A_COMPANY, keys=st.lists(st.sampled_from(KEYS), min_size=2, unique=True), text=st.sampled_from("xy"))
+    def receive_many(self, company: int, keys: list[Key], text: str) -> None:
+        model = self.models[company]
+        self.run(_receive_all(model, keys, f"{text} of {company}", "together", self.clock()))
+        self.run(_agree(model))
+
     @rule(company=_A_COMPANY, key=st.sampled_from(KEYS), other=st.sampled_from(KEYS))
     def save_what_changed_since(self, company: int, key: Key, other: Key) -> None:
         model = self.models[company]
@@ -244,6 +250,10 @@ class DeskMachine(RuleBasedStateMachine):
         self.models[company].cursor = cursor
         self.run(_agree(self.models[company]))
 
+    def agree(self, company: int) -> None:
+        """See that a company is what the model says."""
+        self.run(_agree(self.models[company]))
+
     @rule(seconds=st.sampled_from([1, 10, 60, 65, 65, 900, -3]))
     def move_the_clock(self, seconds: int) -> None:
         self.clock.move(timedelta(seconds=seconds))
@@ -316,15 +326,28 @@ def _created_at(key: Key) -> datetime:
 
 
 async def _receive(model: Model, key: Key, text: str, note: str, now: datetime) -> None:
-    stored, kept = await model.desk.find(key), model.kept.get(key)
-    assert (stored is None) == (kept is None)
+    await _receive_all(model, [key], text, note, now)
+
+
+async def _receive_all(model: Model, keys: Sequence[Key], text: str, note: str, now: datetime) -> None:
+    """Save some records in one unit."""
+    records = [await _received(model, key, text, note, now) for key in keys]
+    committed = await model.desk.keep(*records)
+    for record in records:
+        _kept(model, record, committed.versions[record.key], text, now)
+
+
+async def _received(model: Model, key: Key, text: str, note: str, now: datetime) -> Ticket | Article:
+    stored = await model.desk.find(key)
+    assert (stored is None) == (key not in model.kept)
     if stored is None:
-        record = _record(key, text, note, now, version=0)
-    else:
-        read = fields(text, created_at=_created_at(key))
-        record = stored.receive(incoming(key, payload=a_payload(key, text, note), read=read), now=now)
-    committed = await model.desk.keep(record)
-    version = committed.versions[key]
+        return _record(key, text, note, now, version=0)
+    read = fields(text, created_at=_created_at(key))
+    return stored.receive(incoming(key, payload=a_payload(key, text, note), read=read), now=now)
+
+
+def _kept(model: Model, record: Ticket | Article, version: int, text: str, now: datetime) -> None:
+    key, kept = record.key, model.kept.get(record.key)
     assert version > model.newest.get(key, 0), "a version was given again"
     model.newest[key] = version
     work = kept.work if kept else None
