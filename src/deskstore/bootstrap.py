@@ -177,6 +177,7 @@ class Settings:
     pool_size: int = field(default=10, metadata=_setting("DESKSTORE_POOL_SIZE", _number_of(int, 1, 1_000)))  #: connections to PostgreSQL
     timeout_s: float = field(default=10.0, metadata=_setting("DESKSTORE_TIMEOUT_S", _number_of(float, 0.1, 3_600)))  #: for PostgreSQL
     may_lose_commits: bool = field(default=False, metadata=_setting("DESKSTORE_MAY_LOSE_COMMITS", _yes_or_no))  #: a server that may forget
+    otel: bool = field(default=False, metadata=_setting("DESKSTORE_OTEL", _yes_or_no))  #: spans and metrics by OpenTelemetry
     log_level: LogLevel = field(default=LogLevel.WARNING, metadata=_setting("DESKSTORE_LOG_LEVEL", _one_of(LogLevel)))
     log_format: LogFormat = field(default=LogFormat.TEXT, metadata=_setting("DESKSTORE_LOG_FORMAT", _one_of(LogFormat)))
     of_adapter: Mapping[str, str] = field(factory=dict[str, str], repr=False)  #: what a storage of another package is told, by variable
@@ -280,10 +281,12 @@ async def open_storage(settings: Settings | None = None) -> AsyncGenerator[Stora
         ConfigurationError: The settings do not fit together, or ask for a storage that this release does not have.
         StorageUnavailable: The storage cannot be reached or does not work.
     """
-    storage = _chosen(settings or Settings.from_environment())
+    asked = settings or Settings.from_environment()
+    chosen = _chosen(asked)
+    storage = _observed(chosen, asked, str(asked.storage_type))
     try:
-        if isinstance(storage, Following):
-            storage.start_draining()
+        if isinstance(chosen, Following):
+            chosen.start_draining()
         yield storage
     finally:
         await storage.aclose()
@@ -352,7 +355,21 @@ def _hybrid_storage(settings: Settings) -> Storage:
     from deskstore.adapters.hybrid import HybridStorage
 
     near, far = _file_storage(settings, reads_copies=True), _cached(_database(settings, reads_copies=True), settings.redis_url)
-    return HybridStorage(near, far, prefers_far=settings.hybrid_use_postgres)
+    sides = (_observed(near, settings, "file", is_side=True), _observed(far, settings, "postgresql", is_side=True))
+    return HybridStorage(*sides, prefers_far=settings.hybrid_use_postgres)
+
+
+def _observed(storage: Storage, settings: Settings, adapter: str, *, is_side: bool = False) -> Storage:
+    """The same storage, told of to OpenTelemetry if that is asked for; raises ConfigurationError where that is not installed."""
+    if not settings.otel:
+        return storage
+    try:
+        from deskstore.adapters.otel import of_this_process
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("DESKSTORE_OTEL is true, and OpenTelemetry is not installed: pip install 'deskstore[otel]'") from error
+    from deskstore.adapters.observing import ObservedStorage
+
+    return ObservedStorage(storage, of_this_process(), adapter=adapter, is_side=is_side)
 
 
 def _other_storage(settings: Settings, clock: Clock = now) -> Storage:
@@ -370,6 +387,7 @@ async def open_sides(settings: Settings) -> AsyncGenerator[tuple[Storage, Storag
         ConfigurationError: The settings do not say where one of them is.
     """
     near, far = _file_storage(settings), _cached(_database(settings), settings.redis_url)
+    near, far = _observed(near, settings, "file", is_side=True), _observed(far, settings, "postgresql", is_side=True)
     try:
         yield near, far
     finally:

@@ -20,10 +20,13 @@ from deskstore.domain.ports import (
     ArticleReads,
     Backend,
     BeforeCommit,
+    Buffer,
     Health,
+    Measured,
     ProgressReads,
     RecordReads,
     Replica,
+    ServingUnits,
     Storage,
     SummaryReads,
     SuppressionReads,
@@ -74,6 +77,9 @@ class WrappedStorage:
 
     async def aclose(self) -> None:
         await self.beneath.aclose()
+
+    def figures(self) -> Mapping[str, float]:
+        return self.beneath.figures() if isinstance(self.beneath, Measured) else {}
 
     # what a unit of work stands on
 
@@ -141,6 +147,10 @@ class WrappedBackend:
     @property
     def company_id(self) -> str:
         return self._beneath.company_id
+
+    def serve(self, unit: Buffer) -> None:
+        if isinstance(self._beneath, ServingUnits):
+            self._beneath.serve(unit)
 
     async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
         return await self._storage.apply(self._beneath, changes, before_commit)

@@ -22,6 +22,7 @@ from deskstore.domain.paging import Filter
 from deskstore.domain.records import Ticket
 from deskstore.domain.suppressions import Suppression, SuppressionName, name_of, new_secret, requester_named
 from deskstore.services.attempts import MOST_ATTEMPTS, pause
+from deskstore.services.observing import use_case
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage, UnitOfWork
@@ -49,6 +50,7 @@ class RequesterReceipt:
     not_reached: tuple[str, ...] = ELSEWHERE
 
 
+@use_case
 async def erase_requester(
     storage: Storage, company_id: str, platform: str, requester: str, *, dry_run: bool = False, batch_tickets: int = BATCH_TICKETS
 ) -> RequesterReceipt | None:

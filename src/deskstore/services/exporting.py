@@ -21,6 +21,7 @@ from deskstore.domain.paging import Filter
 from deskstore.domain.ports import Storage
 from deskstore.domain.records import Article, Ticket
 from deskstore.formats.streams import one_line, write_lines
+from deskstore.services.observing import use_case
 from deskstore.services.sound import sound_records
 
 ENVELOPE: Final = 1  #: the layout of an envelope, which stands under its key "deskstore"
@@ -34,6 +35,7 @@ class ExportReport:
     damaged: tuple[CorruptRecord, ...] = ()  #: records that were left out, because what is stored cannot be trusted
 
 
+@use_case
 async def export_records(
     storage: Storage,
     company_id: str,

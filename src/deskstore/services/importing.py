@@ -38,6 +38,7 @@ from deskstore.domain.records import Incoming
 from deskstore.formats.platforms import Options
 from deskstore.formats.streams import Detected, Reject
 from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches, is_read_once
+from deskstore.services.observing import use_case
 from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, Requesters, damaged_among, foresee, head_of, keep, plan
 from deskstore.services.rejects import RejectsFile, holds, refuse_source
 from deskstore.services.repeats import Repeats, repeats
@@ -124,6 +125,7 @@ class _OtherContent(Exception):
     """What was done before an interruption was done with other records than these."""
 
 
+@use_case
 async def import_records(
     storage: Storage,
     company_id: str,

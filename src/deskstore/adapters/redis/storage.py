@@ -124,6 +124,12 @@ class CachedStorage(WrappedStorage):
         except NoAnswer as error:
             raise StorageUnavailable(f"{error}; what it holds ends within {self.cache.limits.value_s:g} s") from error
 
+    def figures(self) -> Mapping[str, float]:
+        """How often the cache was of use to this process, and what the storage beneath tells."""
+        from attrs import asdict
+
+        return {**super().figures(), **{f"cache.{result}": number for result, number in asdict(self.cache.ledger.all).items()}}
+
     def inspection(self) -> Inspection:
         """A look through what the storage beneath keeps, and at Redis."""
         from deskstore.adapters.redis.inspecting import CachedInspection  # for the doctor alone

@@ -31,6 +31,7 @@ from deskstore.services.adopting.placing import ARTICLES, SUMMARIES, TICKETS, Do
 from deskstore.services.adopting.records import FoundRecord
 from deskstore.services.adopting.report import AdoptReport, Difference, Ledger, NotPlaced, Remark, Row
 from deskstore.services.adopting.tree import Entry, Tree
+from deskstore.services.observing import use_case
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 
 __all__ = ["AdoptReport", "Difference", "NotPlaced", "Remark", "Row", "adopt", "adopt_database"]
@@ -39,6 +40,7 @@ OTHER: Final = "other"
 _KINDS: Final = {naive.TICKETS: TICKETS, naive.ARTICLES: ARTICLES, naive.SUMMARIES: SUMMARIES}
 
 
+@use_case
 async def adopt(
     storage: Storage,
     directory: Path,

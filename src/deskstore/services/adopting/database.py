@@ -18,6 +18,7 @@ from deskstore.formats.naive_rows import ArticleRow, ProgressRow, TicketRow, rea
 from deskstore.services.adopting.placing import ARTICLES, SUMMARIES, TICKETS, Done, Placing
 from deskstore.services.adopting.records import FoundRecord
 from deskstore.services.adopting.report import AdoptReport, Ledger
+from deskstore.services.observing import use_case
 from deskstore.services.receiving import BATCH_BYTES, BATCH_RECORDS
 
 R = TypeVar("R", TicketRow, ArticleRow)
@@ -50,6 +51,7 @@ class OldDatabase(Protocol):
         ...
 
 
+@use_case
 async def adopt_database(
     storage: Storage,
     old: OldDatabase,

@@ -20,10 +20,12 @@ from deskstore.formats.archive.writing import ArchiveWriter, write_archive
 from deskstore.services.backup.checking import Backup, backup_of
 from deskstore.services.backup.listening import Listener, listening, living_here
 from deskstore.services.backup.losses import Losses
+from deskstore.services.observing import use_case
 
 logger: Final = logging.getLogger("deskstore")
 
 
+@use_case
 async def create_backup(storage: Storage, company_id: str, to: Path, *, on_progress: Callable[[int], None] | None = None) -> Backup:
     """
     Write all that is kept of a company to a file, as it is at the end of the backup, while others read and write it.

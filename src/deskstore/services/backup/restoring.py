@@ -23,6 +23,7 @@ from deskstore.formats.archive.walking import copies_in
 from deskstore.services.backup.checking import Backup, backup_of, opened, seen_to
 from deskstore.services.backup.creating import create_backup
 from deskstore.services.backup.merging import Merged, merge
+from deskstore.services.observing import use_case
 
 logger: Final = logging.getLogger("deskstore")
 RestoreMode = Literal["empty", "merge", "replace"]
@@ -41,6 +42,7 @@ class Restored:
     kept: Backup | None = None  #: the backup of what was replaced; what is damaged there is gone
 
 
+@use_case
 async def restore_backup(
     storage: Storage,
     company_id: str,
@@ -82,6 +84,7 @@ async def restore_backup(
         return Restored(company_id=named, backup=backup, things=things, kept=kept)
 
 
+@use_case
 async def undo_restore(storage: Storage, company_id: str) -> None:
     """
     Remove what an interrupted restore put into a company, which was empty before.

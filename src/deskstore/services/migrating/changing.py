@@ -15,11 +15,13 @@ from deskstore.domain.swapping import PATIENCE_S, Reached, Step, settle, swap
 from deskstore.services.migrating.audit import AuditLine, Note, log
 from deskstore.services.migrating.places import settled, with_mirror
 from deskstore.services.migrating.reports import FinishReport, Place, SwapReport
+from deskstore.services.observing import use_case
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
 
 
+@use_case
 async def cut_over(source: Storage, target: Storage, company_id: str, *, reached: Reached | None = None, note: Note = log) -> SwapReport:
     """
     Let the target take the company's writes from now on, and the source follow.
@@ -38,6 +40,7 @@ async def cut_over(source: Storage, target: Storage, company_id: str, *, reached
     return await _live_in("target", source, target, company_id, reached, note)
 
 
+@use_case
 async def roll_back(source: Storage, target: Storage, company_id: str, *, reached: Reached | None = None, note: Note = log) -> SwapReport:
     """Let the source take the company's writes again, with all that was written since; raises as cut_over does."""
     return await _live_in("source", source, target, company_id, reached, note)
@@ -72,6 +75,7 @@ class _Watch:
             await self._reached(step)
 
 
+@use_case
 async def finish_migration(
     source: Storage, target: Storage, company_id: str, *, delete: bool = False, without_mirror: bool = False, note: Note = log
 ) -> FinishReport:

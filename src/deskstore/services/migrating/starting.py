@@ -15,6 +15,7 @@ from deskstore.domain.sides import standing
 from deskstore.services.migrating.audit import AuditLine, Note, log
 from deskstore.services.migrating.places import MOST_NAMED, Places, settled
 from deskstore.services.migrating.reports import StartReport
+from deskstore.services.observing import use_case
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
@@ -52,6 +53,7 @@ def _never() -> bool:
     return False
 
 
+@use_case
 async def start_migration(
     source: Storage,
     target: Storage,

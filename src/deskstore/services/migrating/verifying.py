@@ -18,6 +18,7 @@ from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.services.migrating.audit import AuditLine, Note, log
 from deskstore.services.migrating.places import Places, with_mirror
 from deskstore.services.migrating.reports import RepairReport, VerifyReport
+from deskstore.services.observing import use_case
 
 if TYPE_CHECKING:
     from deskstore.domain.ports import Storage
@@ -26,6 +27,7 @@ _ACCEPTABLE: Final = (DifferenceKind.MISSING, DifferenceKind.DAMAGED)
 _TRIES: Final = 5
 
 
+@use_case
 async def verify_migration(
     source: Storage,
     target: Storage,
@@ -69,6 +71,7 @@ async def verify_migration(
     )
 
 
+@use_case
 async def repair_migration(source: Storage, target: Storage, company_id: str, *, note: Note = log) -> RepairReport:
     """
     Make the mirror hold what the primary holds wherever the two differ; a primary that lost its database asks the mirror first.
