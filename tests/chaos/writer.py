@@ -18,7 +18,7 @@ from typing import Final
 from attrs import evolve
 
 from deskstore.adapters.hybrid import HybridStorage
-from deskstore.domain.errors import ClaimLost, StorageError
+from deskstore.domain.errors import ClaimLost, StorageError, TicketNotFound
 from deskstore.domain.identifiers import Key, ticket_key
 from deskstore.domain.ports import UnitOfWork
 from deskstore.domain.records import Ticket
@@ -105,8 +105,10 @@ class Writer:
     async def _work(self) -> None:
         """Take tickets of anybody, and be done with them."""
         for taken in await self._desk.claim(3, worker=self._name, platform=LIVE):
-            with suppress(ClaimLost):  # somebody deleted it meanwhile
-                await self._desk.settle(taken.completed(now=self._desk.storage.clock()), token_of(taken))
+            with suppress(ClaimLost, TicketNotFound):  # somebody deleted it meanwhile
+                async with self._desk.unit() as uow:
+                    uow.progress.save(taken.completed(now=self._desk.storage.clock()), token=token_of(taken))
+                    await uow.commit()
 
     def _try(self, what: str, name: str) -> None:
         self._told.setdefault(name, Told()).tried.add(what)
