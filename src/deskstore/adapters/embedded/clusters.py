@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ def fresh_cluster(programs: PostgresPrograms, folder: Path) -> str:
 
 def kept_cluster(programs: PostgresPrograms, folder: Path) -> str:
     """The cluster of a folder that is kept, made when there is none, and its owner's password."""
-    if not (folder / "data" / "PG_VERSION").exists():
+    if not (folder / "data").exists():
         _make(programs, folder)
     return _password(folder)
 
@@ -38,9 +39,9 @@ def _password(folder: Path) -> str:
 
 
 def _make(programs: PostgresPrograms, folder: Path, *options: str) -> None:
-    """Run initdb as the account that the server will have."""
+    """Run initdb as the account that the server will have; what an interrupted run left is no cluster."""
     who = places.account()
-    data = _private(folder / "data")
+    data = _private(folder / "data.new")
     password = places.write_secret(folder / "password", secrets.token_hex(16))
     said = subprocess.run(
         [str(programs.folder / "initdb"), "--pgdata", str(data), *FORM, "--pwfile", str(password), *options],
@@ -55,11 +56,13 @@ def _make(programs: PostgresPrograms, folder: Path, *options: str) -> None:
     )
     if said.returncode:
         raise StorageUnavailable(f"PostgreSQL {programs.version} could not make its files in {folder}: {said.stderr.strip()[-300:]}")
+    data.rename(folder / "data")
 
 
 def _private(folder: Path) -> Path:
     """An empty folder that only the server's account may enter."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
     if who := places.account():
         who.own(folder)
     return folder

