@@ -1,0 +1,302 @@
+"""
+What stands in a line of a backup before the payload or the content: the fields of each kind of thing, and the value they make.
+
+The fields are digested as they stand, which is what a check does with millions of lines; a value is made of them only where it is stored.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from struct import pack
+from typing import Annotated, Final
+
+from attrs import evolve
+from msgspec import Meta, Struct
+
+from deskstore.domain import identifiers, summaries, times
+from deskstore.domain.identifiers import Key, Kind
+from deskstore.domain.mirror import Part, Thing, Value
+from deskstore.domain.processing import Checkpoint, Claim, Processing, ProcessingStatus
+from deskstore.domain.records import Article, Ticket
+from deskstore.domain.summaries import Summary
+from deskstore.domain.suppressions import Suppression
+from deskstore.formats.archive.fields import (
+    Count,
+    Field,
+    FieldsLine,
+    Hash,
+    Us,
+    Version,
+    checked,
+    exact_bytes,
+    hash_of,
+    is_plain,
+    moment,
+    seen,
+)
+
+_FLAGS: Final = {True: "true", False: "false"}
+
+
+class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="part"):
+    """What stands in a line before the payload or the content, or all of it."""
+
+    version: Version
+
+    @property
+    def thing(self) -> Thing:
+        """The name of the thing that the line is of."""
+        raise NotImplementedError
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The fields that count for its digest, given the payload's or the content's bytes."""
+        raise NotImplementedError
+
+    def value(self, last: bytes) -> Value:
+        """The value it holds; raises InvalidRecord or ValueError for one that not every storage keeps."""
+        raise NotImplementedError
+
+
+class TicketLine(Line, tag="ticket", frozen=True, kw_only=True):
+    """A ticket; its payload follows."""
+
+    platform: str
+    id: str
+    saved_at: Us
+    sha256: Hash
+    fields: FieldsLine
+
+    @property
+    def thing(self) -> Thing:
+        """The ticket's name."""
+        return Thing("ticket", "ticket", self.platform, self.id)
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The fields that count, once the payload was seen to be the one that was hashed."""
+        return (seen(last, self.sha256), *self.fields.content(), self.saved_at)
+
+    def value(self, last: bytes) -> Ticket:
+        """The ticket."""
+        key = identifiers.ticket_key(self.platform, self.id)
+        return Ticket(
+            platform=key.platform,
+            ticket_id=key.id,
+            payload=last,
+            sha256=checked(last, self.sha256),
+            fields=self.fields.value(),
+            saved_at=times.moment(self.saved_at),
+            version=self.version,
+            checked=last,
+        )
+
+
+class ArticleLine(Line, tag="article", frozen=True, kw_only=True):
+    """An article; its payload follows."""
+
+    platform: str
+    id: str
+    locale: str
+    saved_at: Us
+    sha256: Hash
+    fields: FieldsLine
+
+    @property
+    def thing(self) -> Thing:
+        """The article's name."""
+        return Thing("article", "article", self.platform, self.id, self.locale)
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The fields that count, once the payload was seen to be the one that was hashed."""
+        return (seen(last, self.sha256), *self.fields.content(), self.saved_at)
+
+    def value(self, last: bytes) -> Article:
+        """The article."""
+        key = identifiers.article_key(self.platform, self.id, self.locale)
+        return Article(
+            platform=key.platform,
+            article_id=key.id,
+            locale=key.locale,
+            payload=last,
+            sha256=checked(last, self.sha256),
+            fields=self.fields.value(),
+            saved_at=times.moment(self.saved_at),
+            version=self.version,
+            checked=last,
+        )
+
+
+class ClaimLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who holds a ticket."""
+
+    worker: str
+    token: str
+    lease_until: Us
+    text_digest: Hash
+
+    def value(self) -> Claim:
+        """The claim; raises ValueError or InvalidRecord."""
+        if not is_plain(self.token):
+            raise ValueError("its token fits no storage")
+        return Claim(
+            worker=identifiers.worker(self.worker),
+            token=self.token,
+            lease_until=times.moment(self.lease_until),
+            text_digest=exact_bytes(self.text_digest),
+        )
+
+
+class ProcessingLine(Line, tag="processing", frozen=True, kw_only=True):
+    """How far a ticket has come."""
+
+    platform: str
+    id: str
+    status: str
+    attempts: int
+    error: str | None
+    claim: ClaimLine | None
+    claimable_at: Us | None
+    changed_at: Us
+
+    @property
+    def thing(self) -> Thing:
+        """The processing's name, which is the ticket's."""
+        return Thing("processing", "ticket", self.platform, self.id)
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The fields that count."""
+        claim = self.claim
+        held = (claim.worker, claim.token, claim.lease_until, hash_of(claim.text_digest)) if claim else (None,) * 4
+        return (self.status, self.attempts, self.error, *held, self.claimable_at, self.changed_at)
+
+    def value(self, last: bytes) -> Processing:
+        """The processing."""
+        one = Processing(
+            key=identifiers.ticket_key(self.platform, self.id),
+            status=ProcessingStatus(self.status),
+            attempts=self.attempts,
+            error=self.error,
+            claim=None if self.claim is None else self.claim.value(),
+            claimable_at=moment(self.claimable_at),
+            changed_at=times.moment(self.changed_at),
+            version=self.version,
+        )
+        one.check()
+        return one
+
+
+class SummaryLine(Line, tag="summary", frozen=True, kw_only=True):
+    """A summary of a record; its content follows."""
+
+    kind: Kind
+    platform: str
+    id: str
+    locale: str
+    number: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    model: str | None
+    prompt_id: str | None
+    parameters: str
+    tokens: int | None
+    cost: float | None
+    source_digest: Hash
+    pinned: bool
+    created_at: Us
+
+    @property
+    def thing(self) -> Thing:
+        """The summary's name: its record's, and its number."""
+        return Thing("summary", self.kind, self.platform, self.id, self.locale, self.number)
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The fields that count."""
+        cost = None if self.cost is None else pack(">d", self.cost).hex()
+        made = (self.model, self.prompt_id, sha256(self.parameters.encode()).hexdigest(), self.tokens, cost)
+        return (sha256(last).hexdigest(), *made, hash_of(self.source_digest), _FLAGS[self.pinned], self.created_at)
+
+    def value(self, last: bytes) -> Summary:
+        """The summary."""
+        unsaved = Summary(
+            key=identifiers.checked_key(Key(self.kind, self.platform, self.id, self.locale)),
+            content=last,
+            model=self.model,
+            prompt_id=self.prompt_id,
+            parameters=self.parameters.encode(),
+            tokens=self.tokens,
+            cost=self.cost,
+            source_digest=exact_bytes(self.source_digest),
+            pinned=self.pinned,
+            created_at=times.moment(self.created_at),
+        )
+        return evolve(summaries.checked(unsaved), number=self.number, version=self.version)
+
+
+class CheckpointLine(Line, tag="checkpoint", frozen=True, kw_only=True):
+    """How far a stream has been read."""
+
+    platform: str
+    stream: str
+    cursor: str
+
+    @property
+    def thing(self) -> Thing:
+        """The checkpoint's name."""
+        return Thing("checkpoint", "", self.platform, self.stream)
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The field that counts."""
+        return (self.cursor,)
+
+    def value(self, last: bytes) -> Checkpoint:
+        """The checkpoint."""
+        if not is_plain(self.cursor):
+            raise ValueError("its cursor fits no storage")
+        platform, stream = identifiers.platform(self.platform), identifiers.stream(self.stream)
+        return Checkpoint(platform=platform, stream=stream, cursor=self.cursor, version=self.version)
+
+
+class SuppressionLine(Line, tag="suppression", frozen=True, kw_only=True):
+    """A requester who was erased, and whose tickets are kept out."""
+
+    platform: str
+    digest: Hash
+    secret: Hash
+    created_at: Us
+    tickets: Count
+    summaries: Count
+
+    @property
+    def thing(self) -> Thing:
+        """The suppression's name."""
+        return Thing("suppression", "", self.platform, self.digest)
+
+    def content(self, last: bytes) -> tuple[Field, ...]:
+        """The fields that count."""
+        return (hash_of(self.secret), self.created_at, self.tickets, self.summaries)
+
+    def value(self, last: bytes) -> Suppression:
+        """The suppression."""
+        return Suppression(
+            platform=identifiers.platform(self.platform),
+            digest=exact_bytes(self.digest).hex(),
+            secret=exact_bytes(self.secret),
+            created_at=times.moment(self.created_at),
+            tickets=self.tickets,
+            summaries=self.summaries,
+            version=self.version,
+        )
+
+
+class DeletedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A thing that was deleted while the backup was taken, after an earlier line may have told of it."""
+
+    deleted: Part
+    kind: str
+    platform: str
+    id: str
+    locale: str
+    number: int
+    version: Annotated[int, Meta(ge=0, le=times.LAST_US)]
+
+    @property
+    def thing(self) -> Thing:
+        """The name of the thing."""
+        return Thing(self.deleted, self.kind, self.platform, self.id, self.locale, self.number)
