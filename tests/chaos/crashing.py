@@ -27,6 +27,11 @@ _PAUSES: Final = 20
 _BREAKS: Final = 60
 _BACKENDS: Final = 400
 _SHORT: Final = evolve(PATIENT, connect_s=1.0, answer_s=1.0)  #: less than some of what goes wrong lasts
+_WAITS: Final = 40
+_SHORTAGES: Final = 30
+_IMPATIENT: Final = evolve(PATIENT, wait_s=0.2, lock_s=0.2)
+_LOCK: Final = "LOCK TABLE deskstore.{} IN {} MODE"
+_TABLES: Final = ("ticket", "ticket_state", "article", "company_state", "count_delta")
 _KILL: Final = """SELECT bool_or(pg_terminate_backend(a.pid)) FROM (
     SELECT pid FROM pg_stat_activity WHERE usename = $1 ORDER BY random() LIMIT 1
 ) a"""
@@ -69,6 +74,23 @@ async def _lose_backends(_: PostgresServer, database: Database, times: int, seed
         await admin.close()
 
 
+async def _wait_for_locks(_: PostgresServer, database: Database, times: int, seed: int) -> Toll:
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        return await write_through(_locking(admin), database.app_url, times=times, seed=seed, limits=_IMPATIENT)
+    finally:
+        await admin.close()
+
+
+async def _go_short(_: PostgresServer, database: Database, times: int, seed: int) -> Toll:
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        trouble = _letting_few_in(admin, database.app_role)
+        return await write_through(trouble, database.app_url, times=times, seed=seed, limits=evolve(_IMPATIENT, connections=2))
+    finally:
+        await admin.close()
+
+
 def _standing_still(server: PostgresServer) -> Trouble:
     async def stand_still(drawn: random.Random) -> None:
         await asyncio.to_thread(server.freeze)
@@ -85,9 +107,35 @@ def _killing_a_backend(admin: asyncpg.Connection[asyncpg.Record], role: str) -> 
     return kill
 
 
+def _locking(admin: asyncpg.Connection[asyncpg.Record]) -> Trouble:
+    """Another session keeps a table to itself, at times longer than anybody waits."""
+
+    async def lock(drawn: random.Random) -> None:
+        async with admin.transaction():
+            await admin.execute(_LOCK.format(drawn.choice(_TABLES), drawn.choice(("EXCLUSIVE", "ACCESS EXCLUSIVE"))))
+            await asyncio.sleep(drawn.random() * 0.6)
+
+    return lock
+
+
+def _letting_few_in(admin: asyncpg.Connection[asyncpg.Record], role: str) -> Trouble:
+    """The server ends all connections of the application, and lets it have one or none for a while; its pool is too small besides."""
+
+    async def go_short(drawn: random.Random) -> None:
+        await admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT {drawn.randrange(2)}")
+        while await admin.fetchval(_KILL, role):
+            pass
+        await asyncio.sleep(drawn.random() * 0.6)
+        await admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+
+    return go_short
+
+
 PARTS: Final = (
     *(_part("kill -9 under load", _die, _DEATHS, major) for major in MAJORS),
     _part("backends killed", _lose_backends, _BACKENDS),
     _part("a server that stands still", _pause, _PAUSES),
     _part("a network that breaks", _break, _BREAKS),
+    _part("tables that others lock", _wait_for_locks, _WAITS),
+    _part("connections that run out", _go_short, _SHORTAGES),
 )

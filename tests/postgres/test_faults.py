@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 
 import asyncpg
 import pytest
@@ -15,11 +14,11 @@ from sqlalchemy import exc as pool_errors
 from deskstore.adapters.postgres import PostgresStorage
 from deskstore.adapters.postgres.errors import translation
 from deskstore.domain.changes import Changes, SaveRecord
-from deskstore.domain.errors import CommitOutcomeUnknown, StorageBusy, StorageError, StorageUnavailable, VersionConflict
-from deskstore.domain.paging import EVERYTHING
+from deskstore.domain.errors import CommitOutcomeUnknown, StorageBusy, StorageError, StorageUnavailable
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import PLATFORM, a_ticket
+from tests.postgres.cancelling import Cancellations, left_behind
 from tests.postgres.conftest import QUICK
 from tests.postgres.proxies import wire_to
 from tests.servers.databases import Database
@@ -180,38 +179,18 @@ async def test_a_commit_of_which_nobody_can_tell_is_unknown(database: Database) 
         await storage.aclose()
 
 
-async def test_two_thousand_cancellations_leave_no_connection_and_no_transaction(
+async def test_two_thousand_cancellations_keep_what_was_committed_and_leave_no_connection_and_no_transaction(
     storage: PostgresStorage, desk: Desk, admin: asyncpg.Connection, database: Database, seed: int
 ) -> None:
-    rng = random.Random(seed)
-    other = Desk(storage, a_new_company())
-    await desk.keep(a_ticket("1"))
-    await other.keep(a_ticket("2"))
-    acts: list[Callable[[], Awaitable[object]]] = [
-        lambda: desk.find(a_ticket("1").key),
-        lambda: other.find(a_ticket("2").key),
-        lambda: desk.unit().tickets.page_at(EVERYTHING, offset=0),
-        lambda: desk.keep(a_ticket("1")),
-        other.claim,
-    ]
+    cancellations = Cancellations(storage=storage, at_once=QUICK.connections, drawn=random.Random(seed))
 
-    async def cancelled() -> None:
-        task = asyncio.ensure_future(rng.choice(acts)())
-        await asyncio.sleep(rng.random() * 0.006)
-        task.cancel()
-        with suppress(asyncio.CancelledError, VersionConflict):
-            await task
+    await cancellations.cancel(2_000)
 
-    for _ in range(500):
-        await asyncio.gather(*(cancelled() for _ in range(QUICK.connections)))
-
-    assert await desk.find(a_ticket("2").key) is None
-    assert await other.find(a_ticket("1").key) is None
-    states = "SELECT state, count(*) FROM pg_stat_activity WHERE usename = $1 AND datname = current_database() GROUP BY state"
-    found = {row[0]: row[1] for row in await admin.fetch(states, database.app_role)}
-    assert set(found) <= {"idle"}
-    assert found["idle"] <= QUICK.connections
-    assert await asyncio.gather(*(desk.find(a_ticket("1").key) for _ in range(QUICK.connections)))
+    assert cancellations.wrong == []
+    assert cancellations.kept > 0
+    assert await left_behind(admin, database, QUICK.connections) == []
+    await desk.keep(a_ticket())
+    assert all(await asyncio.gather(*(desk.find(a_ticket().key) for _ in range(QUICK.connections))))
 
 
 async def test_a_server_that_is_not_there_and_a_wrong_password_are_each_one_of_our_errors(database: Database) -> None:
