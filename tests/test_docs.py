@@ -1,5 +1,6 @@
 """What the pages show is what happens."""
 
+import os
 import re
 from pathlib import Path
 
@@ -111,6 +112,38 @@ def test_the_blocks_of_a_page_share_their_names_and_may_await(tmp_path: Path) ->
 )
 def test_what_is_printed_is_compared_where_the_page_shows_something(shown: str, output: str, same: bool) -> None:
     assert prints(Command(line="deskstore", shown=shown), output) is same
+
+
+def test_what_a_page_exports_and_saves_is_there_for_what_follows(tmp_path: Path) -> None:
+    page = (
+        fenced("json", "not", "a file")
+        + "<!-- file place.sh -->\n"
+        + fenced("json", "export DATA_PATH=there")
+        + "<!-- file which.py -->\n"
+        + fenced("python", "import os", "print(os.environ['DATA_PATH'], os.environ['STORAGE_TYPE'])")
+        + fenced("console", "$ . ./place.sh", "$ export STORAGE_TYPE=file", "$ python which.py", "there file")
+    )
+
+    run_page(page, "page.md", tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".bin", "place.sh", "which.py"]
+
+
+def test_what_runs_on_is_there_until_the_page_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = [
+        "import os, pathlib, time",
+        "pathlib.Path('pid').write_text(str(os.getpid()))",
+        "print('ready', flush=True)",
+        "time.sleep(600)",
+    ]
+    page = "<!-- file on.py -->\n" + fenced("python", *program) + "<!-- runs on -->\n" + fenced("console", "$ python on.py", "ready")
+    look = fenced("python", "import os, pathlib", "os.kill(int(pathlib.Path('pid').read_text()), 0)")
+
+    run_page(page + look, "page.md", tmp_path)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_output_that_differs_from_the_page_is_found(tmp_path: Path) -> None:

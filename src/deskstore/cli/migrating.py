@@ -326,6 +326,7 @@ def _note() -> Note:
 def _backup(source: Storage, folder: str | None) -> Callable[[str], Awaitable[object]] | None:
     if folder is None:
         return None
+    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def take(company_id: str) -> object:
         from deskstore.adapters.file.names import encode
