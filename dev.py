@@ -370,7 +370,7 @@ def lock(arguments: Sequence[str]) -> int:
     """Make requirements.lock again: one file for every Python and platform, with hashes, and with no word of where it came from."""
     if not shutil.which("uv"):
         raise Refusal("`lock` needs uv on the path: python3 -m pip install uv")
-    made_for = ["--universal", "--python-version", "3.11", "--extra", "embedded", "--extra", "testing", "--group", "dev"]
+    made_for = ["--universal", "--python-version", "3.11", "--extra", "embedded", "--extra", "otel", "--extra", "testing", "--group", "dev"]
     form = ["--generate-hashes", "--no-annotate", "--no-header", "--quiet", "--output-file", str(LOCK)]
     done = subprocess.run(["uv", "pip", "compile", "pyproject.toml", *made_for, *form, *arguments], cwd=ROOT, check=False)
     if not done.returncode:

@@ -19,6 +19,7 @@ KEPT_BY = {
     "aiosqlite": "deskstore.adapters",
     "alembic": "deskstore.adapters",
     "asyncpg": "deskstore.adapters",
+    "opentelemetry": "deskstore.adapters",
     "redis": "deskstore.adapters",
     "sqlalchemy": "deskstore.adapters",
     "sqlite3": "deskstore.adapters",

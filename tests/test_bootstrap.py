@@ -15,7 +15,18 @@ from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket
 from tests.payloads import as_bytes, freshdesk
 
-HEAVY = ("alembic", "asyncpg", "greenlet", "hypothesis", "pydantic", "redis", "rich", "sqlalchemy")
+HEAVY = ("alembic", "asyncpg", "greenlet", "hypothesis", "opentelemetry", "pydantic", "redis", "rich", "sqlalchemy")
+#: pydantic is here for the tests of a page on FastAPI, and dependency-injector loads it wherever it finds it
+AS_INSTALLED = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, *_):
+        if name in ("pydantic", "pydantic_settings"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Hidden())
+"""
 
 
 def test_nothing_said_means_files_below_data() -> None:
@@ -220,7 +231,7 @@ def test_the_help_needs_neither_the_domain_nor_an_event_loop(tmp_path: Path) -> 
 def modules_after(program: str, folder: Path) -> set[str]:
     """What a fresh interpreter has loaded once the program ran."""
     ran = subprocess.run(
-        [sys.executable, "-c", f"{program}\nimport sys; print('LOADED', *sys.modules)"],
+        [sys.executable, "-c", f"{AS_INSTALLED}\n{program}\nprint('LOADED', *sys.modules)"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
     from deskstore.domain.summaries import StaleSummary, Summary
     from deskstore.facade import DictStorage, StorageFactory, StorageInterface, get_storage
+    from deskstore.formats.logs import JsonLines
     from deskstore.formats.platforms import Options
     from deskstore.services.adopting import AdoptReport, adopt
     from deskstore.services.articles import (
@@ -155,6 +156,7 @@ _PLACES: Final[dict[str, tuple[str, ...]]] = {
     "domain.records": ("Article", "Fields", "SourceVersion", "Ticket"),
     "domain.summaries": ("StaleSummary", "Summary"),
     "facade": ("DictStorage", "StorageFactory", "StorageInterface", "get_storage"),
+    "formats.logs": ("JsonLines",),
     "formats.platforms": ("Options",),
     "services.adopting": ("AdoptReport", "adopt"),
     "services.articles": (
@@ -253,6 +255,7 @@ __all__ = [
     "InvalidIdentifier",
     "InvalidRecord",
     "InvalidTransition",
+    "JsonLines",
     "Key",
     "ListedBackup",
     "Loss",

@@ -269,6 +269,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
         "DESKSTORE_POOL_SIZE": "default",
         "DESKSTORE_TIMEOUT_S": "default",
         "DESKSTORE_MAY_LOSE_COMMITS": "default",
+        "DESKSTORE_OTEL": "default",
         "DESKSTORE_LOG_LEVEL": "default",
         "DESKSTORE_LOG_FORMAT": "default",
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,21 +13,28 @@ if TYPE_CHECKING:
 def log(settings: Settings, *, is_verbose: bool) -> None:
     """Send deskstore's log to stderr, as the settings ask."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if settings.log_format == "json" else logging.Formatter("deskstore: %(levelname)s: %(message)s"))
+    handler.setFormatter(_form(settings))
+    if settings.otel:
+        _note_spans(handler)
     logger = logging.getLogger("deskstore")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if is_verbose else settings.log_level.upper())
     logger.propagate = False
 
 
-class _JsonLines(logging.Formatter):
-    """One JSON object a line, with the keys that deskstore adds."""
+def _form(settings: Settings) -> logging.Formatter:
+    if settings.log_format != "json":
+        return logging.Formatter("deskstore: %(levelname)s: %(message)s")
+    from deskstore.formats.logs import JsonLines
 
-    def format(self, record: logging.LogRecord) -> str:
-        said = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-        }
-        said |= {key: str(value) for key in ("company_id", "platform", "operation") if (value := getattr(record, key, None)) is not None}
-        return json.dumps(said, ensure_ascii=False)
+    return JsonLines()
+
+
+def _note_spans(handler: logging.Handler) -> None:
+    """Let each line say which span it belongs to; where OpenTelemetry is missing, opening the storage says so."""
+    from contextlib import suppress
+
+    with suppress(ModuleNotFoundError):
+        from deskstore.adapters.otel import TraceIds
+
+        handler.addFilter(TraceIds())
