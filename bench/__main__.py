@@ -18,7 +18,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import backup, cache, machine, page, peers, peers_postgres, postgres, processing, reading, saving, start, transfer
+from bench import (
+    backup,
+    cache,
+    following,
+    machine,
+    migration,
+    page,
+    peers,
+    peers_postgres,
+    postgres,
+    processing,
+    reading,
+    saving,
+    start,
+    transfer,
+)
 from bench.bars import Finding
 from bench.measuring import FULL, LEAST_ROUNDS, QUICK, USUAL, Part, Run
 from bench.merging import merged
@@ -35,8 +50,11 @@ PARTS: Final[dict[str, Part]] = {
     "postgres": postgres.measure,
     "processing": processing.measure,
     "cache": cache.measure,
+    "backfill": migration.measure,
+    "following": following.measure,
+    "moving-memory": migration.measure_memory,
 }
-GROUPS: Final = {"file": ("saving", "reading", "transfer", "memory")}
+GROUPS: Final = {"file": ("saving", "reading", "transfer", "memory"), "migration": ("backfill", "following", "moving-memory")}
 PEERS: Final = "peers"
 ALL: Final = "all"
 PAGE: Final = "page"

@@ -144,6 +144,33 @@ BACKUP_MEMORY: Final = Bar(name="backup create: growth of peak memory, few to ma
 CHECK_MEMORY: Final = Bar(name="backup check: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
 RESTORE_MEMORY: Final = Bar(name="backup restore: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
 
+# -- migration -----------------------------------------------------------------------------------------------------------------------------
+
+MICROSECONDS: Final = "us"
+ROUND_TRIPS: Final = "trips"
+A_SECOND: Final = "/s"
+
+MIGRATE_LINES: Final = Bar(name="import of NDJSON into PostgreSQL: rate / plain COPY", must=0.60, aim=0.90, at_least=True)
+MIGRATE_CPU: Final = Bar(name="the same: processor time of ours, a ticket", must=60, aim=50, unit=MICROSECONDS)
+MIGRATE_BACKUP: Final = Bar(name="restore of a backup into PostgreSQL: rate / plain COPY", must=0.60, aim=0.90, at_least=True)
+MIGRATE_TREE: Final = Bar(name="files to PostgreSQL: rate / plain COPY", must=0.30, aim=0.45, at_least=True)
+MIGRATE_DLT: Final = Bar(name="files to PostgreSQL: rate / dlt with the same files", must=3, aim=5, at_least=True)
+MIGRATE_ORIGINAL: Final = Bar(name="files to PostgreSQL: rate / migrate_data() of the original", must=10, aim=20, at_least=True)
+MIGRATE_PEAK: Final = Bar(name="files to PostgreSQL: peak memory", must=96, aim=75, unit=MEBIBYTES)
+MIGRATE_GROWTH: Final = Bar(name="files to PostgreSQL: growth of peak memory, few to many records", must=8, aim=0.5, unit=MEBIBYTES)
+VERIFY_DIGESTS: Final = Bar(name="verify, stored digests: tickets, reported only", must=0, unit=A_SECOND, at_least=True)
+VERIFY_REHASH: Final = Bar(name="verify, hashed anew where they are kept: tickets, reported only", must=0, unit=A_SECOND, at_least=True)
+VERIFY_CONTENT: Final = Bar(name="verify, all read back: tickets, reported only", must=0, unit=A_SECOND, at_least=True)
+MIGRATE_AGAIN: Final = Bar(name="verify of what changed, 0.1 % / of everything", must=0.05, aim=0.01)
+STALL: Final = Bar(name="cutover: longest write / 99 of 100 writes of the same run", must=5, aim=2)
+STALL_MS: Final = Bar(name="cutover: longest write", must=250, unit=MILLISECONDS)
+DUAL_FILES: Final = Bar(name="write to files that PostgreSQL follows / to files alone", must=1.15, aim=1.05)
+DUAL_POSTGRES: Final = Bar(name="write to PostgreSQL that files follow / to PostgreSQL alone", must=1.15, aim=1.05)
+DUAL_FILES_RATE: Final = Bar(name="files, PostgreSQL follows: rate until drained / the slower alone", must=0.8, aim=0.95, at_least=True)
+DUAL_POSTGRES_RATE: Final = Bar(name="PostgreSQL, files follow: rate until drained / the slower alone", must=0.8, aim=0.95, at_least=True)
+DUAL_DOWN: Final = Bar(name="write while the mirror is down / while it follows", must=1.2, aim=1.0)
+STATE_TRIPS: Final = Bar(name="PostgreSQL: trips to see where a company lives", must=0, aim=0, unit=ROUND_TRIPS)
+
 # -- the pipeline --------------------------------------------------------------------------------------------------------------------------
 
 CLAIMED: Final = "tickets"

@@ -10,9 +10,32 @@ from pathlib import Path
 from typing import Final
 
 from bench import backup
+from bench.stores import opened
+from bench.tickets import COMPANY
 from bench.transfer import export_lines, import_lines
 
-JOBS: Final = {"import": import_lines, "export": export_lines, "backup": backup.take, "check": backup.check, "restore": backup.restore}
+
+async def migrate(data: Path, address: Path) -> None:
+    """Move the company to the database whose address a file holds."""
+    from deskstore.adapters.postgres import PostgresStorage  # what the other jobs need no memory for
+    from deskstore.services.migrating import start_migration
+
+    target = PostgresStorage(address.read_text(encoding="utf-8"))  # noqa: ASYNC240 - a line, and nobody waits
+    async with opened(data) as source:
+        report = await start_migration(source, target, COMPANY)
+    await target.aclose()
+    if report.rejects or not report.kept:
+        raise ValueError(f"the mirror took {report.kept} of {report.things} things")
+
+
+JOBS: Final = {
+    "import": import_lines,
+    "export": export_lines,
+    "backup": backup.take,
+    "check": backup.check,
+    "restore": backup.restore,
+    "migrate": migrate,
+}
 
 
 def peak_bytes() -> int:

@@ -70,6 +70,23 @@ GROUPS: Final[Sequence[Group]] = (
     ),
     Group(title="The cache", part="cache", bars=(bars.CACHE_HIT, bars.CACHE_HUNG)),
     Group(
+        title="Migration",
+        part="backfill",
+        bars=(
+            *(bars.MIGRATE_LINES, bars.MIGRATE_CPU, bars.MIGRATE_BACKUP, bars.MIGRATE_TREE, bars.MIGRATE_DLT, bars.MIGRATE_ORIGINAL),
+            *(bars.VERIFY_DIGESTS, bars.VERIFY_REHASH, bars.VERIFY_CONTENT, bars.MIGRATE_AGAIN),
+        ),
+    ),
+    Group(
+        title="Migration: what a mirror costs those who write",
+        part="following",
+        bars=(
+            *(bars.STALL, bars.STALL_MS, bars.DUAL_FILES, bars.DUAL_POSTGRES, bars.DUAL_FILES_RATE, bars.DUAL_POSTGRES_RATE),
+            *(bars.DUAL_DOWN, bars.STATE_TRIPS),
+        ),
+    ),
+    Group(title="Migration: memory", part="moving-memory", bars=(bars.MIGRATE_PEAK, bars.MIGRATE_GROWTH)),
+    Group(
         title="Start-up",
         part="start",
         bars=(
