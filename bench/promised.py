@@ -106,8 +106,12 @@ ELSEWHERE: Final[Sequence[Elsewhere]] = (
         must="0, 0",
         held_by="python3 dev.py chaos postgres --only PgBouncer",
     ),
-    Elsewhere(name="PostgreSQL: round trips that the check of the company's state adds", must="0", held_by="tests/postgres/test_trips.py"),
     Elsewhere(name="clone to finished demo / setting up the environment alone, cold caches", must="1.3", held_by="python3 dev.py demo"),
     Elsewhere(name="clone to all tests green: commands, variables, skips", must="1, 0, 0", held_by="bash .ci/run"),
+    Elsewhere(
+        name="an adapter of another package: lines to pass the kit; more for a replica",
+        must="300; 120",
+        held_by="examples/deskstore-sqlite",
+    ),
     Elsewhere(name="broken storages that the contract kit catches, one for each promise", must="all", held_by="tests/test_contract_kit.py"),
 )
