@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from tests.chaos.__main__ import AREAS
 from tests.chaos.nightly import MEASURES, NOTHING, Done, Measure, Night, Task, run, summary
+from tests.chaos.page import KEPT, PAGE, page, sums
 
 
 def a_row(part: str, number: int, *, states: int = 10, failures: tuple[str, ...] = (), code: int | None = 0) -> Done:
@@ -61,3 +64,24 @@ def test_what_was_wrong_is_counted_and_what_ran_out_of_time_is_not_done() -> Non
     assert night.rounds(task) == 2
     assert measured[2:] == ["1,000,000", "30", "1", "names"]
     assert any("two of one name" in line and "seed 1, round 1" in line for line in lines)
+
+
+def test_the_page_in_the_docs_shows_the_run_that_was_kept_and_nothing_else() -> None:
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+
+    assert PAGE.read_text(encoding="utf-8") == page(kept), "write it anew: python -m tests.chaos.page"
+
+
+def test_the_sums_of_a_run_name_what_it_did_not_come_to_and_what_is_not_here() -> None:
+    here = Task(area="file", part="hostile names", rounds=100)
+    absent = Task(area="postgres", part="behind a PgBouncer", rounds=1)
+    rows = [a_row(here.part, 0), evolve(a_row(absent.part, 0, states=0), area="postgres", came="not here: no pooler")]
+
+    found = sums(Night(seed=7, rows=rows), [here, absent, Task(area="file", part="a full disk", rounds=1)])
+
+    assert [(one["rounds"], one["of"], one["judged"], one["said"]) for one in found["parts"]] == [
+        (1, 100, 10, ""),
+        (1, 1, 0, "not here: no pooler"),
+        (0, 1, 0, ""),
+    ]
+    assert "| postgres | behind a PgBouncer (not here: no pooler) | 1 of 1 | 0 | 0 | 0 |" in page(found)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,13 +77,25 @@ class Night:
     """All that one long run has come to so far."""
 
     seed: int
+    about: dict[str, str] = field(factory=dict[str, str])  #: when it began, and on what
     rows: list[Done] = field(factory=list[Done])
+
+    @classmethod
+    def new(cls, seed: int) -> Night:
+        """A run that begins now, here."""
+        about = {
+            "begun": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "system": f"{platform.system()} {platform.release()}",
+            "processors": str(os.cpu_count()),
+            "Python": platform.python_version(),
+        }
+        return cls(seed=seed, about=about)
 
     @classmethod
     def read(cls, path: Path) -> Night:
         """A run that was interrupted."""
         told = json.loads(path.read_text(encoding="utf-8"))
-        return cls(seed=told["seed"], rows=[Done(**row) for row in told["rows"]])
+        return cls(seed=told["seed"], about=told["about"], rows=[Done(**row) for row in told["rows"]])
 
     def write(self, path: Path) -> None:
         """Keep it; what was there before stays whole until this is."""
@@ -139,7 +153,7 @@ MEASURES: Final = (
         parts=("an operation fails", "the disk stays full", "no sync succeeds"),
     ),
     Measure(name="cache races under faults", wanted=5_000_000, unit="reads", parts=("cache",)),
-    Measure(name="a company written, moved and killed", wanted=1_000, unit="kills", parts=("kills while a company",)),
+    Measure(name="a company written, moved and killed", wanted=1_000, unit="kills", parts=("kills while a company", "kills at every step")),
     Measure(name="records that go in and come back", wanted=1_000_000, unit="records", parts=("any records",)),
     Measure(name="hostile names", wanted=1_000_000, unit="names", parts=("hostile names", "any names")),
 )
