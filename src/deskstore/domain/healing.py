@@ -10,11 +10,12 @@ from attrs import evolve, frozen
 from deskstore.domain.comparing import CURSOR, Depth, Difference, DifferenceKind, read_each, suspected
 from deskstore.domain.draining import copies_of, drain
 from deskstore.domain.errors import CorruptRecord, StorageBusy
-from deskstore.domain.mirror import PARTS, Copy, Part, Thing, Value
+from deskstore.domain.mirror import MIRROR, PARTS, Copy, Part, Thing, Value
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.domain.things import CompanyState
 
+_MOST_DEBTS: Final = 10_000
 _MENDABLE: Final = frozenset(DifferenceKind) - {DifferenceKind.DAMAGED}
 
 
@@ -77,6 +78,27 @@ async def mend(sides: Sides, differences: Sequence[Difference]) -> int:
         await sides.primary.apply(copies, epoch=told.epoch)
         await drain(sides)
     return len(copies)
+
+
+async def fetch(sides: Sides, thing: Thing) -> bool:
+    """
+    Let both sides hold what one of them still has of a thing that the other cannot be trusted with; says whether that was so.
+
+    The mirror's word counts only where it is owed nothing of the thing.
+    """
+    told, _ = await sides.checked()
+    await drain(sides)
+    ours, theirs = (await read_each(sides.primary, [thing]))[thing], (await read_each(sides.mirror, [thing]))[thing]
+    is_behind = any(debt.thing == thing for debt in await sides.primary.outbox(MIRROR, _MOST_DEBTS))
+    sound = ours if isinstance(ours, Copy) else theirs
+    if (isinstance(ours, Copy) and isinstance(theirs, Copy)) or (sound is theirs and is_behind):
+        return False
+    copy = _above(sound, 0)
+    if copy is None or copy.value is None:
+        return False
+    await sides.primary.apply([copy], epoch=told.epoch)
+    await drain(sides)
+    return True
 
 
 def _above(copy: Copy | CorruptRecord, version: int) -> Copy | None:

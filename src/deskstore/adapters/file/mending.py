@@ -137,8 +137,9 @@ def _set_aside(company: OpenCompany, finding: Finding, body: OnDisk) -> Mended:
 def _give_up(company: OpenCompany, finding: Finding, want: Want, body: OnDisk, now: datetime) -> Mended:
     """Let a record or a summary leave the index, since nothing holds it any more; what is left of it is set aside."""
     if company.index.state().mirror is not None:
-        reason = "another store follows this one and would lose it too: repair it from there"
-        return Mended(finding=finding, remedy=Remedy.LEFT, detail=reason)
+        reason = "there is another store that may hold it: repair it with STORAGE_TYPE=hybrid"
+        aside = _part_aside(company, want, body)
+        return Mended(finding=finding, remedy=Remedy.LEFT, detail="; ".join(filter(None, (reason, _lies_at(aside)))))
     wants = [want] if want.number else [*_all_of(company, want.key)]
     asides = [_part_aside(company, each, body if each == want else on_disk(company, each.file)) for each in wants]
     _forget(company, want, now)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import astuple, frozen
 
@@ -28,8 +28,10 @@ from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import PATIENCE_S, settle
 from deskstore.domain.unit import BufferedUnit
 
+if TYPE_CHECKING:
+    from deskstore.adapters.hybrid.inspecting import HybridInspection
+
 logger: Final = logging.getLogger("deskstore")
-_MOST_LAG: Final = 10_000
 _LOOK_AGAIN_S: Final = 0.02
 
 
@@ -50,11 +52,23 @@ class HybridStorage:
         far: Shared by all hosts; a new company is known there before anything is kept of it.
         prefers_far: Whether a new company lives in the far storage, and reads of the others go there where it is as new as the near one.
         patience_s: After how long a swap that holds the company up is taken for one that was left behind, and ended.
+        names: What people call the two.
     """
 
-    def __init__(self, near: Storage, far: Storage, *, prefers_far: bool = False, patience_s: float = PATIENCE_S) -> None:
+    MOST_LAG: Final = 10_000  #: things that are counted
+
+    def __init__(
+        self,
+        near: Storage,
+        far: Storage,
+        *,
+        prefers_far: bool = False,
+        patience_s: float = PATIENCE_S,
+        names: tuple[str, str] = ("near side", "far side"),
+    ) -> None:
         self.near: Final = near
         self.far: Final = far
+        self.names: Final[dict[Where, str]] = {"near": names[0], "far": names[1]}
         self._storages: Final[dict[Where, Storage]] = {"near": near, "far": far}
         self._prefers_far: Final = prefers_far
         self._patience_s: Final = patience_s
@@ -125,6 +139,12 @@ class HybridStorage:
         sides = [side.figures() for side in (self.near, self.far) if isinstance(side, Measured)]
         return {name: value for one in (*sides, self._drainer.figures()) for name, value in one.items()}
 
+    def inspection(self) -> HybridInspection:
+        """A look through both sides, for who looks for damage."""
+        from deskstore.adapters.hybrid.inspecting import HybridInspection  # for the doctor alone
+
+        return HybridInspection(self)
+
     def clock(self) -> datetime:
         """The present moment."""
         return self.near.clock()
@@ -161,7 +181,7 @@ class HybridStorage:
 
     async def lag(self, company_id: str) -> Lag:
         """How far the company's mirror is behind."""
-        debts = await self.replica(company_id).outbox(MIRROR, _MOST_LAG)
+        debts = await self.replica(company_id).outbox(MIRROR, self.MOST_LAG)
         return Lag(debts=len(debts), is_mirror_down=self._drainer.breaker.is_tripped)
 
     def note_commit(self, company_id: str) -> None:
