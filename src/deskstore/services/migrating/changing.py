@@ -80,7 +80,7 @@ async def finish_migration(
     source: Storage, target: Storage, company_id: str, *, delete: bool = False, without_mirror: bool = False, note: Note = log
 ) -> FinishReport:
     """
-    Let the company live in its primary alone; the other side takes no write from then on, and stays until it is deleted.
+    Let the company live in its primary alone; the other side refuses everything from then on, and stays until it is deleted.
 
     Args:
         delete: Whether the other side is erased.
