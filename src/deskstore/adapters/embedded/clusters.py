@@ -43,20 +43,28 @@ def _make(programs: PostgresPrograms, folder: Path, *options: str) -> None:
     who = places.account()
     data = _private(folder / "data.new")
     password = places.write_secret(folder / "password", secrets.token_hex(16))
-    said = subprocess.run(
-        [str(programs.folder / "initdb"), "--pgdata", str(data), *FORM, "--pwfile", str(password), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath},
-        user=who.uid if who else None,
-        group=who.gid if who else None,
-        extra_groups=[] if who else None,
-    )
+    command = [str(programs.folder / "initdb"), "--pgdata", str(data), *FORM, "--pwfile", str(password), *options]
+    try:
+        said = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath},
+            user=who.uid if who else None,
+            group=who.gid if who else None,
+            extra_groups=[] if who else None,
+        )
+    except OSError as error:
+        raise _unmade(programs, folder, error.strerror or "initdb does not run") from error
     if said.returncode:
-        raise StorageUnavailable(f"PostgreSQL {programs.version} could not make its files in {folder}: {said.stderr.strip()[-300:]}")
+        raise _unmade(programs, folder, said.stderr.strip()[-300:])
     data.rename(folder / "data")
+
+
+def _unmade(programs: PostgresPrograms, folder: Path, reason: str) -> StorageUnavailable:
+    return StorageUnavailable(f"PostgreSQL {programs.version} could not make its files in {folder}: {reason}")
 
 
 def _private(folder: Path) -> Path:
