@@ -8,6 +8,7 @@ import pytest
 
 import deskstore
 from deskstore.bootstrap import StorageType
+from deskstore.cli.demo_servers import remove
 from tests.pages import BLOCK, ROOT, Command, commands, examples, pages, prints, run_page
 
 LINK = re.compile(r"\]\(([^)#]+)\)")
@@ -19,6 +20,7 @@ def test_the_examples_of_a_page_do_what_the_page_says(page: Path, tmp_path: Path
     monkeypatch.chdir(tmp_path)
 
     run_page(page.read_text(encoding="utf-8"), str(page), tmp_path)
+    remove(tmp_path / "servers")  # for root the files of the tutorial's PostgreSQL lie elsewhere
 
     assert examples(page.read_text(encoding="utf-8"))
 

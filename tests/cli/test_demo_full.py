@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from deskstore.adapters.embedded import places, processes
 from deskstore.cli import demo_look
 from deskstore.cli.demo_data import EXPORTS, make_exports
-from deskstore.cli.demo_servers import kept_in, written
+from deskstore.cli.demo_servers import kept_in, remove, written
 from deskstore.formats.streams import Slice, read_records
 from tests.cli.conftest import Deskstore
 from tests.cli.processes import PROGRAM, wait_until
@@ -22,9 +23,10 @@ from tests.cli.test_interruptions import interrupted
 
 
 @pytest.fixture
-def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Variables by which everything that is started for this test can be told from others."""
-    return {**environment, "STARTED_FOR": str(tmp_path)}
+def environment(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Variables by which everything that is started for this test can be told from others; for root PostgreSQL's files lie elsewhere."""
+    yield {**environment, "STARTED_FOR": str(tmp_path)}
+    remove(tmp_path / "deskstore-demo")
 
 
 def is_quiet(folder: Path) -> bool:
@@ -121,11 +123,13 @@ def test_a_folder_whose_servers_run_is_left_alone(deskstore: Deskstore, tmp_path
     held = places.hold(folder)
 
     ran = deskstore("demo")
+    was_kept = folder.is_dir()
     os.close(held)
+    remove(tmp_path / "deskstore-demo")
 
-    assert ran.code == 2
+    assert (ran.code, was_kept) == (2, True)
     assert "is used by another server: stop that one, or name another folder" in ran.err
-    assert folder.is_dir()
+    assert not folder.exists()
 
 
 def made(folder: Path) -> Path:
