@@ -18,6 +18,7 @@ from deskstore.adapters.embedded.postgres import PostgresServer
 from deskstore.domain.comparing import Depth
 from deskstore.services.migrating import cut_over, finish_migration, roll_back, start_migration, verify_migration
 from deskstore.testing.desk import Desk
+from tests.chaos import large
 from tests.chaos.cargo import Manifest, differences, load, manifest
 from tests.chaos.parts import Finding, Orders, Part
 from tests.chaos.travels import COMPANY, Travel
@@ -230,4 +231,5 @@ PARTS: Final = (
     Part("kills while a company is written and swapped", _between_files),
     Part("there and back under eight writers", _journey),
     Part("kills at every step, there and back", _at_every_step),
+    *large.PARTS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from attrs import evolve
@@ -29,8 +29,9 @@ from deskstore.testing.desk import Desk, token_of
 from deskstore.testing.makers import a_suppression, a_ticket
 from tests.hybrid.pairs import Pair, everything_in
 
+_asked = cast(Any, settings()).max_examples  # Any: Hypothesis leaves the type of its numbers open
 FEW = settings(
-    max_examples=15,
+    max_examples=max(15, _asked // 6),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
