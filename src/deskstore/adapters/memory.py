@@ -14,7 +14,7 @@ from attrs import Factory, define
 
 from deskstore.domain import claims, identifiers, paging, summaries, times
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.commits import Standing, decide
+from deskstore.domain.commits import Standing, decide, standing_of
 from deskstore.domain.erasures import Erasure, Removed, company_hash
 from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
@@ -22,7 +22,7 @@ from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part,
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, PlatformStats, Processing, Progress
-from deskstore.domain.receiving import Head
+from deskstore.domain.receiving import Head, head_of
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import StaleSummary, Summary
 from deskstore.domain.suppressions import Suppression, SuppressionName, names_of
@@ -50,18 +50,7 @@ class _Company:
         return [value for thing, value in sorted(self.values.items(), key=lambda item: item[0]) if thing.part == part]
 
     def standing(self, key: Key) -> Standing:
-        record = self.record(key)
-        if record is None:
-            return Standing()
-        kept = self.history(key)
-        return Standing(
-            version=record.version,
-            text_digest=record.fields.text_digest,
-            processing=self.processing(key),
-            last_summary=kept[-1].number if kept else 0,
-            summaries=tuple(one.number for one in kept),
-            summary_version=max((one.version for one in kept), default=0),
-        )
+        return standing_of(self.record(key), self.processing(key), self.history(key))
 
     def amount(self) -> Removed:
         """How much there is of it."""
@@ -334,17 +323,8 @@ class _MemoryRecords(Generic[R]):
 
     async def heads(self, keys: Collection[Key]) -> Mapping[Key, Head]:
         company = self._backend.company
-        return {
-            key: Head(
-                key=key,
-                sha256=record.sha256,
-                text_digest=record.fields.text_digest,
-                source_version=record.fields.source_version,
-                version=record.version,
-                processing=company.processing(key),
-            )
-            for key, record in (await self.find_many(keys)).items()
-        }
+        found = await self.find_many(keys)
+        return {key: head_of(record, company.processing(key)) for key, record in found.items()}
 
     async def page(self, where: Filter, *, after: str | None = None, limit: int = 100) -> Page[R]:
         behind = None if after is None else paging.position(self._kind, after)
@@ -367,7 +347,7 @@ class _MemoryRecords(Generic[R]):
     def _all(self, where: Filter) -> list[R]:
         company = self._backend.company
         records = (value for value in company.values.values() if isinstance(value, self._type))
-        return [record for record in records if _passes(record, company.processing(record.key), where)]
+        return [record for record in records if where.passes(record, company.processing(record.key))]
 
 
 class MemoryTickets(_MemoryRecords[Ticket]):
@@ -558,21 +538,3 @@ def _as_it_stands(company: _Company | None, thing: Thing) -> Copy:
 
 def _processing_of(company: _Company, platform: str) -> list[Processing]:
     return [value for value in company.values.values() if isinstance(value, Processing) and value.key.platform == platform]
-
-
-def _passes(record: Ticket | Article, processing: Processing | None, where: Filter) -> bool:
-    fields = record.fields
-    return (
-        where.platform in (None, record.platform)
-        and (where.status is None or any(_names(status, record) for status in where.statuses))
-        and where.processing in (None, processing.status if processing else None)
-        and (where.created_from is None or (fields.created_at is not None and fields.created_at >= where.created_from))
-        and (where.created_to is None or (fields.created_at is not None and fields.created_at < where.created_to))
-        and (where.changed_since is None or record.saved_at >= where.changed_since)
-        and where.requester in (None, fields.requester)
-    )
-
-
-def _names(status: tuple[str | None, str], record: Ticket | Article) -> bool:
-    platform, text = status
-    return platform in (None, record.platform) and text == record.fields.status

@@ -6,7 +6,7 @@ The storage takes its lock, reads what stands under the keys concerned, asks dec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -42,6 +42,22 @@ class Standing:
 
 
 NOTHING = Standing()
+
+
+def standing_of(record: Ticket | Article | None, processing: Processing | None, summaries: Sequence[Summary]) -> Standing:
+    """What stands under a key, of the record, the ticket's processing and all summaries, ascending by number; nothing without a record."""
+    if record is None:
+        return NOTHING
+    return Standing(
+        version=record.version,
+        text_digest=record.fields.text_digest,
+        processing=processing,
+        last_summary=summaries[-1].number if summaries else 0,
+        summaries=tuple(one.number for one in summaries),
+        summary_version=max((one.version for one in summaries), default=0),
+    )
+
+
 NO_SUPPRESSIONS: Final[Mapping[SuppressionName, Suppression]] = MappingProxyType({})
 
 

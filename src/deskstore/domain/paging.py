@@ -14,8 +14,8 @@ from attrs import field, frozen
 from deskstore.domain import identifiers, times
 from deskstore.domain.errors import InvalidRecord
 from deskstore.domain.identifiers import TICKET, Key, Kind, checked_key
-from deskstore.domain.processing import ProcessingStatus
-from deskstore.domain.records import clean
+from deskstore.domain.processing import Processing, ProcessingStatus
+from deskstore.domain.records import Article, Ticket, clean
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -52,6 +52,24 @@ class Filter:
             return ()
         others = tuple((platform, text) for platform, text in self.status_aliases if text != self.status)
         return ((None, self.status), *others)
+
+    def passes(self, record: Ticket | Article, processing: Processing | None) -> bool:
+        """Whether a record with this processing is meant, for storages that look at each."""
+        created_at = record.fields.created_at
+        return (
+            self.platform in (None, record.platform)
+            and (self.status is None or any(_means(status, record) for status in self.statuses))
+            and self.processing in (None, processing.status if processing else None)
+            and (self.created_from is None or (created_at is not None and created_at >= self.created_from))
+            and (self.created_to is None or (created_at is not None and created_at < self.created_to))
+            and (self.changed_since is None or record.saved_at >= self.changed_since)
+            and self.requester in (None, record.fields.requester)
+        )
+
+
+def _means(status: tuple[str | None, str], record: Ticket | Article) -> bool:
+    platform, text = status
+    return platform in (None, record.platform) and text == record.fields.status
 
 
 EVERYTHING: Final = Filter()

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from deskstore.domain.identifiers import Key
 from deskstore.domain.processing import Processing
-from deskstore.domain.records import Incoming, Record, SourceVersion
+from deskstore.domain.records import Article, Incoming, Record, SourceVersion, Ticket
 
 
 class Outcome(StrEnum):
@@ -39,6 +39,18 @@ class Head:
     source_version: SourceVersion | None
     version: int
     processing: Processing | None  #: None for an article
+
+
+def head_of(record: Ticket | Article, processing: Processing | None) -> Head:
+    """The head of a stored record; processing: of a ticket."""
+    return Head(
+        key=record.key,
+        sha256=record.sha256,
+        text_digest=record.fields.text_digest,
+        source_version=record.fields.source_version,
+        version=record.version,
+        processing=processing,
+    )
 
 
 @frozen(kw_only=True)
