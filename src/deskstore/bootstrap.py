@@ -20,6 +20,7 @@ from deskstore.domain.errors import ConfigurationError
 from deskstore.domain.times import now
 
 if TYPE_CHECKING:
+    from deskstore.adapters.installed import Offer
     from deskstore.adapters.postgres.migrating import Migrations
     from deskstore.adapters.postgres.naive import NaiveDatabase
     from deskstore.domain.adapting import Adapter, Clock
@@ -305,12 +306,12 @@ def _chosen(settings: Settings) -> Storage:
     return storage()
 
 
-def _file_storage(settings: Settings, *, reads_copies: bool = False) -> Storage:
+def _file_storage(settings: Settings, *, reads_copies: bool = False, clock: Clock = now) -> Storage:
     from deskstore.adapters.file import FileStorage
 
     if settings.data_path.is_file():
         raise ConfigurationError(f"DATA_PATH is '{settings.data_path}', which is a file: name a directory, or one that is to be made")
-    return FileStorage(settings.data_path, reads_copies=reads_copies)
+    return FileStorage(settings.data_path, reads_copies=reads_copies, clock=clock)
 
 
 def _postgres_storage(settings: Settings) -> Storage:
@@ -322,7 +323,7 @@ def _postgres_storage(settings: Settings) -> Storage:
     return _cached(storage, settings.redis_url)
 
 
-def _database(settings: Settings, *, reads_copies: bool = False) -> Storage:
+def _database(settings: Settings, *, reads_copies: bool = False, clock: Clock = now) -> Storage:
     if settings.database_url is None:
         raise ConfigurationError(
             f"STORAGE_TYPE is '{settings.storage_type}', and DATABASE_URL is missing: write it as postgresql://user:password@host/name"
@@ -338,6 +339,7 @@ def _database(settings: Settings, *, reads_copies: bool = False) -> Storage:
         has_pooler=settings.pooler is Pooler.TRANSACTION,
         admit=Entrance(settings.schema, may_lose_commits=settings.may_lose_commits),
         reads_copies=reads_copies,
+        clock=clock,
     )
 
 
@@ -376,6 +378,37 @@ def _other_storage(settings: Settings, clock: Clock = now) -> Storage:
     """What a package beside deskstore offers under that name."""
     offered = _offered(settings.storage_type)
     return offered.open({"DATA_PATH": str(settings.data_path), **settings.of_adapter}, clock)
+
+
+def storage_to_prove(settings: Settings, clock: Clock) -> Storage:
+    """
+    The storage that the settings ask for, with nothing around it and going by another clock; whoever asks closes it.
+
+    Raises:
+        ConfigurationError: As open_storage() raises it, and for the storage that joins two others.
+    """
+    match settings.storage_type:
+        case StorageType.FILE:
+            return _file_storage(settings, clock=clock)
+        case StorageType.POSTGRESQL:
+            return _database(settings, clock=clock)
+        case StorageType.HYBRID:
+            raise ConfigurationError("hybrid keeps nothing itself, it joins two storages: name one of those, file or postgresql")
+        case _:
+            return _other_storage(settings, clock)
+
+
+def offers() -> list[Offer]:
+    """Every storage there is: ours, and those of packages, which are loaded for it."""
+    from deskstore.adapters.file import FileStorage
+    from deskstore.adapters.hybrid import HybridStorage
+    from deskstore.adapters.installed import Offer, installed
+    from deskstore.adapters.postgres import PostgresStorage
+    from deskstore.domain.adapting import CONTRACT_VERSION
+
+    built_in = {StorageType.FILE: FileStorage, StorageType.HYBRID: HybridStorage, StorageType.POSTGRESQL: PostgresStorage}
+    ours = [Offer.of(name, "deskstore", CONTRACT_VERSION, type_) for name, type_ in built_in.items()]
+    return [*ours, *(one.offer(reserved=_OURS) for one in installed())]
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from tests.cli.every_command import commands, required
 from tests.payloads import as_bytes, freshdesk
 
 ALL: Final = [*commands()]
-NO_SETTINGS: Final = {"backup check", "backup list", "completion", "demo"}  #: of the storage: backups need none, the demo has its own
+#: of the storage: backups need none, the demo has its own, and `adapters` is about all of them
+NO_SETTINGS: Final = {"adapters list", "adapters test", "backup check", "backup list", "completion", "demo"}
 NO_FILES: Final = {*NO_SETTINGS, "config show", *(name for name, _ in ALL if name.startswith("db "))}
 
 

@@ -18,6 +18,7 @@ Examples:
 """
 #: command -> its module, and what it is for; written here so that --help imports none of them
 COMMANDS: Final = {
+    "adapters": ("adapters", "The storages there are, and whether one keeps its promises."),
     "adopt": ("adopting", "Take over what the prototype kept."),
     "backup": ("backups", "Take, list, check and restore backups of companies."),
     "cache": ("caches", "How well the cache serves, and emptying it for a company."),

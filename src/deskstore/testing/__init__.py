@@ -6,6 +6,7 @@ strategies  Hypothesis strategies that make hostile things by default
 machine     a stateful test of several companies against a dictionary
 faults      a storage that fails when it is told to
 makers      records with plain content, for tests that care for one thing in them
+proving     the contract kit run by a program, as `deskstore adapters test` does
 clock       a clock that moves when it is told to
 """
 

@@ -24,9 +24,12 @@ fixture of that scope, and `own_storage` with one that gives a storage which a t
 Time is the clock's: a ManualClock stands still until a test moves it, so that leases run out without waiting, and whatever reads another
 clock is found out. Promises with random examples are Hypothesis tests and obey its settings.
 
+CONTRACT_VERSION is the version of what is promised here; a package names in its `deskstore.Adapter` the one that it was made for.
+
 A promise may not be skipped. A gap that is known is an `xfail` with its reason, for the function as it was imported.
 """
 
+from deskstore.domain.adapting import CONTRACT_VERSION
 from deskstore.testing.contract.articles import (
     test_a_ticket_and_an_article_with_the_same_id_are_two_records,
     test_an_article_comes_back_as_it_was_saved_but_for_its_version,
@@ -309,6 +312,7 @@ from deskstore.testing.contract.units import (
 )
 
 __all__ = [
+    "CONTRACT_VERSION",
     "clock",
     "company_id",
     "desk",
