@@ -104,6 +104,20 @@ def test_a_full_demo_that_is_interrupted_while_its_server_is_made_leaves_nobody_
     assert not (kept / "data").exists()
 
 
+def test_servers_that_a_script_started_in_the_background_are_ended_by_kill(environment: dict[str, str], tmp_path: Path) -> None:
+    settings = tmp_path / "deskstore-demo" / "settings.sh"
+    command = ["/bin/sh", "-c", f"trap '' INT; exec {' '.join(PROGRAM)} demo --servers"]
+    quiet = subprocess.DEVNULL
+
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=quiet, stderr=subprocess.PIPE) as serving:
+        wait_until(lambda: settings.exists() or serving.poll() is not None)
+        serving.terminate()
+        _, said = serving.communicate()
+
+    assert (serving.returncode, said.decode().splitlines()[-1][:34]) == (130, "deskstore: the servers have ended;")
+    assert is_quiet(tmp_path)
+
+
 def test_a_machine_without_servers_is_told_in_one_line_what_to_install(
     deskstore: Deskstore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,8 @@ def program() -> int:
 
 def _interrupt(*_: object) -> None:
     """What `kill` asks for, done as for Ctrl-C: it is told how to go on, and a terminal gets its cursor back."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script started it in the background, and no Ctrl-C reaches it
+        raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)
 
 
