@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COMPANY: Final = "acme"
 PLATFORM: Final = "orders"
-PAUSE_S: Final = 0.02  #: between two tickets, so that there is time for others on a small machine
+PAUSE_S: Final = 0.05  #: between two tickets, so that there is time for others on a small machine
 AGAIN_S: Final = 0.1  #: before a storage is asked again that did not answer
 LEASE: Final = timedelta(seconds=10)  #: of the tickets that a worker has in its hands when the server is killed
 PASSING: Final = (StorageUnavailable, StorageBusy, CommitOutcomeUnknown)
