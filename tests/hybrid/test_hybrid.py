@@ -237,6 +237,17 @@ async def test_a_mirror_that_is_down_is_spared(desks: Desks) -> None:
     assert desks.switch(desks.far).calls - tried < 5
 
 
+async def test_a_commit_that_ends_after_the_storage_was_closed_wakes_nobody(desks: Desks, caplog: pytest.LogCaptureFixture) -> None:
+    await desks.hybrid.keep(a_ticket())
+    await desks.storage.aclose()
+
+    desks.storage.note_commit(desks.hybrid.company_id)
+    await asyncio.sleep(0.01)
+
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "deskstore drainer"] == []
+    assert "a mirror is down" not in caplog.text
+
+
 async def test_a_primary_that_is_down_is_never_replaced_by_its_mirror(desks: Desks) -> None:
     await desks.hybrid.keep(a_ticket())
     await desks.drained()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import Final
 
@@ -60,6 +61,7 @@ class Drainer:
         self._woken: dict[str, None] = {}  # in the order in which they were written to
         self._is_needed: Final = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._is_over = False
         self._next_look_s = 0.0
         self._complaints: Final[dict[str, str]] = {}
         self._waiting_since_s: Final[dict[str, float]] = {}
@@ -67,8 +69,9 @@ class Drainer:
 
     def start(self) -> None:
         """Begin, unless it has begun; needs a running loop."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="deskstore drainer")
+        if self._task is None and not self._is_over:
+            # in a context of its own: what it does for all companies is no part of what one writer was about
+            self._task = asyncio.create_task(self._run(), name="deskstore drainer", context=Context())
 
     def wake(self, company_id: str) -> None:
         """A company was written to."""
@@ -86,8 +89,9 @@ class Drainer:
             "mirror.is_down": float(self.breaker.is_tripped),
         }
 
-    async def aclose(self) -> None:
-        """Stop, after a last try for what was written here."""
+    async def aclose(self, *, for_good: bool = False) -> None:
+        """Stop, after a last try for what was written here; for good: also a commit that ends later starts nothing any more."""
+        self._is_over = for_good
         if self._task is None:
             return
         self._task.cancel()

@@ -151,7 +151,7 @@ class HybridStorage:
 
     async def aclose(self) -> None:
         """Finish what is under way, and close both sides."""
-        await self.stop_draining()
+        await self._drainer.aclose(for_good=True)
         await asyncio.gather(self.near.aclose(), self.far.aclose())
 
     # -- what only two sides have --------------------------------------------------------------------------------------------------------
