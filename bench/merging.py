@@ -70,7 +70,14 @@ class Merged:
         if (found := self.bars.get(bar.name)) is None:
             return None
         spread = found["spread"]
-        return Taken(bar=bar, **{**found, "spread": None if spread is None else (spread[0], spread[1])})
+        return Taken(
+            bar=bar,
+            measured=found["measured"],
+            spread=None if spread is None else (spread[0], spread[1]),
+            reference=found["reference"],
+            note=found["note"],
+            when=found["when"],
+        )
 
     def compared(self) -> Sequence[Compared]:
         """The newest comparison of each kind of work."""

@@ -76,7 +76,7 @@ def test_neither_a_small_run_nor_one_that_could_not_measure_replaces_a_figure() 
 
 
 def test_what_was_kept_of_earlier_runs_is_merged_with_what_is_new(tmp_path: Path) -> None:
-    kept = tmp_path / "measured.json"
+    kept, written = tmp_path / "measured.json", list[Path]()
     for number, bar in enumerate((bars.FIND, bars.OPEN), start=1):
         document = tmp_path / f"{number}.json"
         document.write_text(json.dumps(a_document(f"2026-01-0{number} 10:00", a_finding(bar, 2.5))), encoding="utf-8")

@@ -199,11 +199,11 @@ def _tried(task: Task, number: int, seed: int, left_s: float) -> Done:
         command = [sys.executable, "-m", "tests.chaos", task.area, "--exactly", task.part, "--round", str(number), "--seed", str(seed)]
         whole = ["--whole"] if task.rounds == 1 else []
         code = _ended([*command, *whole, "--report", str(report)], left_s)
-        told = json.loads(report.read_text(encoding="utf-8")) if report.exists() else []
+        told: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else []  # Any: as JSON gives it
     seconds = round(time.monotonic() - began, 1)
     if code is not None and told:
         (row,) = told
-        found: dict[str, Any] = {name: row[name] for name in ("came", "states", "failures", "measured")}  # Any: as JSON gives it
+        found: dict[str, Any] = {name: row[name] for name in ("came", "states", "failures", "measured")}  # Any: as above
     else:
         found = {"came": TIME_IS_UP} if code is None else {"came": NOTHING, "failures": (NOTHING,)}
     return Done(area=task.area, part=task.part, round=number, seed=seed, code=code, seconds=seconds, **found)
