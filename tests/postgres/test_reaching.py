@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
@@ -98,6 +100,26 @@ def test_a_server_that_is_down_and_a_host_that_is_none_end_with_4(shell: Shell) 
 
     assert all(code == 4 and "PostgreSQL refuses the connection: is it running where DATABASE_URL says?" in line for code, line in down)
     assert all(code == 4 and "check the host and port in DATABASE_URL" in line for code, line in nowhere)
+
+
+async def test_a_server_that_breaks_off_each_connection_ends_with_4_and_one_line() -> None:
+    """In a process of its own, since nobody has set logging up there, and retries have a logger of their own."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    environment = {"STORAGE_TYPE": "postgresql", "DATABASE_URL": f"postgresql://a:b@127.0.0.1:{port}/c", "DESKSTORE_TIMEOUT_S": "0.5"}
+
+    async with server:
+        status = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deskstore.cli", "status"),
+            env={**os.environ, **environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, said = await status.communicate()
+
+    assert (status.returncode, out) == (4, b"")
+    assert said.decode().count("\n") == 1
+    assert "PostgreSQL breaks off each connection while it is made" in said.decode()
 
 
 def test_a_server_that_does_not_answer_ends_with_4_within_the_time_that_was_set(shell: Shell, frozen_server: PostgresServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -27,9 +28,16 @@ if TYPE_CHECKING:
 
     Driver = asyncpg.Connection[asyncpg.Record]
 
+# says each attempt to whoever listens, and not to the terminal of somebody who never set logging up
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+
 V = TypeVar("V")
 _DIALECT: Final = "deskstore"
 _STATEMENTS: Final = 200  #: kept prepared on each connection: more than there are
+_BROKEN_OFF: Final = (
+    "PostgreSQL breaks off each connection while it is made, as when it starts or stops: "
+    "check the host and port in DATABASE_URL, then try again"
+)
 _ROLLBACK_S: Final = 5.0  #: how long a connection may take to come clean before it is thrown away
 
 
@@ -95,12 +103,13 @@ class Pool:
     def __init__(self, url: URL, limits: Limits, admit: Callable[[Driver], Awaitable[None]], *, has_pooler: bool = False) -> None:
         async def connect() -> Driver:
             with translated(self.place):
-                driver = await asyncpg.connect(
+                connecting = asyncpg.connect(
                     url.render_as_string(hide_password=False),
                     timeout=limits.connect_s,
                     command_timeout=limits.answer_s,
                     statement_cache_size=0 if has_pooler else _STATEMENTS,
                 )
+                driver = await _made(connecting)
                 await self._look_at(driver)
                 return driver
 
@@ -208,6 +217,16 @@ class Pool:
         self._cleaning.add(cleaning)
         cleaning.add_done_callback(self._cleaning.discard)
         await asyncio.shield(cleaning)
+
+
+async def _made(connecting: Awaitable[Driver]) -> Driver:
+    """A new connection; raises ConnectionLost where somebody takes it and ends it at once, as a server does that starts or stops."""
+    try:
+        return await connecting
+    except ConnectionRefusedError:
+        raise  # nobody is there
+    except (ConnectionError, asyncpg.CannotConnectNowError) as error:
+        raise ConnectionLost(_BROKEN_OFF) from error
 
 
 async def _clean(lent: PoolProxiedConnection, driver: Driver) -> None:
