@@ -19,21 +19,12 @@ from tests.redis.contests import Contest
 from tests.redis.racing import Plan
 
 
-class Sabotaged(CachedStorage):
-    """A cache whose companies are of another class."""
-
-    Company: type[CompanyCache] = CompanyCache
-
-    def company(self, company_id: str) -> CompanyCache:
-        return self.Company(self.cache, company_id)
-
-
 class _BuriesNothing(CompanyCache):
     async def bury(self, name: str, places: Sequence[Place]) -> bool:
         return True
 
 
-class DeletesAfterCommitOnly(Sabotaged):
+class DeletesAfterCommitOnly(CachedStorage):
     """Values go once the commit took place, and nothing keeps them away before."""
 
     Company = _BuriesNothing
@@ -61,7 +52,7 @@ class _ComparesVersions(_BuriesNothing):
             await self._done(_NEWER_ONLY, names, [data or b"", value.version, 30_000])
 
 
-class ComparesVersionsOnly(Sabotaged):
+class ComparesVersionsOnly(CachedStorage):
     """A value is kept if it is newer than the one that stands there, whoever else has been there meanwhile."""
 
     Company = _ComparesVersions
@@ -90,7 +81,7 @@ def _opened(subject: Subject, data: bytes) -> Any:  # Any: a value of the subjec
         return None
 
 
-class ChecksNoEnvelope(Sabotaged):
+class ChecksNoEnvelope(CachedStorage):
     """Whatever stands under a key is taken for its value."""
 
     Company = _BelievesAnyEnvelope
@@ -106,7 +97,7 @@ class _KnowsNoGeneration(CompanyCache):
         super()._look_at(seen, subject, key, data, seal)
 
 
-class ChecksNoGeneration(Sabotaged):
+class ChecksNoGeneration(CachedStorage):
     """Values count whatever became of all that stood with them."""
 
     Company = _KnowsNoGeneration

@@ -28,6 +28,7 @@ from tests.redis.moving import MOVES, race_while_moving
 KEY = a_ticket().key
 READS = 1_000
 BRIEF = evolve(PATIENT, value_s=1.0, tombstone_s=1.0)
+LASTING = evolve(PATIENT, value_s=600.0, tombstone_s=600.0)
 
 
 @pytest.fixture
@@ -110,6 +111,25 @@ async def test_what_was_cached_before_a_rollback_is_not_read_after_the_next_cuto
     assert await described(desk) == "new"
     await hybrid.stop_draining()
     await asyncio.gather(cached.cache.connection.aclose(), elsewhere.cache.connection.aclose())
+
+
+async def test_whoever_moves_a_company_and_tells_redis_nothing_is_found_out(
+    near: FileStorage, far: Storage, own_redis: RedisServer
+) -> None:
+    elsewhere, hybrid = CachedStorage(far, own_redis.url, limits=LASTING), HybridStorage(near, far)
+    desk = Desk(hybrid, a_new_company())
+    reader = Desk(elsewhere, desk.company_id)
+    await describe(desk, "old")
+    await move(hybrid, desk.company_id)
+    await read_until_cached(reader, elsewhere)
+
+    await move(hybrid, desk.company_id)
+    await describe(desk, "new")
+    await move(hybrid, desk.company_id)
+
+    assert await described(reader) == "old"
+    await hybrid.stop_draining()
+    await elsewhere.cache.connection.aclose()
 
 
 async def test_where_whoever_moves_a_company_knows_of_no_cache_old_values_end_by_themselves(

@@ -82,10 +82,10 @@ class CompanyCache:
 
     async def read(self, subject: Subject, keys: Collection[Key], beneath: Beneath[V]) -> Mapping[Key, V]:
         """The values of these keys: all from Redis, as of one moment, or all from beneath."""
-        wanted = [*dict.fromkeys(keys)]
-        epoch = await self._epoch(wanted)
+        epoch = await self._epoch(len(keys))
         if epoch is None:
             return await self.past(keys, beneath)
+        wanted = [*dict.fromkeys(keys)]
         try:
             seen = await self._seen(subject, wanted, epoch)
         except NoAnswer:
@@ -109,10 +109,10 @@ class CompanyCache:
             await self._keep(subject, lease, epoch, {key: value for key, value in found.items() if key in lease.keys})
         return found
 
-    async def _epoch(self, wanted: Sequence[Key]) -> int | None:
+    async def _epoch(self, n: int) -> int | None:
         """The epoch in which values count; None where Redis is not to be asked."""
         cache = self._cache
-        if not cache.connection.is_open or not 0 < len(wanted) <= MOST_KEYS or cache.doubts.concern(self.company_id):
+        if not cache.connection.is_open or not 0 < n <= MOST_KEYS or cache.doubts.concern(self.company_id):
             return None
         return await cache.epochs.of(self.company_id)
 

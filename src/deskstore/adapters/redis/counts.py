@@ -36,9 +36,12 @@ class Ledger:
 
     def note(self, company_id: str, what: str, n: int) -> None:
         """Count n values of a company; `what` is one of NAMES."""
-        if company_id not in self._untold and len(self._untold) >= MOST_COMPANIES:
-            self._untold.clear()
-        for counts in (self.all, self._untold.setdefault(company_id, Counts())):
+        untold = self._untold.get(company_id)
+        if untold is None:
+            if len(self._untold) >= MOST_COMPANIES:
+                self._untold.clear()
+            untold = self._untold[company_id] = Counts()
+        for counts in (self.all, untold):
             setattr(counts, what, getattr(counts, what) + n)
 
     def taken(self, company_id: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ Scope = Literal["records", "processing"]
 SCOPES: Final[tuple[Scope, ...]] = ("records", "processing")
 
 
+@lru_cache(maxsize=4_096)
 def encoded(part: str) -> str:
     """A part of a name in letters, digits and `._~%-` alone; no two parts are encoded alike."""
     return quote(part, safe="")

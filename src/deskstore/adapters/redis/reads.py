@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Final, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Final, Protocol, TypeVar
 
-from attrs import frozen
-
-from deskstore.adapters.redis.company import Beneath, CompanyCache
+from deskstore.adapters.redis.company import Beneath
 from deskstore.adapters.redis.names import Subject
 from deskstore.adapters.redis.values import Value
 from deskstore.domain.identifiers import TICKET, Key
@@ -20,18 +18,12 @@ from deskstore.domain.wrapping import WrappedArticles, WrappedProgress, WrappedR
 V = TypeVar("V", bound=Value)
 
 
-@frozen(kw_only=True)
-class Way:
-    """How one unit of work reads: through the cache, until it has changes of its own."""
+class Way(Protocol):
+    """How one unit of work reads."""
 
-    company: CompanyCache
-    has_changes: Callable[[], bool]
-
-    async def read(self, subject: Subject, keys: Collection[Key], beneath: Beneath[V]) -> Mapping[Key, V]:
+    async def read(self, subject: Subject, keys: Collection[Key], beneath: Beneath[V], /) -> Mapping[Key, V]:
         """The values of these keys."""
-        if self.has_changes():
-            return await self.company.past(keys, beneath)
-        return await self.company.read(subject, keys, beneath)
+        ...
 
 
 class CachedTickets(WrappedRecords[Ticket]):
@@ -42,7 +34,7 @@ class CachedTickets(WrappedRecords[Ticket]):
         self._way: Final = way
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Ticket]:
-        return await self._way.read("ticket", keys, super().find_many)
+        return await self._way.read("ticket", keys, self._reads.find_many)
 
 
 class CachedArticles(WrappedArticles):
@@ -53,7 +45,7 @@ class CachedArticles(WrappedArticles):
         self._way: Final = way
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Article]:
-        return await self._way.read("article", keys, super().find_many)
+        return await self._way.read("article", keys, self._reads.find_many)
 
 
 class CachedSummaries(WrappedSummaries):
@@ -64,7 +56,7 @@ class CachedSummaries(WrappedSummaries):
         self._way: Final = way
 
     async def current_many(self, keys: Collection[Key]) -> Mapping[Key, Summary]:
-        return await self._way.read("summary", keys, super().current_many)
+        return await self._way.read("summary", keys, self._reads.current_many)
 
 
 class CachedProgress(WrappedProgress):
@@ -75,4 +67,4 @@ class CachedProgress(WrappedProgress):
         self._way: Final = way
 
     async def find_many(self, keys: Collection[Key]) -> Mapping[Key, Processing]:
-        return await self._way.read("processing", [key for key in keys if key.kind == TICKET], super().find_many)
+        return await self._way.read("processing", [key for key in keys if key.kind == TICKET], self._reads.find_many)

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import evolve
 
-from deskstore.adapters.redis.company import Cache, CompanyCache, is_sure, new_name
+from deskstore.adapters.redis.company import Beneath, Cache, CompanyCache, is_sure, new_name
 from deskstore.adapters.redis.connection import Connection, NoAnswer
 from deskstore.adapters.redis.counts import Ledger
 from deskstore.adapters.redis.doubts import Doubts
 from deskstore.adapters.redis.epochs import EpochOf, Epochs, primary_epoch
 from deskstore.adapters.redis.invalidating import Invalidation, concerned, of_key
 from deskstore.adapters.redis.limits import MOST_KEYS, Limits
-from deskstore.adapters.redis.reads import CachedArticles, CachedProgress, CachedSummaries, CachedTickets, Way
+from deskstore.adapters.redis.names import Subject
+from deskstore.adapters.redis.reads import CachedArticles, CachedProgress, CachedSummaries, CachedTickets
+from deskstore.adapters.redis.values import Value
 from deskstore.domain import claims, identifiers
 from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.erasures import Erasure
@@ -33,12 +35,15 @@ from deskstore.domain.errors import (
     TicketNotFound,
     VersionConflict,
 )
+from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import CompanyState, Copy
-from deskstore.domain.ports import Backend, BeforeCommit, CacheState, Health, Inspection, Replica, Storage
+from deskstore.domain.ports import Backend, BeforeCommit, CacheState, Health, Inspection, Replica, Storage, SuppressionReads
 from deskstore.domain.processing import Processing
 from deskstore.domain.unit import BufferedUnit
 from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
 
+V = TypeVar("V", bound=Value)
+MOST_COMPANIES: Final = 10_000  #: that are remembered
 OUTRUN: Final = (VersionConflict, ClaimLost, InvalidTransition, TicketNotFound, ArticleNotFound)
 """What a unit of work meets that was decided on what is not so any more."""
 
@@ -54,6 +59,8 @@ class CachedStorage(WrappedStorage):
         epoch_of: Says in which epoch a company is, and of which nothing is to be cached; without it, of all whose primary is not beneath.
     """
 
+    Company: type[CompanyCache] = CompanyCache  #: keeps the values of each company
+
     def __init__(self, beneath: Storage, url: str, *, limits: Limits | None = None, epoch_of: EpochOf | None = None) -> None:
         super().__init__(beneath)
         kept = limits or Limits()
@@ -64,6 +71,7 @@ class CachedStorage(WrappedStorage):
             doubts=Doubts(kept.value_s),
             ledger=Ledger(),
         )
+        self._companies: Final[dict[str, CompanyCache]] = {}
 
     def unit_of_work(self, company_id: str) -> BufferedUnit:
         """A unit of work of one company, which reads past the cache once it has changes of its own."""
@@ -145,7 +153,12 @@ class CachedStorage(WrappedStorage):
 
     def company(self, company_id: str) -> CompanyCache:
         """What one company has in Redis."""
-        return CompanyCache(self.cache, identifiers.company_id(company_id))
+        known = self._companies.get(company_id)
+        if known is None:
+            if len(self._companies) >= MOST_COMPANIES:
+                self._companies.clear()
+            known = self._companies[company_id] = self.Company(self.cache, identifiers.company_id(company_id))
+        return known
 
     async def _claim(self, company_id: str, platform: str, n: int, worker: str, lease: timedelta) -> Sequence[Processing]:
         """
@@ -175,21 +188,44 @@ class CachedBackend:
     """One company: reads by key from Redis, and commits that keep its values away while they take place."""
 
     def __init__(self, storage: CachedStorage, beneath: Backend) -> None:
+        self.company_id: Final = beneath.company_id
+        self._storage: Final = storage
         self._beneath: Final = beneath
         self._company: Final = storage.company(beneath.company_id)
-        self._epochs: Final = storage.cache.epochs
         self._unit: BufferedUnit | None = None
-        way = Way(company=self._company, has_changes=self._has_changes)
-        self.tickets: Final = CachedTickets(storage, beneath.tickets, way)
-        self.articles: Final = CachedArticles(storage, beneath.articles, way)
-        self.summaries: Final = CachedSummaries(storage, beneath.summaries, way)
-        self.progress: Final = CachedProgress(storage, beneath.progress, way)
-        self.suppressions: Final = beneath.suppressions
+
+    # made when they are asked for: most units of work ask for one of them
 
     @property
-    def company_id(self) -> str:
-        """The company."""
-        return self._beneath.company_id
+    def tickets(self) -> CachedTickets:
+        """Tickets, by key from Redis."""
+        return CachedTickets(self._storage, self._beneath.tickets, self)
+
+    @property
+    def articles(self) -> CachedArticles:
+        """Articles, by key from Redis."""
+        return CachedArticles(self._storage, self._beneath.articles, self)
+
+    @property
+    def summaries(self) -> CachedSummaries:
+        """Summaries, the current ones from Redis."""
+        return CachedSummaries(self._storage, self._beneath.summaries, self)
+
+    @property
+    def progress(self) -> CachedProgress:
+        """How far the processing has come, of single tickets from Redis."""
+        return CachedProgress(self._storage, self._beneath.progress, self)
+
+    @property
+    def suppressions(self) -> SuppressionReads:
+        """The requesters whose tickets are kept out, which are not cached."""
+        return self._beneath.suppressions
+
+    async def read(self, subject: Subject, keys: Collection[Key], beneath: Beneath[V]) -> Mapping[Key, V]:
+        """The values of these keys: through the cache, until the unit of work has changes of its own."""
+        if self._unit is not None and self._unit.has_changes:
+            return await self._company.past(keys, beneath)
+        return await self._company.read(subject, keys, beneath)
 
     def serve(self, unit: BufferedUnit) -> None:
         """Read past the cache as soon as this unit of work has changes."""
@@ -222,9 +258,6 @@ class CachedBackend:
         places = [place for key in changes.keys for place in of_key(key)]
         if len(places) <= 3 * MOST_KEYS:
             await self._company.release("", places)
-
-    def _has_changes(self) -> bool:
-        return self._unit is not None and self._unit.has_changes
 
 
 class CachedReplica(WrappedReplica):
