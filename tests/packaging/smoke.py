@@ -17,8 +17,13 @@ import deskstore
 
 PROGRAM = Path(sys.executable).with_name("deskstore")
 PAYLOAD = b'{"id": 42, "subject": "\\ud83d Cannot log in", "status": 2, "big": 123456789012345678901234567890, "x": -0.0, "x": 1}'
-#: the kit needs the extra `testing`; the other two are programs, which alembic and Python run
-NOT_IMPORTED = ("deskstore.testing", "deskstore.adapters.postgres.migrations.env", "deskstore.cli.__main__")
+#: two need an extra, `testing` and `otel`; the other two are programs, which alembic and Python run
+NOT_IMPORTED = (
+    "deskstore.testing",
+    "deskstore.adapters.otel",
+    "deskstore.adapters.postgres.migrations.env",
+    "deskstore.cli.__main__",
+)
 
 
 def main() -> None:
