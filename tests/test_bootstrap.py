@@ -118,6 +118,7 @@ def test_the_first_layer_with_a_value_decides_and_is_named() -> None:
         "DESKSTORE_POOL_SIZE": "default",
         "DESKSTORE_TIMEOUT_S": "default",
         "DESKSTORE_MAY_LOSE_COMMITS": "default",
+        "DESKSTORE_OTEL": "default",
         "DESKSTORE_LOG_LEVEL": "default",
         "DESKSTORE_LOG_FORMAT": "default",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from deskstore.testing.contract.fixtures import a_new_company
 from tests.hybrid.switches import Switch
 from tests.otel.seeing import Seen
 from tests.payloads import as_bytes, freshdesk
+from tests.redis.broken import PATIENT
 
 DESK = "freshdesk"
 
@@ -43,6 +44,14 @@ def redis_url() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture
+async def cached(redis_url: str, seen: Seen) -> AsyncIterator[ObservedStorage]:
+    """An observed storage with the cache before it, which waits for Redis however busy the machine is."""
+    opened = ObservedStorage(CachedStorage(MemoryStorage(), redis_url, limits=PATIENT), seen.observer, adapter="postgresql")
+    yield opened
+    await opened.aclose()
+
+
 async def test_durations_say_how_often_something_was_done(company_id: str, seen: Seen) -> None:
     storage = ObservedStorage(MemoryStorage(), seen.observer, adapter="memory")
 
@@ -57,7 +66,7 @@ async def test_durations_say_how_often_something_was_done(company_id: str, seen:
 
 async def test_records_and_rejects_are_counted_by_what_became_of_them(company_id: str, seen: Seen, tmp_path: Path) -> None:
     storage = ObservedStorage(MemoryStorage(), seen.observer, adapter="memory")
-    await save_tickets(storage, company_id, DESK, [freshdesk(0), freshdesk(1) | {"status": 3}])
+    await save_tickets(storage, company_id, DESK, [as_bytes(freshdesk(0)), as_bytes(freshdesk(1) | {"status": 3})])
     export = tmp_path / "export.json"
     export.write_bytes(as_bytes([freshdesk(number) for number in range(4)] + [{"subject": "no id"}]))
 
@@ -76,31 +85,30 @@ async def test_no_metric_tells_the_company(company_id: str, seen: Seen) -> None:
     assert told == {"adapter", "operation", "outcome", "platform"}
 
 
-async def test_hits_and_misses_of_the_cache_are_counted(company_id: str, seen: Seen, redis_url: str) -> None:
-    storage = ObservedStorage(CachedStorage(MemoryStorage(), redis_url), seen.observer, adapter="postgresql")
-    await save_ticket(storage, company_id, DESK, freshdesk(1))
+async def test_hits_and_misses_of_the_cache_are_counted(company_id: str, seen: Seen, cached: ObservedStorage) -> None:
+    await save_ticket(cached, company_id, DESK, freshdesk(1))
 
     for _ in range(3):
-        await get_ticket(storage, company_id, DESK, "1")
+        await get_ticket(cached, company_id, DESK, "1")
 
     assert seen.metric("deskstore.cache.values", result="misses") == 1
     assert seen.metric("deskstore.cache.values", result="hits") == 2
-    await storage.aclose()
+    await cached.aclose()
     assert seen.metric("deskstore.cache.values", result="hits") == 2
 
 
-async def test_a_unit_with_changes_reads_past_the_cache_also_when_it_is_observed(company_id: str, seen: Seen, redis_url: str) -> None:
-    storage = ObservedStorage(CachedStorage(MemoryStorage(), redis_url), seen.observer, adapter="postgresql")
-    await save_tickets(storage, company_id, DESK, [freshdesk(1), freshdesk(2)])
-    ticket = await get_ticket(storage, company_id, DESK, "1")
+async def test_a_unit_with_changes_reads_past_the_cache_also_when_it_is_observed(
+    company_id: str, seen: Seen, cached: ObservedStorage
+) -> None:
+    await save_tickets(cached, company_id, DESK, [freshdesk(1), freshdesk(2)])
+    ticket = await get_ticket(cached, company_id, DESK, "1")
 
-    async with storage.unit_of_work(company_id) as uow:
+    async with cached.unit_of_work(company_id) as uow:
         uow.tickets.delete(ticket.key, version=ticket.version)
         await uow.tickets.find(DESK, "2")
         await uow.commit()
 
     assert (seen.metric("deskstore.cache.values", result="misses"), seen.metric("deskstore.cache.values", result="bypasses")) == (1, 1)
-    await storage.aclose()
 
 
 async def test_connections_of_the_pool_are_seen_while_they_are_used(company_id: str, seen: Seen, postgres_url: str) -> None:
@@ -169,6 +177,20 @@ async def test_the_operations_of_a_side_stand_within_those_of_its_storage(compan
     await storage.aclose()
 
 
+async def test_what_is_copied_in_the_background_is_no_part_of_what_wrote_it(company_id: str, seen: Seen) -> None:
+    sides = [ObservedStorage(MemoryStorage(), seen.observer, adapter=name, is_side=True) for name in ("file", "postgresql")]
+    hybrid = HybridStorage(*sides)
+    storage = ObservedStorage(hybrid, seen.observer, adapter="hybrid")
+
+    with seen.tracer.start_as_current_span("a request"):
+        await save_ticket(storage, company_id, DESK, freshdesk(1))
+    while not seen.spans("deskstore.storage.copy"):  # noqa: ASYNC110 - a span tells nobody that it ended
+        await asyncio.sleep(0.01)
+
+    assert {span.parent for span in seen.spans("deskstore.storage.copy")} == {None}
+    await storage.aclose()
+
+
 async def test_several_storages_of_one_process_are_counted_together(seen: Seen) -> None:
     first, second = (_Counting({"retries": 2, "mirror.lag_s": lag, "unknown": 7}) for lag in (1.5, 4.0))
     observed = [ObservedStorage(one, seen.observer, adapter="memory") for one in (first, second)]
@@ -185,6 +207,16 @@ def test_an_observed_storage_offers_what_the_one_beneath_offers(seen: Seen, tmp_
 
     assert [isinstance(files, port) for port in (Inspectable, Caching, Measured)] == [True, False, True]
     assert [isinstance(cached, port) for port in (Inspectable, Caching, Measured)] == [True, True, True]
+
+
+async def test_what_only_a_hybrid_storage_offers_is_offered(company_id: str, seen: Seen) -> None:
+    storage = ObservedStorage(HybridStorage(MemoryStorage(), MemoryStorage()), seen.observer, adapter="hybrid")
+    await save_ticket(storage, company_id, DESK, freshdesk(1))
+
+    await vars(storage)["drained"](company_id)
+
+    assert (await vars(storage)["lag"](company_id)).debts == 0
+    await storage.aclose()
 
 
 class _Counting(MemoryStorage):

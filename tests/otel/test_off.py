@@ -11,13 +11,16 @@ import pytest
 
 import deskstore
 from deskstore.adapters.file import FileStorage
+from deskstore.adapters.hybrid import HybridStorage
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.adapters.observing import ObservedStorage
-from deskstore.bootstrap import Settings, open_storage
+from deskstore.bootstrap import Settings, StorageType, open_sides, open_storage
 from deskstore.domain.errors import ConfigurationError
 from deskstore.domain.unit import BufferedUnit
 from deskstore.services.importing import import_records
+from deskstore.services.migrating import plan_migration
 from deskstore.services.tickets import get_ticket, save_ticket
+from deskstore.testing.contract.fixtures import a_new_company
 from tests.payloads import as_bytes, freshdesk
 
 LONG = {
@@ -52,6 +55,30 @@ async def test_with_the_setting_it_is_an_observed_one(tmp_path: Path) -> None:
 
     assert type(storage) is ObservedStorage
     assert found.ticket_id == "1"
+
+
+async def test_with_the_setting_both_sides_of_a_hybrid_storage_are_observed_too(tmp_path: Path, shared_postgres_url: str) -> None:
+    company_id = a_new_company()
+    asked = Settings(storage_type=StorageType.HYBRID, data_path=tmp_path, database_url=shared_postgres_url, otel=True)
+
+    async with open_storage(asked) as storage:
+        await save_ticket(storage, company_id, "freshdesk", freshdesk(1))
+        found = await get_ticket(storage, company_id, "freshdesk", "1")
+
+    assert isinstance(storage, ObservedStorage)
+    assert isinstance(storage.beneath, HybridStorage)
+    assert [type(side) for side in (storage.beneath.near, storage.beneath.far)] == [ObservedStorage, ObservedStorage]
+    assert found.ticket_id == "1"
+
+
+async def test_both_sides_of_a_move_are_observed(tmp_path: Path, shared_postgres_url: str) -> None:
+    asked = Settings(data_path=tmp_path, database_url=shared_postgres_url, otel=True)
+
+    async with open_sides(asked) as (near, far):
+        plan = await plan_migration(near, far, "nobody")
+
+    assert [type(side) for side in (near, far)] == [ObservedStorage, ObservedStorage]
+    assert plan.company_id == "nobody"
 
 
 def test_use_cases_of_one_unit_are_the_functions_themselves() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
+from inspect import ismethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -15,7 +16,7 @@ from deskstore.domain import identifiers
 from deskstore.domain.errors import UncommittedChanges
 from deskstore.domain.observing import UNDER_WAY, Observed, Observer, Operation, Sort
 from deskstore.domain.outcomes import UnitOutcome
-from deskstore.domain.ports import Backend, Caching, Inspectable, Replica, ServingUnits, Storage
+from deskstore.domain.ports import Backend, Replica, ServingUnits, Storage
 from deskstore.domain.receiving import Outcome
 from deskstore.domain.unit import BufferedUnit
 from deskstore.domain.wrapping import WrappedBackend, WrappedStorage
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from deskstore.domain.erasures import Erasure
     from deskstore.domain.observing import Sight
     from deskstore.domain.processing import Processing
-
-OFFERS: Final[Mapping[type, Sequence[str]]] = {
-    Inspectable: ("inspection",),
-    Caching: ("cache_state", "cache_counts", "flush_cache"),
-}
-"""What the storage beneath may offer beside Storage, and this one offers then, too."""
 
 
 class ObservedStorage(WrappedStorage, Observed):
@@ -46,9 +41,7 @@ class ObservedStorage(WrappedStorage, Observed):
     def __init__(self, beneath: Storage, observer: Observer, *, adapter: str, is_side: bool = False) -> None:
         WrappedStorage.__init__(self, beneath)
         Observed.__init__(self, observer, adapter, is_side=is_side)
-        for port, names in OFFERS.items():
-            if isinstance(beneath, port):
-                vars(self).update({name: getattr(beneath, name) for name in names})
+        vars(self).update(offered_by(beneath))
         self._serves: bool | None = None
         self._stop_watching: Final = None if is_side else observer.watch(self.figures)
 
@@ -99,6 +92,12 @@ class ObservedStorage(WrappedStorage, Observed):
 
     def _backend(self, beneath: Backend, watch: Watch) -> WrappedBackend:
         return WrappedBackend(ObservedCompany(self.beneath, watch), beneath)
+
+
+def offered_by(storage: Storage) -> dict[str, object]:
+    """What a storage offers beside Storage, by name: a look through it, the counts of a cache, a wait for a mirror."""
+    beside = (name for name in dir(storage) if not name.startswith("_") and not hasattr(WrappedStorage, name))
+    return {name: offer for name in beside if ismethod(offer := getattr(storage, name))}
 
 
 class ObservedUnit(BufferedUnit):
