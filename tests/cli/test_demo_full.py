@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from deskstore.adapters.embedded import places, postgres, processes, redis
+from deskstore.adapters.embedded import places, processes
 from deskstore.cli import demo_look
 from deskstore.cli.demo_data import EXPORTS, make_exports
 from deskstore.cli.demo_servers import kept_in, remove, servers, written
@@ -122,8 +123,8 @@ def test_servers_that_a_script_started_in_the_background_are_ended_by_kill(envir
 
 
 def test_a_machine_without_servers_is_told_in_one_line_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert postgres.PostgresServer
-    assert redis.RedisServer  # imported beforehand, since nothing can be without a path
+    import_module("deskstore.adapters.embedded.postgres")  # beforehand, since nothing can be imported without a path
+    import_module("deskstore.adapters.embedded.redis")
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setenv("PATH", str(tmp_path))
 
