@@ -184,8 +184,8 @@ PG_WORKER: Final = Bar(name="PostgreSQL: work_off() / claim, get, complete one b
 
 # -- the cache -----------------------------------------------------------------------------------------------------------------------------
 
-CACHE_HIT: Final = Bar(name="cache: a hit / find on PostgreSQL", must=0.5, aim=0.35)
-CACHE_HUNG: Final = Bar(name="cache: find while Redis hangs, once it is left alone / without Redis", must=1.05, aim=1.02)
+CACHE_HIT: Final = Bar(name="cache: a hit / find on PostgreSQL", must=0.5, aim=0.3)
+CACHE_HUNG: Final = Bar(name="cache: find while Redis hangs, once it is left alone / without Redis", must=1.05, aim=1.01)
 
 # -- PostgreSQL ----------------------------------------------------------------------------------------------------------------------------
 
