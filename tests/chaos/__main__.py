@@ -16,13 +16,13 @@ from typing import Final
 
 from attrs import frozen
 
-from tests.chaos import cache, crashing, drawing, file, following, isolation, keeping, moving, nightly, pooling, processing
+from tests.chaos import cache, cancelling, crashing, drawing, file, following, isolation, keeping, moving, nightly, pooling, processing
 from tests.chaos.parts import Finding, NotHere, Orders, Part
 
 AREAS: Final[Mapping[str, Sequence[Part]]] = {
     "storages": drawing.PARTS,
     "file": file.PARTS,
-    "postgres": [*isolation.PARTS, *crashing.PARTS, *following.PARTS, *pooling.PARTS, *keeping.PARTS],
+    "postgres": [*isolation.PARTS, *crashing.PARTS, *cancelling.PARTS, *following.PARTS, *pooling.PARTS, *keeping.PARTS],
     "processing": processing.PARTS,
     "cache": cache.PARTS,
     "hybrid": moving.PARTS,
@@ -107,7 +107,7 @@ def _is_meant(part: Part, options: argparse.Namespace) -> bool:
 
 def _all_night(options: argparse.Namespace, wanted: Sequence[tuple[str, Part]]) -> int:
     tasks = [nightly.Task(area=area, part=part.name, rounds=part.rounds) for area, part in wanted]
-    night = nightly.Night.read(options.resume) if options.resume else nightly.Night(seed=options.seed)
+    night = nightly.Night.read(options.resume) if options.resume else nightly.Night.new(options.seed)
     return nightly.run(night, tasks, hours=options.hours, state=options.resume or nightly.STATE, say=_say)
 
 
