@@ -351,6 +351,27 @@ async def test_a_mirror_that_is_lost_can_be_parted_from_without_asking_it(clock:
     await pair.one.keep(a_ticket("after"))
 
 
+@pytest.mark.parametrize("has_moved", [False, True])
+async def test_the_status_of_a_company_is_told_though_its_mirror_is_down(clock: ManualClock, has_moved: bool) -> None:
+    near, far = Switch(MemoryStorage(clock)), Switch(MemoryStorage(clock))
+    pair = Pair.of(near, far)
+    await pair.one.keep(a_ticket())
+    await _verified(pair)
+    if has_moved:
+        await cut_over(*_between(pair))
+    primary, mirror = (pair.other, near) if has_moved else (pair.one, far)
+    mirror.is_off = True
+    await primary.keep(a_ticket("owed"))
+
+    status = await migration_status(*_between(pair))
+    near.is_off = far.is_off = True
+    with pytest.raises(StorageUnavailable):
+        await migration_status(*_between(pair))
+
+    assert status.lives_in == ("target" if has_moved else "source")
+    assert (status.mirror, status.debts, status.is_other_side_down) == (MirrorStatus.VERIFIED, 2, True)
+
+
 async def test_every_step_leaves_a_line(pair: Pair, tmp_path: Path) -> None:
     note = AuditFile(tmp_path / "migrations.ndjson")
 

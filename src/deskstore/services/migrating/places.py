@@ -8,7 +8,7 @@ from attrs import Factory, define, frozen
 
 from deskstore.domain import identifiers
 from deskstore.domain.draining import size_bytes
-from deskstore.domain.errors import CorruptRecord, MigrationError
+from deskstore.domain.errors import CorruptRecord, MigrationError, StorageBusy, StorageUnavailable
 from deskstore.domain.filling import Reject, is_filled
 from deskstore.domain.mirror import MIRROR, PARTS, Copy, MirrorStatus, Part, Thing
 from deskstore.domain.sides import Sides, standing
@@ -75,8 +75,20 @@ async def with_mirror(source: Storage, target: Storage, company_id: str) -> Plac
 
 
 async def migration_status(source: Storage, target: Storage, company_id: str) -> MigrationStatus:
-    """How far a company's migration has come; ends no swap, also one that was left behind."""
-    found = await settled(source, target, company_id, patience_s=None)
+    """
+    How far a company's migration has come; ends no swap, also one that was left behind.
+
+    Where the mirror does not answer, it is what the primary tells.
+
+    Raises:
+        StorageUnavailable: Where the company lives does not answer.
+    """
+    try:
+        found = await settled(source, target, company_id, patience_s=None)
+    except StorageBusy:
+        raise
+    except StorageUnavailable as error:
+        return await _told_by_the_primary(source, target, identifiers.company_id(company_id), error)
     state = found.state
     debts = await found.sides.primary.outbox(MIRROR, MOST_DEBTS) if found.has_mirror else ()
     return MigrationStatus(
@@ -88,6 +100,29 @@ async def migration_status(source: Storage, target: Storage, company_id: str) ->
         is_held_up=state is not None and state.swapping_to is not None,
         is_filled=found.has_mirror and await is_filled(found.sides),
     )
+
+
+async def _told_by_the_primary(source: Storage, target: Storage, company_id: str, error: StorageUnavailable) -> MigrationStatus:
+    """What the one side tells, if it takes the writes; raises the error else."""
+    places: tuple[tuple[Place, Storage], ...] = (("source", source), ("target", target))
+    for place, storage in places:
+        try:
+            side = await standing(storage.replica(company_id))
+        except StorageUnavailable:
+            continue
+        if side.state is not None and side.state.primary == side.store_id:
+            debts = await side.replica.outbox(MIRROR, MOST_DEBTS) if side.state.mirror is not None else ()
+            return MigrationStatus(
+                company_id=company_id,
+                lives_in=place,
+                mirror=side.state.mirror_status,
+                epoch=side.state.epoch,
+                debts=len(debts),
+                is_held_up=side.state.swapping_to is not None,
+                is_filled=False,
+                is_other_side_down=True,
+            )
+    raise error
 
 
 async def plan_migration(source: Storage, target: Storage, company_id: str) -> MigrationPlan:

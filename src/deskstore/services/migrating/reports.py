@@ -25,6 +25,7 @@ class MigrationStatus:
     debts: int  #: things the mirror has yet to be given; at most 10,000 are counted
     is_held_up: bool  #: whether no writes pass at this moment
     is_filled: bool  #: whether the mirror was given everything once, and nobody has verified it since
+    is_other_side_down: bool = False  #: whether the side in which it does not live did not answer: whether that is filled nobody knows
 
 
 @frozen(kw_only=True)
