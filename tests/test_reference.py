@@ -5,17 +5,25 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from attrs import fields
+from sqlalchemy import Column, Table
+from sqlalchemy.dialects import postgresql
 
 import deskstore
+from deskstore.adapters.postgres.checks import REVISION
+from deskstore.adapters.postgres.schema import tables
 from deskstore.cli.failures import code_of
 from deskstore.domain import errors
 from deskstore.domain.errors import StorageError
+from deskstore.domain.things import CompanyState
 from tests.pages import ROOT
 
 ERRORS: Final = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+SCHEMA: Final = (ROOT / "docs/reference/sql-schema.md").read_text(encoding="utf-8")
+WRITTEN: Final = {'text collate "c"': "name", "double precision": "double"}  #: types that the page gives a name of its own
 FAMILY: Final = {name: made for name, made in vars(errors).items() if inspect.isclass(made) and issubclass(made, StorageError)}
 ROWS: Final = {
     name: (attributes, int(code))
@@ -70,3 +78,35 @@ def assignments(made: type[StorageError]) -> list[ast.Assign | ast.AnnAssign]:
 def depth(made: type[StorageError]) -> int:
     """How many errors stand between it and StorageError."""
     return len(made.__mro__) - len(StorageError.__mro__) - 1
+
+
+@pytest.mark.parametrize("table", tables().sorted_tables, ids=lambda table: table.name)
+def test_a_table_is_on_the_page_with_its_columns(table: Table) -> None:
+    rows = re.findall(r"^\| (\**)(?!column )(\w+)\** \| (\w+\??) \|", section(table.name), re.MULTILINE)
+
+    shown = [(name, type_, bool(stars)) for stars, name, type_ in rows]
+
+    assert shown == [(column.name, said_of(column), column.primary_key) for column in table.columns]
+
+
+def test_the_page_has_no_table_that_does_not_exist_and_the_revision_of_the_migrations() -> None:
+    assert sorted(re.findall(r"^### (\w+)$", SCHEMA, re.MULTILINE)) == sorted(table.name for table in tables().sorted_tables)
+    assert f"this page tells of `{REVISION}`" in SCHEMA
+
+
+def test_the_fields_of_a_companys_state_are_on_the_page() -> None:
+    (row,) = re.findall(r"^\| state \|.*", SCHEMA, re.MULTILINE)
+
+    assert re.findall(r"`(\w+)`", row) == [field.name for field in fields(CompanyState)]
+
+
+def section(table: str) -> str:
+    found = re.search(rf"^### {table}\n(.*?)(?=^##|\Z)", SCHEMA, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/reference/sql-schema.md has no section on {table}"
+    return found[1]
+
+
+def said_of(column: Column[Any]) -> str:  # Any: columns of every type
+    """A type as the page writes it."""
+    type_ = column.type.compile(dialect=postgresql.dialect()).lower()
+    return WRITTEN.get(type_, type_) + ("?" if column.nullable else "")
