@@ -83,6 +83,8 @@ class Load:
     def listen(self, output: IO[str]) -> None:
         """Note what it says, until it has ended."""
         for line in output:
+            if not line.endswith("\n"):
+                return  # it was killed in the middle of the word
             number, digest, took_s, refused = json.loads(line)
             self.slowest_s = max(self.slowest_s, took_s)
             self.refused += refused
@@ -110,9 +112,13 @@ def under_load(shell: Shell, known: Mapping[Place, str]) -> Generator[Load]:
             raise AssertionError("the load has both pipes")
         listening = threading.Thread(target=load.listen, args=[process.stdout], daemon=True)
         listening.start()
-        yield load
-        process.stdin.close()
-        listening.join(PATIENCE_S)
+        try:
+            yield load
+            process.stdin.close()
+            listening.join(PATIENCE_S)
+        finally:
+            process.kill()
+            listening.join()  # before what it reads is closed
 
 
 @contextmanager
