@@ -1,5 +1,5 @@
 """
-Filling a mirror with all that its primary holds, beside writers, in the order of names.
+Filling a mirror with all that its primary holds, beside writers, in the order of names; each ticket together with its processing.
 
 How far it has come is kept in the mirror, in the commit of each batch: whoever goes on after a crash begins behind what is there. Every
 copy is taken only where it is newer than what stands, so neither a write nor a deletion that came first by way of the outbox is undone.
@@ -8,12 +8,14 @@ copy is taken only where it is newer than what stands, so neither a write nor a 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from time import monotonic
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
+from deskstore.domain.ahead import ahead
 from deskstore.domain.comparing import CURSOR
 from deskstore.domain.draining import drain, size_bytes
 from deskstore.domain.errors import CorruptRecord, InvalidRecord
@@ -80,6 +82,7 @@ async def is_filled(sides: Sides) -> bool:
     return after == _END
 
 
+_LANES: Final = tuple(part for part in PARTS if part != "processing")  #: what is gone through; processing comes with the tickets
 _END: Final = Thing(PARTS[-1], "the end", "", "")  #: the cursor when there is nothing more to copy
 
 
@@ -92,6 +95,15 @@ async def _cursor(sides: Sides) -> tuple[Thing | None, int]:
     return Thing(part, *name), cursor.version
 
 
+@define
+class _Read:
+    """What was read for one batch."""
+
+    copies: list[Copy] = Factory(list[Copy])
+    rejects: list[Reject] = Factory(list[Reject])
+    size_bytes: int = 0
+
+
 class _Filling:
     """One run, with the size of batches that suits the mirror."""
 
@@ -102,40 +114,66 @@ class _Filling:
         self._at_once = _FIRST
         self._cursor_version = 0
         self._drained_s = monotonic()
-        self._rejects: list[Reject] = []
+        self._refused: list[Reject] = []
 
     async def run(self, after: Thing | None, cursor_version: int) -> None:
         self._cursor_version = cursor_version
         if after == _END:
             return
-        first = PARTS.index(after.part) if after else 0
-        for part in PARTS[first:]:
+        first = _LANES.index(after.part) if after else 0
+        for part in _LANES[first:]:
             await self._fill_part(part, after if after is not None and after.part == part else None)
-        await self._send(PARTS[-1], [], _END)
+        await self._apply([], _END)
 
     async def _fill_part(self, part: Part, after: Thing | None) -> None:
-        batch: list[Copy] = []
-        weight = 0
-        async for one in past_damage(part, lambda behind: self._sides.primary.copies(part, after=behind), _name, after=after):
-            if isinstance(one, CorruptRecord):
-                thing = Thing(part, *one.key) if one.key else Thing(part, "", "", one.place)
-                self._rejects.append(Reject(thing=thing, reason=str(one)))
-                continue
-            batch.append(one)
-            weight += size_bytes([one])
-            if len(batch) >= self._at_once or weight >= HEAVY_BYTES:
-                await self._send(part, batch, batch[-1].thing)
-                batch, weight = [], 0
-        if batch or self._rejects:
-            await self._send(part, batch, batch[-1].thing if batch else None)
+        """Read the next batch while the mirror is given the one before it."""
+        async with aclosing(ahead(self._read(part, after))) as batches:
+            async for one in batches:
+                await self._send(part, one)
 
-    async def _send(self, part: Part, batch: Sequence[Copy], cursor: Thing | None) -> None:
+    async def _read(self, part: Part, after: Thing | None) -> AsyncGenerator[_Read]:
+        batch = _Read()
+        async for one in self._things(part, after):
+            if isinstance(one, Reject):
+                batch.rejects.append(one)
+                continue
+            if one.thing.part == part and (len(batch.copies) >= self._at_once or batch.size_bytes >= HEAVY_BYTES):
+                yield batch
+                batch = _Read()
+            batch.copies.append(one)
+            batch.size_bytes += size_bytes([one])
+        if batch.copies or batch.rejects:
+            yield batch
+
+    async def _things(self, part: Part, after: Thing | None) -> AsyncGenerator[Copy | Reject]:
+        """All things of a part; a ticket's processing comes right behind it, since a store keeps both at once in one go."""
+        if part != "ticket":
+            async for one in self._walk(part, after):
+                yield one
+            return
+        states = self._walk("processing", after and Thing("processing", *after[1:]))
+        state = await anext(states, None)
+        async for one in self._walk("ticket", after):
+            yield one
+            while state is not None and state.thing.key <= one.thing.key:
+                yield state
+                state = await anext(states, None)
+        while state is not None:
+            yield state
+            state = await anext(states, None)
+
+    async def _walk(self, part: Part, after: Thing | None) -> AsyncGenerator[Copy | Reject]:
+        async for one in past_damage(part, lambda behind: self._sides.primary.copies(part, after=behind), _name, after=after):
+            yield _rejected(part, one) if isinstance(one, CorruptRecord) else one
+
+    async def _send(self, part: Part, read: _Read) -> None:
         """Give the mirror a batch together with the cursor, and adapt the size of the next."""
+        batch = read.copies
         began_s = monotonic()
-        kept = await self._apply(batch, cursor)
+        kept = await self._apply(batch, Thing(part, *batch[-1].thing[1:]) if batch else None)
         self._adapt(monotonic() - began_s)
-        rejects, self._rejects = tuple(self._rejects), []
-        await self._pace(Batch(part=part, things=len(batch), kept=kept, size_bytes=size_bytes(batch), rejects=rejects))
+        rejects, self._refused = (*read.rejects, *self._refused), []
+        await self._pace(Batch(part=part, things=len(batch), kept=kept, size_bytes=read.size_bytes, rejects=rejects))
         if monotonic() - self._drained_s > _DRAIN_EVERY_S:
             await drain(self._sides)
             self._drained_s = monotonic()
@@ -151,7 +189,7 @@ class _Filling:
     async def _apply_halves(self, batch: Sequence[Copy], cursor: Thing | None, error: InvalidRecord | CorruptRecord) -> int:
         """Find the thing that the mirror refuses, and leave it out."""
         if len(batch) <= 1:
-            self._rejects += [Reject(thing=copy.thing, reason=str(error)) for copy in batch]
+            self._refused += [Reject(thing=copy.thing, reason=str(error)) for copy in batch]
             return await self._apply([], cursor) if batch else 0
         half = len(batch) // 2
         return await self._apply(batch[:half], None) + await self._apply(batch[half:], cursor)
@@ -170,3 +208,7 @@ class _Filling:
 
 def _name(copy: Copy) -> Thing:
     return copy.thing
+
+
+def _rejected(part: Part, error: CorruptRecord) -> Reject:
+    return Reject(thing=Thing(part, *error.key) if error.key else Thing(part, "", "", error.place), reason=str(error))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -40,8 +39,6 @@ def is_read_once(source: Source) -> bool:
     mode = source.stat().st_mode
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
-
-T = TypeVar("T")
 
 _ID: Final = "_deskstore_id"  #: under which an envelope's id is shown to the platform's mapping; the payload itself never holds it
 
@@ -232,20 +229,3 @@ async def in_batches(arrivals: AsyncIterator[Arrival], most: int = BATCH_RECORDS
         size_bytes += len(one.raw)
     if batch:
         yield batch
-
-
-async def ahead(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-    """The same items, each made while the one before it is in use: reading and writing take turns at the processor."""
-    following = asyncio.create_task(_next(items))
-    try:
-        while (item := await following) is not None:
-            following = asyncio.create_task(_next(items))
-            yield item
-    finally:
-        following.cancel()
-        await asyncio.wait({following})
-        await items.aclose()
-
-
-async def _next(items: AsyncGenerator[T, None]) -> T | None:
-    return await anext(items, None)

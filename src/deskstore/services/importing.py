@@ -29,6 +29,7 @@ from typing import Final
 from attrs import Factory, define, evolve, field, frozen
 
 from deskstore.domain import payloads
+from deskstore.domain.ahead import ahead
 from deskstore.domain.errors import ConfigurationError, CorruptRecord
 from deskstore.domain.identifiers import Key, Kind
 from deskstore.domain.ports import Storage
@@ -37,7 +38,7 @@ from deskstore.domain.receiving import Head, Outcome
 from deskstore.domain.records import Incoming
 from deskstore.formats.platforms import Options
 from deskstore.formats.streams import Detected, Reject
-from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, ahead, in_batches, is_read_once
+from deskstore.services.arrivals import Arrival, Arrivals, Reading, Source, in_batches, is_read_once
 from deskstore.services.observing import use_case
 from deskstore.services.receiving import BATCH_RECORDS, Heads, Plan, Requesters, damaged_among, foresee, head_of, keep, plan
 from deskstore.services.rejects import RejectsFile, holds, refuse_source
