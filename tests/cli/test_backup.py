@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from deskstore.adapters.file import FileStorage
 from tests.cli.conftest import Deskstore
 from tests.cli.processes import run
 from tests.cli.test_interruptions import interrupted
@@ -124,3 +128,29 @@ def test_an_interrupted_backup_leaves_no_file(environment: dict[str, str], tmp_p
     assert (code, "b.tar was not written" in said) == (130, True)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert run(environment, "backup", "create", *ACME, "-o", str(tmp_path / "b.tar")).returncode == 0
+
+
+def test_a_killed_backup_is_named_until_it_is_forgotten(acme: Deskstore, data_path: Path) -> None:
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    asyncio.run(_register(data_path, f"backup {began} abcd"))
+
+    named = acme("status", "--json")
+    told = acme("status")
+    forgotten = acme("backup", "forget", *ACME)
+    again = acme("backup", "forget", *ACME)
+
+    assert named.json["backups"] == [{"company": "acme", "began_at": began}]
+    assert f"a backup of company 'acme' began at {began}, and changes are noted for it" in told.err
+    assert (forgotten.code, forgotten.lines[1][-1]) == (0, "abcd")
+    assert (again.code, again.err) == (0, "deskstore: no backup of company 'acme' has begun and not ended\n")
+    assert acme("status", "--json").json["backups"] == []
+
+
+async def _register(data: Path, name: str) -> None:
+    """Leave the name of a backup behind, as one does that is killed."""
+    storage = FileStorage(data)
+    replica = storage.replica("acme")
+    state = await replica.state()
+    assert state is not None
+    assert await replica.compare_and_set_state(state, evolve(state, backups=(name,)))
+    await storage.aclose()

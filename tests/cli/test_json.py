@@ -40,6 +40,7 @@ LINES: Final[Mapping[str, tuple[Sequence[str], int]]] = {
     "adopt": (["adopt", "tree"], 3),
     "backup check": (["backup", "check", "acme.tar"], 0),
     "backup create": (["backup", "create", "--company", "acme", "-o", "new.tar"], 0),
+    "backup forget": (["backup", "forget", "--company", "acme"], 0),
     "backup list": (["backup", "list", "."], 0),
     "backup restore": (["backup", "restore", "acme.tar", "--company", "copy", "--of", "acme"], 0),
     "claim list": (["claim", "list", "--company", "acme"], 0),
@@ -107,9 +108,9 @@ def steady(printed: str, folder: str) -> Any:  # Any: JSON
 
 def shortened(name: str, said: Any) -> Any:  # Any: JSON
     """The first of many, where the page shows no more; what the machine says of itself, as the page does."""
-    if name == "demo":
     if name == "adapters list":
         return {**said, "adapters": said["adapters"][:1]}
+    if name == "demo":
         return {"checks": said["checks"][:1], "platforms": said["platforms"][:1]}
     if name == "doctor":
         return {**said, "settings": said["settings"][:1], "checks": said["checks"][:2]}

@@ -112,3 +112,54 @@ def test_without_a_database_the_line_says_what_is_missing(deskstore: Deskstore) 
 
     assert ran.code == 2
     assert "DATABASE_URL is missing" in ran.err
+
+
+def test_a_damaged_file_is_named_and_the_company_is_not_complete(migrate: Callable[..., Ran], data_path: Path) -> None:
+    damaged = data_path / "acme" / "freshdesk" / "tickets" / "2.json"
+    damaged.write_bytes(damaged.read_bytes().replace(b'"id":2', b'"id":5'))
+
+    planned = migrate("plan", *OF_ACME)
+    started = migrate("start", *OF_ACME, "--no-backup", "--json")
+    verified = migrate("verify", *OF_ACME)
+    cut_over = migrate("cutover", *OF_ACME)
+
+    assert (planned.code, started.code, verified.code, cut_over.code) == (1, 3, 1, 1)
+    assert [one["id"] for one in started.json["companies"][0]["rejects"] if one["part"] == "ticket"] == ["2"]
+    assert "ticket freshdesk 2" in verified.err
+    assert "not verified" in cut_over.err
+
+
+def test_a_company_that_has_moved_is_named_with_where_it_lives_and_is_read_there_alone(
+    migrate: Callable[..., Ran], deskstore: Deskstore
+) -> None:
+    assert deskstore("import", "tickets.json", "--company", "globex", "--platform", "freshdesk").code == 0
+    for words in (("start", "--no-backup"), ("verify",), ("cutover",)):
+        assert migrate(*words, *OF_ACME).code == 0
+    moved = migrate("status", *OF_ACME, "--json").json["companies"][0]
+
+    status = deskstore("status", "--json")
+    shown = deskstore("status")
+    ticket = deskstore("ticket", "get", "1", *OF_ACME, "--platform", "freshdesk")
+
+    assert (moved["lives_in"], moved["mirror"], moved["held_up"]) == ("postgresql", "verified", False)
+    assert (status.code, status.json["elsewhere"]) == (0, ["acme"])
+    assert {row["company"] for row in status.json["platforms"]} == {"globex"}
+    assert "company 'acme' lives in the store" in shown.err
+    assert (ticket.code, ticket.out) == (4, "")
+    assert "STORAGE_TYPE says which" in ticket.err
+
+
+def test_the_doctor_of_two_storages_says_how_each_company_stands_and_what_comes_next(
+    migrate: Callable[..., Ran], deskstore: Deskstore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (("start", "--no-backup"), ("verify",), ("cutover",)):
+        assert migrate(*words, *OF_ACME).code == 0
+    monkeypatch.setenv("STORAGE_TYPE", "hybrid")
+
+    ran = deskstore("doctor", "--json")
+
+    told = {check["name"]: check for check in ran.json["checks"]}
+    assert ran.code == 0, ran.err
+    assert {"files: directory", "database: server", "database: schema"} <= told.keys()
+    assert "it lives in the database" in told["sides of acme"]["detail"]
+    assert "its mirror in the files is verified, 0 things behind" in told["sides of acme"]["detail"]

@@ -17,12 +17,31 @@ from deskstore.adapters.file import FileStorage
 from deskstore.adapters.hybrid import HybridStorage
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.adapters.postgres import PostgresStorage
-from deskstore.domain.errors import RESTORE, BackupError, CompanyErased, CompanyMoved, CorruptRecord, DamagedBackup, StorageUnavailable
+from deskstore.domain.errors import (
+    RESTORE,
+    BackupError,
+    CompanyErased,
+    CompanyMoved,
+    CorruptRecord,
+    DamagedBackup,
+    StorageBusy,
+    StorageUnavailable,
+)
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing
 from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.tallies import totals_of
 from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
-from deskstore.services.backup import RestoreMode, check_backup, create_backup, list_backups, restore_backup, undo_restore
+from deskstore.services.backup import (
+    RestoreMode,
+    check_backup,
+    create_backup,
+    forget_backups,
+    list_backups,
+    restore_backup,
+    running_backups,
+    undo_restore,
+)
+from deskstore.services.migrating import cut_over, start_migration, verify_migration
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_summary, a_ticket, an_article
@@ -161,6 +180,26 @@ async def test_what_a_killed_backup_left_registered_goes_with_a_later_one(opens:
     state = await desk.replica().state()
     assert state is not None
     assert state.backups == (young, "somebody's own")
+
+
+async def test_a_killed_backup_stands_in_the_way_of_nothing_once_it_is_forgotten(opens: Opens) -> None:
+    desk, mirror = await filled(opens("memory")), opens("memory")
+    await start_migration(desk.storage, mirror.storage, desk.company_id)
+    await verify_migration(desk.storage, mirror.storage, desk.company_id)
+    state = await desk.replica().state()
+    assert state is not None
+    killed = f"backup {desk.storage.clock():%Y-%m-%dT%H:%M:%SZ} abcd"
+    assert await desk.replica().compare_and_set_state(state, evolve(state, backups=(killed,)))
+
+    with pytest.raises(StorageBusy, match="deskstore backup forget"):
+        await cut_over(desk.storage, mirror.storage, desk.company_id)
+    found = await running_backups(desk.storage, desk.company_id)
+    forgotten = await forget_backups(desk.storage, desk.company_id)
+
+    assert [(one.name, one.began_at) for one in found] == [(killed, desk.storage.clock().replace(microsecond=0))]
+    assert forgotten == found
+    assert await running_backups(desk.storage, desk.company_id) == []
+    assert (await cut_over(desk.storage, mirror.storage, desk.company_id)).lives_in == "target"
 
 
 # -- while others write --------------------------------------------------------------------------------------------------------------------

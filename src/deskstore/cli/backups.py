@@ -63,6 +63,27 @@ def create_command(company_id: str, output: str) -> int:
     return shared().run(work)
 
 
+@command.command("forget", cls=Command)
+@company_option
+def forget_command(company_id: str) -> int:
+    """Let a company note nothing more for backups that were killed; one that still runs fails."""
+
+    async def work(storage: Storage) -> int:
+        from deskstore.services.backup import forget_backups
+
+        forgotten = await forget_backups(storage, company_id)
+        if shared().as_json:
+            shown = [{"name": one.name, "began_at": one.began_at and moment(one.began_at)} for one in forgotten]
+            print_json({"company": company_id, "forgotten": shown})
+        else:
+            print_table(["BEGAN", "NAME"], [(one.began_at, one.name) for one in forgotten])
+        if not forgotten:
+            tell(f"no backup of company {company_id!r} has begun and not ended")
+        return OK
+
+    return shared().run(work)
+
+
 @command.command("list", cls=Command)
 @click.argument("folder", metavar="DIR")
 def list_command(folder: str) -> int:

@@ -128,8 +128,9 @@ def status_command(company_id: str | None, place: str, is_all: bool) -> int:
 @command.command("verify", cls=Command)
 @_which
 @click.option("--depth", type=click.Choice(DEPTHS), default="rehash", show_default=True, help="How closely both sides are compared.")
+@click.option("--only-changes", is_flag=True, help="Compare what changed since a verified mirror was compared.")
 @click.option("--accept", multiple=True, metavar="KIND/PLATFORM/ID", help="A record that may be missing, as it cannot be copied.")
-def verify_command(company_id: str | None, place: str, is_all: bool, depth: str, accept: Sequence[str]) -> int:
+def verify_command(company_id: str | None, place: str, is_all: bool, depth: str, only_changes: bool, accept: Sequence[str]) -> int:
     """Compare all that both sides hold, and name each difference."""
     accepted = [_named(text) for text in accept]
 
@@ -137,7 +138,7 @@ def verify_command(company_id: str | None, place: str, is_all: bool, depth: str,
         from deskstore.domain.comparing import Depth
         from deskstore.services.migrating import verify_migration
 
-        report = await verify_migration(source, target, one, depth=Depth(depth), accept=accepted, note=_note())
+        report = await verify_migration(source, target, one, depth=Depth(depth), only_changes=only_changes, accept=accepted, note=_note())
         return _verified(report), OK if report.is_verified else FAILED
 
     return _each(company_id, place, is_all, step)
@@ -276,7 +277,8 @@ def _status(status: MigrationStatus, place: str) -> Shown:
         "epoch": status.epoch,
         "debts": status.debts,
         "held_up": status.is_held_up,
-        "filled": status.is_filled,
+        "filled": None if status.is_other_side_down else status.is_filled,
+        "other_side_down": status.is_other_side_down,
     }
 
 

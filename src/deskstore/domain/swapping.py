@@ -200,7 +200,10 @@ async def _ready(sides: Sides) -> tuple[CompanyState, CompanyState]:
             "run `deskstore migrate verify` first; nothing was changed"
         )
     if state.backups:
-        raise StorageBusy(f"a backup of company {sides.company_id!r} is under way: wait until it is done; nothing was changed")
+        raise StorageBusy(
+            f"a backup of company {sides.company_id!r} is under way: wait until it is done, or run `deskstore backup forget` "
+            "if it was killed; nothing was changed"
+        )
     return state, followed
 
 

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from attrs import evolve
+from attrs import evolve, frozen
 
+from deskstore.domain import identifiers
 from deskstore.domain.errors import BackupError, CompanyErased, CompanyMoved, CorruptRecord, StorageError
 from deskstore.domain.mirror import Copy, Debt
-from deskstore.domain.ports import Replica
+from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.things import CompanyState
 from deskstore.services.backup.losses import Losses
 
@@ -22,6 +23,14 @@ LOT: Final = 500  #: things at once
 LONGEST: Final = timedelta(hours=12)  #: that a backup may take; one that began earlier was killed
 _STAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 _TRIES: Final = 100
+
+
+@frozen(kw_only=True)
+class RunningBackup:
+    """A backup that is being taken, or was killed: nobody can tell from elsewhere."""
+
+    name: str  #: under which changes are noted for it
+    began_at: datetime | None  #: None: another release named it
 
 
 class Lot(NamedTuple):
@@ -82,7 +91,10 @@ class Listener:
                 self._company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to, expected_epoch=self._state.epoch
             )
         if self._name not in state.backups:
-            raise BackupError(f"the backup of company {self._company_id!r} took longer than {LONGEST}: nothing was kept; take it anew")
+            raise BackupError(
+                f"the backup of company {self._company_id!r} took longer than {LONGEST}, or somebody said that it was killed: "
+                "nothing was kept; take it anew"
+            )
 
 
 async def living_here(replica: Replica, company_id: str) -> CompanyState:
@@ -99,6 +111,30 @@ async def living_here(replica: Replica, company_id: str) -> CompanyState:
     if state.primary != await replica.store_id() or state.swapping_to is not None:
         raise CompanyMoved(company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to)
     return state
+
+
+async def running_backups(storage: Storage, company_id: str) -> Sequence[RunningBackup]:
+    """The backups of a company that have begun and not ended, ascending; as long as there is one, commits note what they change for it."""
+    state = await storage.replica(company_id).state()
+    return [RunningBackup(name=name, began_at=_began_at(name)) for name in (state.backups if state else ())]
+
+
+async def forget_backups(storage: Storage, company_id: str) -> Sequence[RunningBackup]:
+    """
+    Let a company note nothing more for backups that were killed, and say which those are; one that still runs fails, and keeps nothing.
+
+    Raises:
+        BackupError: The company keeps changing its state.
+        CompanyMoved: It lives elsewhere.
+    """
+    named = identifiers.company_id(company_id)
+    replica = storage.replica(named)
+    for _ in range(_TRIES):
+        state = await living_here(replica, named)
+        found = await running_backups(storage, named)
+        if not found or await replica.compare_and_set_state(state, evolve(state, backups=())):
+            return found
+    raise BackupError(f"company {named!r} keeps changing its state: nothing was done, try again")
 
 
 @asynccontextmanager
@@ -140,6 +176,11 @@ async def _unregister(replica: Replica, company_id: str, name: str) -> None:
 
 def _is_over(name: str, now: datetime) -> bool:
     """Whether a backup of that name must have been killed."""
+    began_at = _began_at(name)
+    return began_at is not None and began_at + LONGEST < now
+
+
+def _began_at(name: str) -> datetime | None:
     with suppress(ValueError, IndexError):
-        return datetime.strptime(f"{name.split()[1]}+0000", f"{_STAMP}%z") + LONGEST < now
-    return False
+        return datetime.strptime(f"{name.split()[1]}+0000", f"{_STAMP}%z")
+    return None
