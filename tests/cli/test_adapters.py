@@ -86,7 +86,7 @@ def test_a_storage_that_keeps_its_promises_passes(shelf: dict[str, str]) -> None
 
 
 def test_what_the_test_prints_as_json_has_the_shape_that_was_written_down(shelf: dict[str, str]) -> None:
-    ran = run(shelf, "adapters", "test", "sound", "--part", "documents", "--seed", "7", "--json")
+    ran = run(shelf, "adapters", "test", "sound", "--part", "erasing", "--seed", "7", "--json")
 
     said, page = json.loads(ran.stdout), written_down()["adapters test"]
     assert [*said] == [*page]
@@ -110,7 +110,7 @@ def test_a_storage_that_breaks_a_promise_is_told_which_and_how(shelf: dict[str, 
 def kept(deskstore: Deskstore, data_path: Path) -> Path:
     """The file of a record that somebody keeps."""
     (data_path.parent / "t.json").write_bytes(b'[{"id": 1, "subject": "kept"}]')
-    deskstore("import", "t.json", "--company", "acme", "--platform", "freshdesk")
+    deskstore("import", "t.json", "--company", "acme", "--platform", "freshdesk", "--kind", "tickets")
     return data_path / "acme/freshdesk/tickets/1.json"
 
 

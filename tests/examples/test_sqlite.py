@@ -46,7 +46,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_commands_work_on_it_by_its_name(environment: dict[str, str], tmp_path: Path) -> None:
-    imported = run(environment, "import", "-", *OF_ACME, given=b'{"id": 1, "subject": "kept in SQLite"}\n')
+    imported = run(environment, "import", "-", *OF_ACME, "--kind", "tickets", given=b'{"id": 1, "subject": "kept in SQLite"}\n')
     shown = run(environment, "ticket", "get", "1", *OF_ACME)
     doctor = run(environment, "doctor")
 
@@ -59,7 +59,7 @@ def test_commands_work_on_it_by_its_name(environment: dict[str, str], tmp_path: 
 def test_its_own_variable_says_where_the_database_is(environment: dict[str, str], tmp_path: Path) -> None:
     there = {**environment, "SQLITE_PATH": str(tmp_path / "there.sqlite3")}
 
-    run(there, "import", "-", *OF_ACME, given=b'{"id": 1}\n')
+    run(there, "import", "-", *OF_ACME, "--kind", "tickets", given=b'{"id": 1}\n')
     shown = run(there, "config", "show")
 
     assert (tmp_path / "there.sqlite3").exists()

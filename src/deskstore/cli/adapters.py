@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -97,9 +98,8 @@ def _proved(settings: Settings, seed: int, parts: Sequence[str]) -> Sequence[Pro
         raise click.UsageError(f"the kit has no part {unknown[0]!r}: choose one of: {', '.join(kit.all_parts())}")
     asyncio.run(_expect_nothing(name, storage_to_prove(settings, now)))
     with progress_bar(f"testing {name}", None, unit="cases") as advance:
-        proofs: Sequence[Proof] = kit.prove(
-            lambda clock: storage_to_prove(settings, clock), seed=seed, parts=parts or kit.all_parts(), progress=advance
-        )
+        opener = partial(storage_to_prove, settings)
+        proofs: Sequence[Proof] = kit.prove(opener, seed=seed, parts=parts or kit.all_parts(), progress=advance)
     asyncio.run(_erase_all(storage_to_prove(settings, now)))
     return proofs
 

@@ -6,11 +6,11 @@ import asyncio
 import os
 import sqlite3
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from deskstore.domain.columns import COLUMNS
 from deskstore.domain.errors import CommitOutcomeUnknown, ConfigurationError, StorageBusy, StorageUnavailable
@@ -38,6 +38,12 @@ CREATE INDEX article_page ON article (company, created_us, platform, id, locale)
 CREATE INDEX line ON processing (company, platform, claimable_us, id);
 PRAGMA user_version = {LAYOUT};
 """
+
+
+class Run(Protocol):
+    """Runs a piece of work in a transaction."""
+
+    async def __call__(self, work: Work[T], /) -> T: ...
 
 
 class Database:
@@ -69,10 +75,10 @@ class Database:
         return await self._run(reading)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Callable[[Work[T]], Awaitable[T]]]:
+    async def writing(self) -> AsyncGenerator[Run]:
         """A transaction, alone in it: gives what runs work in it; committed where the block ends, undone where anything is raised."""
 
-        async def run(work: Work[T]) -> T:
+        async def run(work: Work[T], /) -> T:
             return await self._run(lambda: work(self._opened()[1]))
 
         async with self._one_writer:
