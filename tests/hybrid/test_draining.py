@@ -20,11 +20,13 @@ from deskstore.domain.errors import (
     CompanyMoved,
     CorruptRecord,
     InvalidRecord,
+    StorageBusy,
     StorageUnavailable,
     TicketNotFound,
     VersionConflict,
 )
 from deskstore.domain.mirror import MIRROR, Copy, Debt, MirrorStatus, Thing, thing_of
+from deskstore.domain.ports import Replica
 from deskstore.domain.sides import Sides
 from deskstore.domain.wrapping import WrappedReplica
 from deskstore.testing.clock import ManualClock
@@ -256,6 +258,39 @@ class _Choosy(WrappedReplica):
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         if any(copy.thing.id == "4" for copy in copies):
             raise InvalidRecord("it is a four")
+        return await super().apply(copies, epoch=epoch)
+
+
+async def test_a_mirror_that_is_too_busy_for_many_things_at_once_is_given_fewer(pair: Pair) -> None:
+    await pair.one.keep(*(a_ticket(str(number)) for number in range(40)))
+    sides = Sides("acme", primary=pair.one.replica(), mirror=_Busy(pair.other.replica(), most=10))
+
+    drained = await drain(sides)
+
+    assert drained.refusals == ()
+    assert await everything_in(pair.other) == await everything_in(pair.one)
+
+
+async def test_a_mirror_that_is_too_busy_for_anything_is_no_refusal(pair: Pair) -> None:
+    await pair.one.keep(a_ticket())
+    sides = Sides("acme", primary=pair.one.replica(), mirror=_Busy(pair.other.replica(), most=0))
+
+    with pytest.raises(StorageBusy):
+        await drain(sides)
+
+    assert len(await pair.one.replica().outbox(MIRROR, 10)) == 2
+
+
+class _Busy(WrappedReplica):
+    """A mirror in which others are faster than whoever brings much."""
+
+    def __init__(self, beneath: Replica, *, most: int) -> None:
+        super().__init__(beneath)
+        self._most = most
+
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+        if len(copies) > self._most:
+            raise StorageBusy("somebody else was faster")
         return await super().apply(copies, epoch=epoch)
 
 

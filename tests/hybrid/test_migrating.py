@@ -15,7 +15,7 @@ from deskstore.adapters.hybrid import HybridStorage
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain.comparing import Depth, DifferenceKind
 from deskstore.domain.draining import drain
-from deskstore.domain.errors import CompanyMoved, InvalidRecord, MigrationError, StorageUnavailable
+from deskstore.domain.errors import CompanyMoved, InvalidRecord, MigrationError, StorageBusy, StorageUnavailable
 from deskstore.domain.filling import Batch
 from deskstore.domain.mirror import Copy, MirrorStatus, Thing
 from deskstore.domain.ports import Replica, Storage
@@ -235,6 +235,23 @@ class _Choosy(WrappedReplica):
     async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
         if any(copy.thing.id == "4" and copy.thing.part == "ticket" for copy in copies):
             raise InvalidRecord("it is a four")
+        return await super().apply(copies, epoch=epoch)
+
+
+async def test_a_mirror_that_is_too_busy_for_large_batches_is_filled_all_the_same(clock: ManualClock) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(*(a_ticket(str(number)) for number in range(300)))
+
+    started = await start_migration(pair.one.storage, _Wrapped(pair.other.storage, _Busy), pair.one.company_id)
+
+    assert started.is_complete
+    assert (await verify_migration(*_between(pair), depth=Depth.CONTENT)).is_verified
+
+
+class _Busy(WrappedReplica):
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+        if len(copies) > 30:
+            raise StorageBusy("somebody else was faster")
         return await super().apply(copies, epoch=epoch)
 
 

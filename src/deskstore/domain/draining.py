@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from deskstore.domain.errors import CorruptRecord, InvalidRecord
+from deskstore.domain.errors import CorruptRecord, InvalidRecord, StorageBusy
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import MIRROR, Copy, Debt, Part, Thing
 from deskstore.domain.records import Article, Ticket
@@ -148,12 +148,14 @@ class _Draining:
                 wanted = [thing for thing in wanted if thing not in self._refused]
 
     async def _apply(self, copies: Sequence[Copy]) -> None:
-        """Give the mirror these copies; those of a record that it refuses are found by halving."""
+        """Give the mirror these copies; those of a record that it refuses are found by halving, and where it is busy fewer get through."""
         try:
             await self._sides.mirror.apply(copies, epoch=self._mirror_epoch)
-        except (InvalidRecord, CorruptRecord) as error:
+        except (InvalidRecord, CorruptRecord, StorageBusy) as error:
             records = sorted({copy.thing.key for copy in copies})
             if len(records) == 1:
+                if isinstance(error, StorageBusy):
+                    raise
                 self._refused.update(dict.fromkeys((copy.thing for copy in copies), str(error)))
                 return
             first = set(records[: len(records) // 2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from time import monotonic
 from typing import Final
 
@@ -18,7 +18,7 @@ from attrs import Factory, define, frozen
 from deskstore.domain.ahead import ahead
 from deskstore.domain.comparing import CURSOR
 from deskstore.domain.draining import drain, size_bytes
-from deskstore.domain.errors import CorruptRecord, InvalidRecord
+from deskstore.domain.errors import CorruptRecord, InvalidRecord, StorageBusy
 from deskstore.domain.mirror import PARTS, Copy, Part, Thing, copy_of
 from deskstore.domain.processing import Checkpoint
 from deskstore.domain.sides import Sides
@@ -175,7 +175,8 @@ class _Filling:
         rejects, self._refused = (*read.rejects, *self._refused), []
         await self._pace(Batch(part=part, things=len(batch), kept=kept, size_bytes=read.size_bytes, rejects=rejects))
         if monotonic() - self._drained_s > _DRAIN_EVERY_S:
-            await drain(self._sides)
+            with suppress(StorageBusy):  # others are at it
+                await drain(self._sides)
             self._drained_s = monotonic()
 
     async def _apply(self, batch: Sequence[Copy], cursor: Thing | None) -> int:
@@ -184,6 +185,12 @@ class _Filling:
             kept = await self._sides.mirror.apply(marked, epoch=self._epoch)
         except (InvalidRecord, CorruptRecord) as error:
             return await self._apply_halves(batch, cursor, error)
+        except StorageBusy:  # whoever copies what is written meanwhile is faster again and again: fewer at once get through in between
+            if len(batch) <= _FEWEST:
+                raise
+            self._at_once = max(_FEWEST, self._at_once // 4)
+            half = len(batch) // 2
+            return await self._apply(batch[:half], None) + await self._apply(batch[half:], cursor)
         return max(kept - (cursor is not None), 0)
 
     async def _apply_halves(self, batch: Sequence[Copy], cursor: Thing | None, error: InvalidRecord | CorruptRecord) -> int:
