@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from attrs import fields
 from sqlalchemy import Column, Table
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 import deskstore
 from deskstore.adapters.postgres.checks import REVISION
@@ -22,6 +22,7 @@ from deskstore.domain.things import CompanyState
 from tests.pages import ROOT
 
 ERRORS: Final = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
+DIALECT: Final = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy types its results only
 SCHEMA: Final = (ROOT / "docs/reference/sql-schema.md").read_text(encoding="utf-8")
 WRITTEN: Final = {'text collate "c"': "name", "double precision": "double"}  #: types that the page gives a name of its own
 FAMILY: Final = {name: made for name, made in vars(errors).items() if inspect.isclass(made) and issubclass(made, StorageError)}
@@ -108,5 +109,5 @@ def section(table: str) -> str:
 
 def said_of(column: Column[Any]) -> str:  # Any: columns of every type
     """A type as the page writes it."""
-    type_ = column.type.compile(dialect=postgresql.dialect()).lower()
+    type_ = column.type.compile(dialect=DIALECT).lower()
     return WRITTEN.get(type_, type_) + ("?" if column.nullable else "")
