@@ -56,8 +56,8 @@ _BARE_CLAIM: Final = f"""
 """
 _FILL: Final = f"""
     INSERT INTO {SCHEMA}.company VALUES ('{COMPANY}');
-    INSERT INTO {SCHEMA}.company_state (company_id, state, primary_store, epoch, born, erased, floor)
-    SELECT '{COMPANY}', json_build_object('primary', id, 'mirror_status', 'none', 'epoch', 1), id, 1, 1, false, 0 FROM {SCHEMA}.store;
+    INSERT INTO {SCHEMA}.company_state (company_id, state, primary_store, is_home, epoch, born, erased, floor)
+    SELECT '{COMPANY}', json_build_object('primary', id, 'mirror_status', 'none', 'epoch', 1), id, true, 1, 1, false, 0 FROM {SCHEMA}.store;
     INSERT INTO {SCHEMA}.ticket (
         company_id, platform, ticket_id, version, created_us, saved_us, subject, status, text_digest, sha256, payload
     )

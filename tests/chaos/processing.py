@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -57,7 +58,8 @@ async def _worked(storage: Storage, environment: dict[str, str], folder: Path, o
     await fill(storage, plan.tickets)
     crowd = Crowd(folder, with_python(environment), plan, random.Random(orders.seed))
     codes = await asyncio.to_thread(crowd.work)
-    return Finding(states=plan.tickets, failures=await breaches(storage, plan, [*crowd.notes()], codes))
+    measured = f"{codes.get(-signal.SIGKILL, 0)} workers killed, {plan.sleeps} stopped for longer than their leases"
+    return Finding(states=plan.tickets, failures=await breaches(storage, plan, [*crowd.notes()], codes), measured=measured)
 
 
 PARTS: Final = (
