@@ -21,11 +21,12 @@ from deskstore.domain.mirror import PARTS, Copy, Part, Thing, Value, copy_of, di
 from deskstore.domain.processing import Claim, Processing, fresh
 from deskstore.domain.suppressions import Suppression
 from deskstore.domain.tallies import Tally
-from deskstore.formats.archive import frames, lines, tar
+from deskstore.formats.archive import frames, tar
 from deskstore.formats.archive.damage import Damaged
 from deskstore.formats.archive.lines import line_of, read_line
 from deskstore.formats.archive.manifest import HEAD, MANIFEST, Chunk, Head, Manifest, chunk_name, head_bytes, manifest_bytes
 from deskstore.formats.archive.reading import Archive, scanned
+from deskstore.formats.archive.shapes import Line
 from deskstore.formats.archive.survey import Survey, check_totals
 from deskstore.formats.archive.working import OneThread
 from deskstore.formats.archive.writing import write_archive
@@ -198,7 +199,7 @@ def test_every_part_can_be_deleted(part: Part) -> None:
 
 
 def test_there_is_a_line_for_every_part() -> None:
-    tags = {str(one.__struct_config__.tag) for one in lines.Line.__subclasses__()}
+    tags = {str(one.__struct_config__.tag) for one in Line.__subclasses__()}
 
     assert tags == set(PARTS) == set(get_args(Part))
 

@@ -98,7 +98,7 @@ async def compare_changes(sides: Sides) -> Comparison:
     if state.mirror_status is not MirrorStatus.VERIFIED:
         raise MigrationError(f"the mirror of company {sides.company_id!r} is {state.mirror_status}, not verified: compare everything first")
     drained = await drain(sides)
-    result = Comparison(counts={part: (drained.paid.get(part, 0),) * 2 for part in PARTS})
+    result = Comparison(counts={part: (paid, paid) for part in PARTS for paid in [drained.paid.get(part, 0)]})
     refused = [Difference(thing=one.thing, kind=DifferenceKind.STALE) for one in drained.refusals]
     for first in range(0, len(refused), _AT_ONCE):
         result.note(await confirmed(sides, refused[first : first + _AT_ONCE]))

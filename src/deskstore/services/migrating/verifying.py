@@ -57,8 +57,8 @@ async def verify_migration(
     accepted, left = _sorted_out(compared, accept)
     is_verified = not left and compared.different == len(accepted)
     await _conclude(found.sides, is_verified=is_verified)
-    outcome = {"verified": is_verified, "different": compared.different, "accepted": len(accepted)}
-    outcome["depth"] = "changes" if only_changes else depth.value
+    how = "changes" if only_changes else depth.value
+    outcome = {"verified": is_verified, "different": compared.different, "accepted": len(accepted), "depth": how}
     note(AuditLine(at=source.clock(), company_id=found.company_id, step="verify", outcome=outcome))
     return VerifyReport(
         company_id=found.company_id,
