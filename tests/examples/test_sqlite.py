@@ -51,7 +51,7 @@ def test_commands_work_on_it_by_its_name(environment: dict[str, str], tmp_path: 
     doctor = run(environment, "doctor")
 
     assert imported.returncode == 0, imported.stderr
-    assert shown.stdout == b'{"id": 1, "subject": "kept in SQLite"}\n'
+    assert shown.stdout == b'{"id": 1, "subject": "kept in SQLite"}'
     assert (doctor.returncode, b"sqlite answers" in doctor.stdout) == (0, True)
     assert (tmp_path / "data" / "deskstore.sqlite3").stat().st_mode & 0o777 == 0o600
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from deskstore.domain.ports import Storage
+    from deskstore.domain import ports
 
 GROUP: Final = "deskstore.adapters"  #: of entry points
 CONTRACT_VERSION: Final = 1
@@ -27,7 +27,7 @@ does not know of, it could lose without a word.
 """
 
 Clock = Callable[[], datetime]
-Open = Callable[[Mapping[str, str], Clock], "Storage"]
+Open = Callable[[Mapping[str, str], Clock], "ports.Storage"]
 
 _VARIABLE: Final = re.compile(r"(?!DESKSTORE_)[A-Z][A-Z0-9_]{0,62}")
 
@@ -42,7 +42,7 @@ def _variable_name(name: str) -> str:
 class Variable:
     """A variable of the environment that an adapter goes by."""
 
-    name: str = field(converter=_variable_name)  #: not beginning with DESKSTORE_, which is deskstore's own
+    name: str = field(converter=_variable_name)  #: in capitals; those that begin with the name of deskstore are deskstore's own
     is_secret: bool = False  #: never shown; passwords in addresses are not shown in any case
 
 
@@ -50,7 +50,7 @@ class Variable:
 class Adapter:
     """A storage that a package offers."""
 
-    storage: type[Storage]  #: the class of what open() gives; what it can do is read off it
+    storage: type[ports.Storage]  #: the class of what open() gives; what it can do is read off it
     open: Open  #: from the variables that are set, DATA_PATH always among them, and the clock to go by; does no I/O
     contract: int  #: the CONTRACT_VERSION that it was made for
     variables: tuple[Variable, ...] = ()  #: beside DATA_PATH
