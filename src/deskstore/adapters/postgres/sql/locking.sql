@@ -33,29 +33,41 @@ CREATE FUNCTION {schema}.lock_unit(company text, ticket_platforms text[], ticket
     requester_platforms text[], requesters text[])
 RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, {state_types_as_s})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     locked bigint := 0;
     found bigint;
 BEGIN
+    IF cardinality(ticket_ids) + cardinality(article_ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     -- in the order of their keys, so that no two units ever wait for one another; where no ticket is, there is nothing of it either
     IF EXISTS (
         SELECT FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+        CROSS JOIN LATERAL (
+            SELECT FROM {schema}.ticket t WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id OFFSET 0
+        ) t
     ) THEN
-        PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-        ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
+        PERFORM FROM (
+            SELECT * FROM unnest(ticket_platforms, ticket_ids) AS u (platform, id) ORDER BY u.platform COLLATE "C", u.id COLLATE "C"
+        ) k
+        CROSS JOIN LATERAL (
+            SELECT FROM {schema}.ticket_state s
+            WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id FOR NO KEY UPDATE
+        ) s;
         GET DIAGNOSTICS locked = ROW_COUNT;
         IF locked < cardinality(ticket_ids) THEN
             -- a copy of a ticket may have come before that of its processing
-            PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-            JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-            WHERE NOT EXISTS (
-                SELECT FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-            )
-            ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
+            PERFORM FROM (
+                SELECT * FROM unnest(ticket_platforms, ticket_ids) AS u (platform, id) ORDER BY u.platform COLLATE "C", u.id COLLATE "C"
+            ) k
+            CROSS JOIN LATERAL (
+                SELECT FROM {schema}.ticket t
+                WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id AND NOT EXISTS (
+                    SELECT FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+                ) FOR NO KEY UPDATE
+            ) t;
             GET DIAGNOSTICS found = ROW_COUNT;
             locked := locked + found;
         END IF;
@@ -88,8 +100,12 @@ BEGIN
         RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
             m.numbers, coalesce(m.version, 0), {state}
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN {schema}.ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-        LEFT JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+        CROSS JOIN LATERAL (
+            SELECT * FROM {schema}.ticket t WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id OFFSET 0
+        ) t
+        LEFT JOIN LATERAL (
+            SELECT * FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id OFFSET 0
+        ) s ON true
         LEFT JOIN LATERAL (
             SELECT array_agg(x.number ORDER BY x.number) AS numbers, max(x.version) AS version FROM {schema}.summary x
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''

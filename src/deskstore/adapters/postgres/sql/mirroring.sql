@@ -2,7 +2,7 @@
 
 -- A ticket goes with its processing, and every record with its summaries.
 CREATE FUNCTION {schema}.remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     DELETE FROM {schema}.ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
     WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
@@ -15,7 +15,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.remove_parts(company text, {thing_arrays}) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     DELETE FROM {schema}.summary m USING unnest({thing_names}) AS k ({thing})
     WHERE k.part = 'summary' AND m.company_id = company
@@ -50,7 +50,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.unbury(company text, {thing_arrays}) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     DELETE FROM {schema}.tombstone d USING unnest({thing_names}) AS k ({thing}) WHERE d.company_id = company AND {same_thing};
 END $$;
@@ -67,8 +67,11 @@ BEGIN
 END $$;
 
 CREATE FUNCTION {schema}.acknowledge(company text, told text, {thing_arrays}, versions bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     DELETE FROM {schema}.outbox d USING unnest({thing_names}, versions) AS k ({thing}, version)
     WHERE d.company_id = company AND d.consumer = told AND {same_thing} AND d.version <= k.version;
 END $$;
@@ -76,25 +79,43 @@ END $$;
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
 CREATE FUNCTION {schema}.find_versions(company text, known bigint, {thing_arrays})
 RETURNS TABLE (epoch bigint, {thing_types}, standing bigint, buried bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, x.version, 0), coalesce(d.version, 0)
     FROM unnest({thing_names}) AS k ({thing})
-    LEFT JOIN {schema}.ticket t
-        ON k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-    LEFT JOIN {schema}.article a
-        ON k.part = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
-    LEFT JOIN {schema}.ticket_state s
-        ON k.part = 'processing' AND s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-    LEFT JOIN {schema}.summary m
-        ON k.part = 'summary' AND m.company_id = company
-        AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number
-    LEFT JOIN {schema}.checkpoint c
-        ON k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id
-    LEFT JOIN {schema}.suppression x
-        ON k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id
-    LEFT JOIN {schema}.tombstone d ON d.company_id = company AND {same_thing};
+    LEFT JOIN LATERAL (
+        SELECT t.version FROM {schema}.ticket t
+        WHERE k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id OFFSET 0
+    ) t ON true
+    LEFT JOIN LATERAL (
+        SELECT a.version FROM {schema}.article a
+        WHERE k.part = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale OFFSET 0
+    ) a ON true
+    LEFT JOIN LATERAL (
+        SELECT s.version FROM {schema}.ticket_state s
+        WHERE k.part = 'processing' AND s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id OFFSET 0
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT m.version FROM {schema}.summary m
+        WHERE k.part = 'summary' AND m.company_id = company AND m.kind = k.kind AND m.platform = k.platform
+            AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number OFFSET 0
+    ) m ON true
+    LEFT JOIN LATERAL (
+        SELECT c.version FROM {schema}.checkpoint c
+        WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id OFFSET 0
+    ) c ON true
+    LEFT JOIN LATERAL (
+        SELECT x.version FROM {schema}.suppression x
+        WHERE k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id OFFSET 0
+    ) x ON true
+    LEFT JOIN LATERAL (
+        SELECT d.version FROM {schema}.tombstone d
+        WHERE d.company_id = company AND {same_thing} OFFSET 0
+    ) d ON true;
 END $$;

@@ -2,14 +2,19 @@
 
 CREATE FUNCTION {schema}.find_processing(company text, known bigint, platforms text[], ids text[])
 RETURNS TABLE (epoch bigint, platform text, id text, {state_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, s.platform, s.ticket_id, {state}
     FROM unnest(platforms, ids) AS k (platform, id)
-    JOIN {schema}.ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id;
+    CROSS JOIN LATERAL (
+        SELECT * FROM {schema}.ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id OFFSET 0
+    ) s;
 END $$;
 
 CREATE FUNCTION {schema}.batch_of_processing(company text, known bigint, behind text[], wanted integer)
@@ -38,15 +43,20 @@ END $$;
 -- number 0: all summaries of the record
 CREATE FUNCTION {schema}.find_summaries(company text, known bigint, kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
 RETURNS TABLE (epoch bigint, {summary_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, {summary}
     FROM unnest(kinds, platforms, ids, locales, numbers) AS k (kind, platform, id, locale, number)
-    JOIN {schema}.summary m ON m.company_id = company
-        AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND (k.number = 0 OR m.number = k.number)
+    CROSS JOIN LATERAL (
+        SELECT * FROM {schema}.summary x WHERE x.company_id = company AND x.kind = k.kind AND x.platform = k.platform
+            AND x.record_id = k.id AND x.locale = k.locale AND (k.number = 0 OR x.number = k.number) OFFSET 0
+    ) m
     ORDER BY m.kind, m.platform, m.record_id, m.locale, m.number;
 END $$;
 

@@ -2,24 +2,32 @@
 
 CREATE FUNCTION {schema}.find_{kind}s(company text, known bigint, {key_arrays})
 RETURNS TABLE (epoch bigint, {record_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
+    IF cardinality({first_key}s) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, {record}
-    FROM unnest({key_names}) AS k ({key}) JOIN {schema}.{kind} r ON r.company_id = company AND {same_key};
+    FROM unnest({key_names}) AS k ({key})
+    CROSS JOIN LATERAL (SELECT * FROM {schema}.{kind} r WHERE r.company_id = company AND {same_key} OFFSET 0) r;
 END $$;
 
 CREATE FUNCTION {schema}.{kind}_heads(company text, known bigint, {key_arrays})
 RETURNS TABLE (epoch bigint, {key_types}, version bigint, sha256 bytea, text_digest bytea, source_field text, source_value bigint{also_state_types})
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := {schema}.enter(company, known);
 BEGIN
+    IF cardinality({first_key}s) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, {key_of_r}, r.version, r.sha256, r.text_digest, r.source_field, r.source_value{also_state}
-    FROM unnest({key_names}) AS k ({key}) JOIN {schema}.{kind} r ON r.company_id = company AND {same_key}{join_state};
+    FROM unnest({key_names}) AS k ({key})
+    CROSS JOIN LATERAL (SELECT * FROM {schema}.{kind} r WHERE r.company_id = company AND {same_key} OFFSET 0) r{join_state};
 END $$;
 
 -- The keys come from the index that the filters call for, and records are joined to the few keys that are left. The statement is put together of

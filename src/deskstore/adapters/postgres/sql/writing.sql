@@ -17,7 +17,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION {schema}.change_{table}(company text, {arrays}) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER {by_key} AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN

@@ -205,6 +205,17 @@ BEGIN
     END IF;
 END $$;
 
+-- How statements are planned that are given many names.
+
+-- From here to the end of the transaction statements are planned anew, each for what it is given. While a company is brought in nobody analyses
+-- its tables, so plans that were made when they were empty stay in use, and go through all of its rows for each name. With this, and with each
+-- row looked up in a subquery that OFFSET 0 keeps from being joined in another order, every name costs one look into one index.
+CREATE FUNCTION "{schema}".look_up_each() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
+END $$;
+
 -- Who may go in: a company is named for one transaction, and what its state forbids is refused.
 -- DS001: erased; DS002: lives in another store, or is on its way there; DS004: somebody else was faster; DS005: not known any more
 
@@ -327,25 +338,35 @@ END $$;
 
 CREATE FUNCTION "{schema}".find_tickets(company text, known bigint, platforms text[], ticket_ids text[])
 RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, created_us bigint, saved_us bigint, subject text, status text, priority text, requester text, updated_us bigint, source_field text, source_value bigint, text_digest bytea, sha256 bytea, payload json)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(platforms) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, r.platform, r.ticket_id, r.version, r.created_us, r.saved_us, r.subject, r.status, r.priority, r.requester, r.updated_us, r.source_field, r.source_value, r.text_digest, r.sha256, r.payload
-    FROM unnest(platforms, ticket_ids) AS k (platform, ticket_id) JOIN "{schema}".ticket r ON r.company_id = company AND r.platform = k.platform AND r.ticket_id = k.ticket_id;
+    FROM unnest(platforms, ticket_ids) AS k (platform, ticket_id)
+    CROSS JOIN LATERAL (SELECT * FROM "{schema}".ticket r WHERE r.company_id = company AND r.platform = k.platform AND r.ticket_id = k.ticket_id OFFSET 0) r;
 END $$;
 
 CREATE FUNCTION "{schema}".ticket_heads(company text, known bigint, platforms text[], ticket_ids text[])
 RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, sha256 bytea, text_digest bytea, source_field text, source_value bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(platforms) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, r.platform, r.ticket_id, r.version, r.sha256, r.text_digest, r.source_field, r.source_value, s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version AS s_version
-    FROM unnest(platforms, ticket_ids) AS k (platform, ticket_id) JOIN "{schema}".ticket r ON r.company_id = company AND r.platform = k.platform AND r.ticket_id = k.ticket_id
-    LEFT JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.ticket_id;
+    FROM unnest(platforms, ticket_ids) AS k (platform, ticket_id)
+    CROSS JOIN LATERAL (SELECT * FROM "{schema}".ticket r WHERE r.company_id = company AND r.platform = k.platform AND r.ticket_id = k.ticket_id OFFSET 0) r
+    LEFT JOIN LATERAL (
+        SELECT * FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.ticket_id OFFSET 0
+    ) s ON true;
 END $$;
 
 -- The keys come from the index that the filters call for, and records are joined to the few keys that are left. The statement is put together of
@@ -426,24 +447,32 @@ END $$;
 
 CREATE FUNCTION "{schema}".find_articles(company text, known bigint, platforms text[], article_ids text[], locales text[])
 RETURNS TABLE (epoch bigint, platform text, article_id text, locale text, version bigint, created_us bigint, saved_us bigint, subject text, status text, priority text, requester text, updated_us bigint, source_field text, source_value bigint, text_digest bytea, sha256 bytea, payload json)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(platforms) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, r.platform, r.article_id, r.locale, r.version, r.created_us, r.saved_us, r.subject, r.status, r.priority, r.requester, r.updated_us, r.source_field, r.source_value, r.text_digest, r.sha256, r.payload
-    FROM unnest(platforms, article_ids, locales) AS k (platform, article_id, locale) JOIN "{schema}".article r ON r.company_id = company AND r.platform = k.platform AND r.article_id = k.article_id AND r.locale = k.locale;
+    FROM unnest(platforms, article_ids, locales) AS k (platform, article_id, locale)
+    CROSS JOIN LATERAL (SELECT * FROM "{schema}".article r WHERE r.company_id = company AND r.platform = k.platform AND r.article_id = k.article_id AND r.locale = k.locale OFFSET 0) r;
 END $$;
 
 CREATE FUNCTION "{schema}".article_heads(company text, known bigint, platforms text[], article_ids text[], locales text[])
 RETURNS TABLE (epoch bigint, platform text, article_id text, locale text, version bigint, sha256 bytea, text_digest bytea, source_field text, source_value bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(platforms) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, r.platform, r.article_id, r.locale, r.version, r.sha256, r.text_digest, r.source_field, r.source_value
-    FROM unnest(platforms, article_ids, locales) AS k (platform, article_id, locale) JOIN "{schema}".article r ON r.company_id = company AND r.platform = k.platform AND r.article_id = k.article_id AND r.locale = k.locale;
+    FROM unnest(platforms, article_ids, locales) AS k (platform, article_id, locale)
+    CROSS JOIN LATERAL (SELECT * FROM "{schema}".article r WHERE r.company_id = company AND r.platform = k.platform AND r.article_id = k.article_id AND r.locale = k.locale OFFSET 0) r;
 END $$;
 
 -- The keys come from the index that the filters call for, and records are joined to the few keys that are left. The statement is put together of
@@ -524,14 +553,19 @@ END $$;
 
 CREATE FUNCTION "{schema}".find_processing(company text, known bigint, platforms text[], ids text[])
 RETURNS TABLE (epoch bigint, platform text, id text, status text, attempts integer, error text, worker text, token text, lease_us bigint, claim_digest bytea, claimable_us bigint, changed_us bigint, version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, s.platform, s.ticket_id, s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
     FROM unnest(platforms, ids) AS k (platform, id)
-    JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id;
+    CROSS JOIN LATERAL (
+        SELECT * FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id OFFSET 0
+    ) s;
 END $$;
 
 CREATE FUNCTION "{schema}".batch_of_processing(company text, known bigint, behind text[], wanted integer)
@@ -560,15 +594,20 @@ END $$;
 -- number 0: all summaries of the record
 CREATE FUNCTION "{schema}".find_summaries(company text, known bigint, kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
 RETURNS TABLE (epoch bigint, kind text, platform text, record_id text, locale text, number integer, content json, model text, prompt_id text, parameters json, tokens bigint, cost double precision, source_digest bytea, pinned boolean, created_us bigint, version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, m.kind, m.platform, m.record_id, m.locale, m.number, m.content, m.model, m.prompt_id, m.parameters, m.tokens, m.cost, m.source_digest, m.pinned, m.created_us, m.version
     FROM unnest(kinds, platforms, ids, locales, numbers) AS k (kind, platform, id, locale, number)
-    JOIN "{schema}".summary m ON m.company_id = company
-        AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND (k.number = 0 OR m.number = k.number)
+    CROSS JOIN LATERAL (
+        SELECT * FROM "{schema}".summary x WHERE x.company_id = company AND x.kind = k.kind AND x.platform = k.platform
+            AND x.record_id = k.id AND x.locale = k.locale AND (k.number = 0 OR x.number = k.number) OFFSET 0
+    ) m
     ORDER BY m.kind, m.platform, m.record_id, m.locale, m.number;
 END $$;
 
@@ -705,29 +744,41 @@ CREATE FUNCTION "{schema}".lock_unit(company text, ticket_platforms text[], tick
     requester_platforms text[], requesters text[])
 RETURNS TABLE (store text, floor bigint, state json,
     kind text, platform text, id text, locale text, version bigint, text_digest bytea, summaries integer[], summary_version bigint, s_status text, s_attempts integer, s_error text, s_worker text, s_token text, s_lease_us bigint, s_claim_digest bytea, s_claimable_us bigint, s_changed_us bigint, s_version bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     locked bigint := 0;
     found bigint;
 BEGIN
+    IF cardinality(ticket_ids) + cardinality(article_ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     -- in the order of their keys, so that no two units ever wait for one another; where no ticket is, there is nothing of it either
     IF EXISTS (
         SELECT FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
+        CROSS JOIN LATERAL (
+            SELECT FROM "{schema}".ticket t WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id OFFSET 0
+        ) t
     ) THEN
-        PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-        ORDER BY s.platform, s.ticket_id FOR NO KEY UPDATE OF s;
+        PERFORM FROM (
+            SELECT * FROM unnest(ticket_platforms, ticket_ids) AS u (platform, id) ORDER BY u.platform COLLATE "C", u.id COLLATE "C"
+        ) k
+        CROSS JOIN LATERAL (
+            SELECT FROM "{schema}".ticket_state s
+            WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id FOR NO KEY UPDATE
+        ) s;
         GET DIAGNOSTICS locked = ROW_COUNT;
         IF locked < cardinality(ticket_ids) THEN
             -- a copy of a ticket may have come before that of its processing
-            PERFORM FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-            JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-            WHERE NOT EXISTS (
-                SELECT FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-            )
-            ORDER BY t.platform, t.ticket_id FOR NO KEY UPDATE OF t;
+            PERFORM FROM (
+                SELECT * FROM unnest(ticket_platforms, ticket_ids) AS u (platform, id) ORDER BY u.platform COLLATE "C", u.id COLLATE "C"
+            ) k
+            CROSS JOIN LATERAL (
+                SELECT FROM "{schema}".ticket t
+                WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id AND NOT EXISTS (
+                    SELECT FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+                ) FOR NO KEY UPDATE
+            ) t;
             GET DIAGNOSTICS found = ROW_COUNT;
             locked := locked + found;
         END IF;
@@ -760,8 +811,12 @@ BEGIN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
             m.numbers, coalesce(m.version, 0), s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
-        JOIN "{schema}".ticket t ON t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-        LEFT JOIN "{schema}".ticket_state s ON s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
+        CROSS JOIN LATERAL (
+            SELECT * FROM "{schema}".ticket t WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id OFFSET 0
+        ) t
+        LEFT JOIN LATERAL (
+            SELECT * FROM "{schema}".ticket_state s WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id OFFSET 0
+        ) s ON true
         LEFT JOIN LATERAL (
             SELECT array_agg(x.number ORDER BY x.number) AS numbers, max(x.version) AS version FROM "{schema}".summary x
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
@@ -803,7 +858,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_ticket(company text, platform_of text[], ticket_id_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -837,7 +892,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_ticket_state(company text, platform_of text[], ticket_id_of text[], created_us_of bigint[], status_of text[], attempts_of integer[], error_of text[], worker_of text[], token_of text[], lease_us_of bigint[], claim_digest_of bytea[], claimable_us_of bigint[], changed_us_of bigint[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -868,7 +923,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_article(company text, platform_of text[], article_id_of text[], locale_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -899,7 +954,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_summary(company text, kind_of text[], platform_of text[], record_id_of text[], locale_of text[], number_of integer[], content_of json[], model_of text[], prompt_id_of text[], parameters_of json[], tokens_of bigint[], cost_of double precision[], source_digest_of bytea[], pinned_of boolean[], created_us_of bigint[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -930,7 +985,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_checkpoint(company text, platform_of text[], stream_of text[], cursor_of text[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -961,7 +1016,7 @@ END $$;
 
 -- Rows that this unit has locked.
 CREATE FUNCTION "{schema}".change_suppression(company text, platform_of text[], digest_of text[], secret_of bytea[], created_us_of bigint[], tickets_of bigint[], summaries_of bigint[], version_of bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
@@ -1018,7 +1073,7 @@ END $$;
 
 -- A ticket goes with its processing, and every record with its summaries.
 CREATE FUNCTION "{schema}".remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     DELETE FROM "{schema}".ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
     WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
@@ -1031,7 +1086,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".remove_parts(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     DELETE FROM "{schema}".summary m USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     WHERE k.part = 'summary' AND m.company_id = company
@@ -1066,7 +1121,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".unbury(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     DELETE FROM "{schema}".tombstone d USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number) WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number;
 END $$;
@@ -1083,8 +1138,11 @@ BEGIN
 END $$;
 
 CREATE FUNCTION "{schema}".acknowledge(company text, told text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[], versions bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     DELETE FROM "{schema}".outbox d USING unnest(parts, kinds, platforms, ids, locales, numbers, versions) AS k (part, kind, platform, id, locale, number, version)
     WHERE d.company_id = company AND d.consumer = told AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number AND d.version <= k.version;
 END $$;
@@ -1092,27 +1150,45 @@ END $$;
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
 CREATE FUNCTION "{schema}".find_versions(company text, known bigint, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
 RETURNS TABLE (epoch bigint, part text, kind text, platform text, id text, locale text, number integer, standing bigint, buried bigint)
-LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 #variable_conflict use_column
 DECLARE
     entered bigint := "{schema}".enter(company, known);
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     RETURN QUERY SELECT entered, k.*, coalesce(t.version, a.version, s.version, m.version, c.version, x.version, 0), coalesce(d.version, 0)
     FROM unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
-    LEFT JOIN "{schema}".ticket t
-        ON k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id
-    LEFT JOIN "{schema}".article a
-        ON k.part = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale
-    LEFT JOIN "{schema}".ticket_state s
-        ON k.part = 'processing' AND s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id
-    LEFT JOIN "{schema}".summary m
-        ON k.part = 'summary' AND m.company_id = company
-        AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number
-    LEFT JOIN "{schema}".checkpoint c
-        ON k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id
-    LEFT JOIN "{schema}".suppression x
-        ON k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id
-    LEFT JOIN "{schema}".tombstone d ON d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number;
+    LEFT JOIN LATERAL (
+        SELECT t.version FROM "{schema}".ticket t
+        WHERE k.part = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id OFFSET 0
+    ) t ON true
+    LEFT JOIN LATERAL (
+        SELECT a.version FROM "{schema}".article a
+        WHERE k.part = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale OFFSET 0
+    ) a ON true
+    LEFT JOIN LATERAL (
+        SELECT s.version FROM "{schema}".ticket_state s
+        WHERE k.part = 'processing' AND s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.id OFFSET 0
+    ) s ON true
+    LEFT JOIN LATERAL (
+        SELECT m.version FROM "{schema}".summary m
+        WHERE k.part = 'summary' AND m.company_id = company AND m.kind = k.kind AND m.platform = k.platform
+            AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number OFFSET 0
+    ) m ON true
+    LEFT JOIN LATERAL (
+        SELECT c.version FROM "{schema}".checkpoint c
+        WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id OFFSET 0
+    ) c ON true
+    LEFT JOIN LATERAL (
+        SELECT x.version FROM "{schema}".suppression x
+        WHERE k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id OFFSET 0
+    ) x ON true
+    LEFT JOIN LATERAL (
+        SELECT d.version FROM "{schema}".tombstone d
+        WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number OFFSET 0
+    ) d ON true;
 END $$;
 
 -- The requesters whose tickets are kept out.
