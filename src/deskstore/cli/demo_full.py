@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import Factory, define
 
+from deskstore.adapters.embedded import looking
 from deskstore.cli import demo_look
 from deskstore.cli.demo_data import EXPORTS, make_exports
 from deskstore.cli.demo_load import COMPANY
@@ -102,7 +103,7 @@ def attach(story: Story) -> None:
         load.go_on(SOME)
         words = ("migrate", "start", "--company", COMPANY, "--no-backup")
         story.shell.killed(*words, "--rate", str(SLOWLY), storage="hybrid", when=partial(_has_begun, story))
-        there, here = asyncio.run(demo_look.counted(story.owner_url, COMPANY)), _tickets_in_files(story)
+        there, here = asyncio.run(looking.counted(story.owner_url, COMPANY)), _tickets_in_files(story)
         story.checks.add(f"the copying was killed (kill -9) with {there} of {here} tickets of {COMPANY} in PostgreSQL", 0 < there < here)
         started = story.shell.run("migrate", "start", "--all", "--no-backup", storage="hybrid").shown["companies"]
         resumed = [one["company"] for one in started if one["resumed"]]
@@ -122,7 +123,7 @@ def story_under_load(story: Story) -> Generator[Load]:
 
 
 def _has_begun(story: Story) -> bool:
-    return asyncio.run(demo_look.counted(story.owner_url, COMPANY)) >= BEGUN
+    return asyncio.run(looking.counted(story.owner_url, COMPANY)) >= BEGUN
 
 
 def _tickets_in_files(story: Story) -> int:
@@ -134,7 +135,7 @@ def _tickets_in_files(story: Story) -> int:
 
 def verify(story: Story) -> None:
     """Both sides hold the same, and a difference would be found."""
-    asyncio.run(demo_look.spoil(story.owner_url, SPOILT))
+    asyncio.run(looking.spoil(story.owner_url, *SPOILT[:3]))
     found = _verified(story, FAILED)
     named = [(company, one["platform"], one["id"]) for company, shown in found.items() for one in shown["differences"]]
     told = f"somebody changed ticket {SPOILT.id} of {SPOILT.company_id} in PostgreSQL: comparing finds that one, and no other"
@@ -280,11 +281,11 @@ async def _digest(storage: Storage, place: Place) -> str:
 def _show_seals(story: Story) -> None:
     """What a statement of the application finds that forgets, or changes, its company."""
     app_url = story.servers.settings["DATABASE_URL"]
-    globex, others = asyncio.run(demo_look.seen_by(app_url, "globex"))
+    globex, others = asyncio.run(looking.seen_by(app_url, "globex"))
     theirs = sum(place.company_id == "globex" and not place.locale for place in story.exported)
     told = f"bound to globex, the application's own SQL finds {globex} tickets of globex and {others} of acme"
     story.checks.add(told, (globex, others) == (theirs, 0))
-    story.checks.add("bound to no company, it finds none at all", asyncio.run(demo_look.seen_by(app_url, "")) == (0, 0))
+    story.checks.add("bound to no company, it finds none at all", asyncio.run(looking.seen_by(app_url, "")) == (0, 0))
 
 
 def _and(names: Sequence[str]) -> str:

@@ -12,12 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    import asyncpg
-
-    Driver = asyncpg.Connection[asyncpg.Record]
+from deskstore.adapters.embedded import looking
 
 
 class Place(NamedTuple):
@@ -32,10 +29,6 @@ class Place(NamedTuple):
 Held = Mapping[Place, str]
 _DECODER: Final = json.JSONDecoder()
 _BETWEEN: Final = re.compile(r"[\s,]*")
-_RECORDS: Final = """
-    SELECT company_id, platform, ticket_id, '', payload::text FROM deskstore.ticket
-    UNION ALL SELECT company_id, platform, article_id, locale, payload::text FROM deskstore.article
-"""
 
 
 def in_export(company_id: str, platform: str, file: Path) -> dict[Place, str]:
@@ -64,43 +57,7 @@ def in_files(data_path: Path) -> dict[Place, str]:
 
 async def in_tables(owner_url: str) -> dict[Place, str]:
     """What the tables hold, as their owner sees them, whom no policy binds."""
-    connection = await _connected(owner_url)
-    try:
-        rows = await connection.fetch(_RECORDS)
-    finally:
-        await connection.close()
-    return {Place(*row[:4]): digest(row[4].encode()) for row in rows}
-
-
-async def counted(owner_url: str, company_id: str) -> int:
-    """How many tickets of a company the tables hold."""
-    connection = await _connected(owner_url)
-    try:
-        return int(await connection.fetchval("SELECT count(*) FROM deskstore.ticket WHERE company_id = $1", company_id))
-    finally:
-        await connection.close()
-
-
-async def seen_by(app_url: str, company_id: str) -> tuple[int, int]:
-    """How many tickets of its own, and of others, the application finds in SQL of its own; an empty name: bound to no company."""
-    connection = await _connected(app_url)
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT set_config('app.current_company_id', $1, true)", company_id)
-            own = await connection.fetchval("SELECT count(*) FROM deskstore.ticket WHERE company_id = $1", company_id)
-            return int(own), int(await connection.fetchval("SELECT count(*) FROM deskstore.ticket")) - int(own)
-    finally:
-        await connection.close()
-
-
-async def spoil(owner_url: str, place: Place) -> None:
-    """Change a ticket in the tables past everybody, as no application can."""
-    connection = await _connected(owner_url)
-    try:
-        statement = "UPDATE deskstore.ticket SET payload = '{}' WHERE (company_id, platform, ticket_id) = ($1, $2, $3)"
-        await connection.execute(statement, *place[:3])
-    finally:
-        await connection.close()
+    return {Place(*row[:4]): digest(row[4].encode()) for row in await looking.payloads(owner_url)}
 
 
 def lacks(held: Held, wanted: Held) -> int:
@@ -119,9 +76,3 @@ def _objects(text: str) -> Iterator[str]:
 def digest(payload: bytes) -> str:
     """What stands for a payload here."""
     return sha256(payload).hexdigest()
-
-
-async def _connected(url: str) -> Driver:
-    import asyncpg
-
-    return await asyncpg.connect(url)
