@@ -202,10 +202,11 @@ class _Hunt:
 
     def go_on(self, step: str) -> None:
         """Take a step to its end."""
-        for _ in range(_TRIES):
-            if (answer := self.travel.take(step)) == "done":
-                return
-        self.failures.append(f"{step} was refused again and again: {answer}")
+        answers: list[str] = []
+        while len(answers) < _TRIES and "done" not in answers:
+            answers.append(self.travel.take(step))
+        if "done" not in answers:
+            self.failures.append(f"{step} was refused again and again: {answers}")
 
     def _kill(self, step: str, where: str) -> None:
         """Let a process die on its way, unless it is done before."""

@@ -146,7 +146,7 @@ class Side:
     async def wait(self, _: str, number: int) -> object:
         """The clock was moved for all."""
 
-    async def swap(self, _: str, number: int) -> object:
+    async def swap(self, _: str, number: int) -> None:
         """Where there are two sides of the company, they change places."""
         if isinstance(storage := self.desk.storage, HybridStorage):
             with suppress(MigrationError):  # nobody knows the company yet

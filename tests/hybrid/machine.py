@@ -180,9 +180,8 @@ class MigrationMachine(DeskMachine):
         self.run(self._settled(self._company(company)))
         deaths = Deaths(call, after=after)
         source, target = MortalStorage(self.near, deaths), MortalStorage(self.far, deaths)
-        work = {"verify": verify_migration, "finish": finish_migration, "start": start_migration, "start back": start_migration}[what]
         with suppress(StorageError, Killed):
-            self.run(work(*((target, source) if what == "start back" else (source, target)), self._company(company)))
+            self.run(_command(what, source, target, self._company(company)))
 
     async def _swap(self, company: int, reached: Callable[[Step], Any]) -> None:  # Any: a coroutine that gives nothing
         if (sides := await self._settled(self._company(company))) is not None:
@@ -255,6 +254,18 @@ class MigrationMachine(DeskMachine):
         self._switch_on()
         if really:
             cast("Any", DeskMachine.erase).__wrapped__(self, company, really)  # Any: the rule hides the step it was made of
+
+
+async def _command(what: str, source: Storage, target: Storage, company_id: str) -> None:
+    match what:
+        case "verify":
+            await verify_migration(source, target, company_id)
+        case "start":
+            await start_migration(source, target, company_id)
+        case "start back":
+            await start_migration(target, source, company_id)
+        case _:
+            await finish_migration(source, target, company_id)
 
 
 def take_any_steps_between(open_sides: OpenSides, *, prefers_far: bool = False, share: int = 5, few: bool = False) -> None:

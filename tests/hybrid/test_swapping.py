@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from deskstore.adapters.memory import MemoryStorage
 from deskstore.domain import swapping
@@ -22,7 +22,8 @@ from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket
 from tests.hybrid.pairs import Deaths, Killed, Pair, everything_in
 
-Swap = Callable[[Sides], Awaitable[CompanyState]]
+Written = Callable[[], Awaitable[None]]  #: waits until something was kept that nobody had asked for before
+Swap = Callable[[Sides, Written], Awaitable[CompanyState]]
 
 
 @pytest.fixture
@@ -108,7 +109,10 @@ async def test_a_swap_killed_at_any_call_is_ended_by_whoever_comes_next(after: b
         with pytest.raises(Killed):
             await swap(pair.sides(Deaths(at, after=after)))
         await settle(pair.sides())
-        ends.add(await _goes_on(pair))
+        after_it = await _after(pair)
+        ends.add(after_it.lives_in_the_old_mirror)
+
+        assert after_it.is_whole, (at, after_it)
 
     assert ends == {False, True}
 
@@ -122,22 +126,35 @@ async def test_settling_killed_at_any_call_is_ended_by_whoever_comes_next(after:
             with suppress(Killed):
                 await settle(pair.sides(Deaths(at, after=after)))
             await settle(pair.sides().reversed())
-            await _goes_on(pair)
+            after_it = await _after(pair)
+
+            assert after_it.is_whole, (at, after_it)
 
 
-async def _goes_on(pair: Pair) -> bool:
-    """Write where the company lives now, see that nothing was lost, and say whether that is the old mirror."""
-    primary = await pair.primary()
-    states = await _states(pair)
-    assert states[0] == states[1]
-    assert states[0] is not None
-    assert states[0].mirror_status is MirrorStatus.VERIFIED
+@frozen(kw_only=True)
+class After:
+    """What became of a company whose swap was cut off, once somebody had written to it again."""
+
+    states: list[CompanyState | None]
+    lives_in_the_old_mirror: bool
+    things: int  #: in its primary
+    is_equal: bool  #: whether both sides hold the same
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both agree where it lives, and nothing of it was lost."""
+        first, second = self.states
+        is_agreed = first == second and first is not None and first.mirror_status is MirrorStatus.VERIFIED
+        return is_agreed and self.is_equal and self.things == 3 * 2 + 3 + 4 + 1 + 1 + 2
+
+
+async def _after(pair: Pair) -> After:
+    """Write where the company lives now, let the other side follow, and look at both."""
+    primary, states = await pair.primary(), await _states(pair)
     await primary.keep(a_ticket("after"))
-    sides = pair.sides() if primary is pair.one else pair.sides().reversed()
-    await drain(sides)
-    assert len(await everything_in(primary)) == 3 * 2 + 3 + 4 + 1 + 1 + 2
-    assert await everything_in(pair.one) == await everything_in(pair.other)
-    return primary is pair.other
+    await drain(pair.sides() if primary is pair.one else pair.sides().reversed())
+    one, other = await everything_in(pair.one), await everything_in(pair.other)
+    return After(states=states, lives_in_the_old_mirror=primary is pair.other, things=len(one), is_equal=one == other)
 
 
 async def _fence(pair: Pair) -> CompanyState:
@@ -217,14 +234,14 @@ async def test_no_commit_passes_between_the_fence_and_the_flip(pair: Pair) -> No
 
 
 async def test_writers_at_work_lose_nothing_while_it_goes_there_and_back(pair: Pair) -> None:
-    assert await _lost(pair, swap) == set()
+    assert await _lost(pair, lambda sides, _: swap(sides)) == set()
 
 
 async def test_a_swap_without_a_fence_is_found_out(pair: Pair) -> None:
-    async def carelessly(sides: Sides) -> CompanyState:
+    async def carelessly(sides: Sides, written: Written) -> CompanyState:
         await drain(sides)
         state, followed = await sides.checked()
-        await asyncio.sleep(0.01)  # who does not fence may take as long
+        await written()
         wanted = flipped(evolve(state, swapping_to=await sides.mirror.store_id()))
         await sides.mirror.compare_and_set_state(followed, wanted)
         await sides.primary.compare_and_set_state(state, wanted)
@@ -236,7 +253,7 @@ async def test_a_swap_without_a_fence_is_found_out(pair: Pair) -> None:
 async def _lost(pair: Pair, exchange: Swap) -> set[str]:
     """What eight writers were told is kept, and is not, after the sides changed places again and again."""
     kept: set[str] = set()
-    is_over = asyncio.Event()
+    is_over, told = asyncio.Event(), asyncio.Event()
 
     async def write(number: int) -> None:
         turn = 0
@@ -246,14 +263,20 @@ async def _lost(pair: Pair, exchange: Swap) -> set[str]:
                 with suppress(CompanyMoved):
                     await desk.keep(a_ticket(f"{number}-{turn}"))
                     kept.add(f"{number}-{turn}")
+                    told.set()
                     break
             await asyncio.sleep(0.001)
+
+    async def written() -> None:
+        for _ in range(9):  # eight may have been kept before and told of now
+            told.clear()
+            await told.wait()
 
     writers = [asyncio.ensure_future(write(number)) for number in range(8)]
     sides = pair.sides()
     for _ in range(6):
-        await asyncio.sleep(0.01)
-        await exchange(sides)
+        await written()
+        await exchange(sides, written)
         sides = sides.reversed()
     is_over.set()
     await asyncio.gather(*writers)
@@ -308,7 +331,8 @@ async def test_a_mirror_that_goes_down_behind_the_fence_leaves_the_company_held_
     await settle(pair.sides())
 
     assert moved.value.swapping_to == await pair.other.replica().store_id()
-    await _goes_on(pair)
+    after = await _after(pair)
+    assert after.is_whole, after
 
 
 class _GoesDown(WrappedReplica):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import evolve
 
@@ -40,6 +40,11 @@ class Raw(WrappedReplica):
 
     memory: MemoryStorage
     company_id: str
+
+    @property
+    def held(self) -> Any:  # Any: of a class that the memory storage keeps to itself
+        """What the storage holds of the company, wherever that lives; where there is none, something that goes at once."""
+        return self.memory.known(self.company_id) or self.memory.backend(self.company_id).company
 
 
 class LivesElsewhere(SabotagedReplica):
@@ -393,7 +398,7 @@ class TellsTheMirrorAlone(SabotagedReplica):
 class AcknowledgesForAll(SabotagedReplica):
     class Kind(Raw):
         async def acknowledge(self, consumer: str, debts: Collection[Debt], *, epoch: int | None) -> None:
-            for one in self.memory.backend(self.company_id).company.state.consumers:
+            for one in self.held.state.consumers:
                 await super().acknowledge(one, debts, epoch=epoch)
             await super().acknowledge(consumer, debts, epoch=epoch)
 
@@ -403,9 +408,9 @@ class AcknowledgesForAll(SabotagedReplica):
 class OwesWhoLeft(SabotagedReplica):
     class Kind(Raw):
         async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
-            debts = dict(self.memory.backend(self.company_id).company.debts)
+            debts = dict(self.held.debts)
             is_set = await super().compare_and_set_state(expected, wanted)
-            self.memory.backend(self.company_id).company.debts = debts
+            self.held.debts = debts
             return is_set
 
     breaks = (of_replica.test_what_is_owed_to_a_consumer_goes_with_it,)
@@ -416,7 +421,7 @@ class ForgetsGravesWithTheMirror(SabotagedReplica):
         async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
             is_set = await super().compare_and_set_state(expected, wanted)
             if wanted.mirror is None:
-                self.memory.backend(self.company_id).company.deleted.clear()
+                self.held.deleted.clear()
             return is_set
 
     breaks = (of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,)
@@ -496,7 +501,7 @@ class GivesCopiesNewVersions(SabotagedReplica):
 class AppliesOlderCopies(SabotagedReplica):
     class Kind(Raw):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            company = self.memory.backend(self.company_id).company
+            company = self.held
             for copy in copies:
                 stood = company.values.get(copy.thing)
                 if copy.value is not None and stood is not None and copy.version <= stood.version:
@@ -521,7 +526,7 @@ class SavesBelowAppliedCopies(SabotagedReplica):
 class ForgetsWhatWasBuried(SabotagedReplica):
     class Kind(Raw):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            self.memory.backend(self.company_id).company.deleted.clear()
+            self.held.deleted.clear()
             return await super().apply(copies, epoch=epoch)
 
     breaks = (of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,)
@@ -538,9 +543,9 @@ class AppliesNothingAsOne(SabotagedReplica):
 class AppliesInSilence(SabotagedReplica):
     class Kind(Raw):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            debts = dict(self.memory.backend(self.company_id).company.debts)
+            debts = dict(self.held.debts)
             applied = await super().apply(copies, epoch=epoch)
-            self.memory.backend(self.company_id).company.debts = debts
+            self.held.debts = debts
             return applied
 
     breaks = (of_replica.test_copies_applied_to_a_primary_are_owed_to_its_mirror,)
@@ -549,7 +554,7 @@ class AppliesInSilence(SabotagedReplica):
 class OwesBack(SabotagedReplica):
     class Kind(Raw):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            company = self.memory.backend(self.company_id).company
+            company = self.held
             if company.state.primary != await self.store_id():
                 company.owe([MIRROR], copies)
             return await super().apply(copies, epoch=epoch)
@@ -577,7 +582,7 @@ class BuriesAllSummariesWithOne(SabotagedReplica):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             applied = await super().apply(copies, epoch=epoch)
             gone = {copy.thing.key for copy in copies if copy.thing.part == "summary" and copy.value is None}
-            values = self.memory.backend(self.company_id).company.values
+            values = self.held.values
             for thing in [thing for thing in values if thing.part == "summary" and thing.key in gone]:
                 del values[thing]
             return applied
@@ -588,7 +593,7 @@ class BuriesAllSummariesWithOne(SabotagedReplica):
 class BuriesRecordsAlone(SabotagedReplica):
     class Kind(Raw):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
-            company = self.memory.registered(self.company_id)
+            company = self.held
             before = dict(company.values)
             applied = await super().apply(copies, epoch=epoch)
             kept = {copy.thing.key for copy in copies if copy.value is None and copy.version == 2**60 and len(copies) == 1}
