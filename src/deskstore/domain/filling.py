@@ -82,7 +82,8 @@ async def is_filled(sides: Sides) -> bool:
     return after == _END
 
 
-_LANES: Final[tuple[Part, ...]] = tuple(part for part in PARTS if part != "processing")  #: what is gone through; processing comes with the tickets
+#: what is gone through; processing comes with the tickets
+_LANES: Final[tuple[Part, ...]] = tuple(part for part in PARTS if part != "processing")
 _END: Final = Thing(PARTS[-1], "the end", "", "")  #: the cursor when there is nothing more to copy
 
 
