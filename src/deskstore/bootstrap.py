@@ -358,7 +358,7 @@ def _hybrid_storage(settings: Settings) -> Storage:
 
     near, far = _file_storage(settings, reads_copies=True), _cached(_database(settings, reads_copies=True), settings.redis_url)
     sides = (_observed(near, settings, "file", is_side=True), _observed(far, settings, "postgresql", is_side=True))
-    return HybridStorage(*sides, prefers_far=settings.hybrid_use_postgres)
+    return HybridStorage(*sides, prefers_far=settings.hybrid_use_postgres, names=("files", "database"))
 
 
 def _observed(storage: Storage, settings: Settings, adapter: str, *, is_side: bool = False) -> Storage:
