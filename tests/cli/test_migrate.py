@@ -116,7 +116,7 @@ def test_without_a_database_the_line_says_what_is_missing(deskstore: Deskstore) 
 
 def test_a_damaged_file_is_named_and_the_company_is_not_complete(migrate: Callable[..., Ran], data_path: Path) -> None:
     damaged = data_path / "acme" / "freshdesk" / "tickets" / "2.json"
-    damaged.write_bytes(damaged.read_bytes().replace(b'"id":2', b'"id":5'))
+    damaged.write_bytes(damaged.read_bytes().replace(b'"id": 2', b'"id": 5'))
 
     planned = migrate("plan", *OF_ACME)
     started = migrate("start", *OF_ACME, "--no-backup", "--json")
