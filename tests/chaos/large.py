@@ -33,6 +33,14 @@ MANY: Final = 1_000_000
 _BY_DAY: Final = 30_000
 PEAK_MIB: Final = 96.0
 GROWTH_MIB: Final = 8.0
+#: starts a command from a small process, whose size alone it inherits as its own largest, and writes down what that was
+_LAUNCH: Final = """
+import os, pathlib, subprocess, sys
+running = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(running.pid, 0)
+pathlib.Path(sys.argv[1]).write_text(str(usage.ru_maxrss))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 _STEPS: Final[Mapping[str, tuple[str, ...]]] = {
     "start": ("migrate", "start", "--company", COMPANY, "--no-backup"),
     "verify": ("migrate", "verify", "--company", COMPANY),
@@ -66,15 +74,13 @@ class Copied:
     def _run(self, name: str, *words: str) -> None:
         began_s = time.monotonic()
         environment = {**os.environ, "DATA_PATH": str(self.folder / "data"), "DATABASE_URL": self.database}
-        with (self.folder / f"{name}.json").open("w+b") as said:
-            running = subprocess.Popen([sys.executable, "-m", "deskstore.cli", "--json", *words], env=environment, stdout=said)
-            _, status, usage = os.wait4(running.pid, 0)
-            running.returncode = os.waitstatus_to_exitcode(status)
-            said.seek(0)
-            if running.returncode not in (0, 1):
-                raise ChildProcessError(f"{name} ended with {running.returncode}")
-            self._said = json.load(said)
-        self.peaks_mib[name] = max(usage.ru_maxrss / 1024, self.peaks_mib.get(name, 0.0))
+        peak = self.folder / f"{name}.peak"
+        command = [sys.executable, "-S", "-c", _LAUNCH, str(peak), sys.executable, "-m", "deskstore.cli", "--json", *words]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
+        if done.returncode not in (0, 1):
+            raise ChildProcessError(f"{name} ended with {done.returncode}")
+        self._said = json.loads(done.stdout)
+        self.peaks_mib[name] = max(int(peak.read_text(encoding="ascii")) / 1024, self.peaks_mib.get(name, 0.0))
         self.seconds[name] = time.monotonic() - began_s
 
     def __str__(self) -> str:
