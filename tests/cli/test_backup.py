@@ -134,16 +134,15 @@ def test_a_killed_backup_is_named_until_it_is_forgotten(acme: Deskstore, data_pa
     began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     asyncio.run(_register(data_path, f"backup {began} abcd"))
 
-    named = acme("status", "--json")
-    told = acme("status")
+    looked = acme("backup", "forget", *ACME, "--dry-run")
+    named = acme("backup", "forget", *ACME, "--dry-run", "--json")
     forgotten = acme("backup", "forget", *ACME)
     again = acme("backup", "forget", *ACME)
 
-    assert named.json["backups"] == [{"company": "acme", "began_at": began}]
-    assert f"a backup of company 'acme' began at {began}, and changes are noted for it" in told.err
+    assert (looked.lines[1][-1], looked.err) == ("abcd", "deskstore: nothing was changed: this was a dry run\n")
+    assert named.json == {"company": "acme", "forgotten": [{"name": f"backup {began} abcd", "began_at": began}], "dry_run": True}
     assert (forgotten.code, forgotten.lines[1][-1]) == (0, "abcd")
     assert (again.code, again.err) == (0, "deskstore: no backup of company 'acme' has begun and not ended\n")
-    assert acme("status", "--json").json["backups"] == []
 
 
 async def _register(data: Path, name: str) -> None:

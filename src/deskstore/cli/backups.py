@@ -65,20 +65,23 @@ def create_command(company_id: str, output: str) -> int:
 
 @command.command("forget", cls=Command)
 @company_option
-def forget_command(company_id: str) -> int:
+@click.option("--dry-run", is_flag=True, help="Only name the backups that have begun and not ended.")
+def forget_command(company_id: str, dry_run: bool) -> int:
     """Let a company note nothing more for backups that were killed; one that still runs fails."""
 
     async def work(storage: Storage) -> int:
-        from deskstore.services.backup import forget_backups
+        from deskstore.services.backup import forget_backups, running_backups
 
-        forgotten = await forget_backups(storage, company_id)
+        found = await (running_backups if dry_run else forget_backups)(storage, company_id)
         if shared().as_json:
-            shown = [{"name": one.name, "began_at": one.began_at and moment(one.began_at)} for one in forgotten]
-            print_json({"company": company_id, "forgotten": shown})
+            shown = [{"name": one.name, "began_at": one.began_at and moment(one.began_at)} for one in found]
+            print_json({"company": company_id, "forgotten": shown, "dry_run": dry_run})
         else:
-            print_table(["BEGAN", "NAME"], [(one.began_at, one.name) for one in forgotten])
-        if not forgotten:
+            print_table(["BEGAN", "NAME"], [(one.began_at, one.name) for one in found])
+        if not found:
             tell(f"no backup of company {company_id!r} has begun and not ended")
+        elif dry_run:
+            tell("nothing was changed: this was a dry run")
         return OK
 
     return shared().run(work)

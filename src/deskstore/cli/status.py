@@ -9,7 +9,7 @@ import click
 
 from deskstore.cli.absent import why_nothing
 from deskstore.cli.failures import OK, tell
-from deskstore.cli.output import moment, print_json, print_table
+from deskstore.cli.output import print_json, print_table
 from deskstore.cli.progress import COUNTS, progress_shown
 from deskstore.cli.shared import Command, one_company_option, shared
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 NOTHING: Final = "nothing is kept there yet: bring records in with `deskstore import`, or see `deskstore demo`"
 ALL: Final = "(all)"  #: stands where a total has no name
-KILLED: Final = (
-    "a backup of company {company!r} began at {began_at}, and changes are noted for it: if it was killed, run `deskstore backup forget`"
-)
 EXAMPLES: Final = """\b
 Examples:
   deskstore status
@@ -39,10 +36,9 @@ def command(company_id: str | None) -> int:
         companies = [company_id] if company_id else await storage.companies()
         elsewhere = {} if company_id else await _elsewhere(storage, companies)
         rows = await platform_rows(storage, [one for one in companies if one not in elsewhere])
-        backups = await _backups(storage, companies)
         if shared().as_json:
             storage_shown = {"adapter": health.adapter, "place": health.place, "companies": health.companies, "cache": health.cache}
-            print_json({"storage": storage_shown, "platforms": rows, **totals(rows), "backups": backups, "elsewhere": [*elsewhere]})
+            print_json({"storage": storage_shown, "platforms": rows, **totals(rows), "elsewhere": [*elsewhere]})
             return OK
         click.echo(f"storage: {health.adapter}, {health.place}")
         if health.cache is not None:
@@ -52,8 +48,6 @@ def command(company_id: str | None) -> int:
             tell(line)
         if not rows and not elsewhere:
             tell(NOTHING if company_id is None else await why_nothing(storage, company_id) or NOTHING)
-        for one in backups:
-            tell(KILLED.format(**one))
         return OK
 
     return shared().run(work)
@@ -71,17 +65,6 @@ async def _elsewhere(storage: Storage, companies: Sequence[str]) -> dict[str, st
         except CompanyMoved as error:
             moved[company_id] = str(error)
     return moved
-
-
-async def _backups(storage: Storage, companies: Sequence[str]) -> list[Shown]:
-    """The backups that have begun and not ended: they run, or were killed, which nobody can tell from here."""
-    from deskstore.services.backup import running_backups
-
-    return [
-        {"company": company_id, "began_at": moment(one.began_at)}
-        for company_id in companies
-        for one in await running_backups(storage, company_id)
-    ]
 
 
 async def platform_rows(storage: Storage, companies: Sequence[str]) -> list[Shown]:
