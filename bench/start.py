@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from typing import Final
@@ -139,16 +138,22 @@ def _foreign_modules(programs: Mapping[str, Sequence[str]], environment: Mapping
     """
     What each program loads that file mode has no use for; `-X importtime` names every module, also one that was tried and is not there.
     """
-    here = {name for name in FOREIGN if find_spec(name)}
+    interpreter = programs["nothing"][0]
+    here = _installed(interpreter)
     found: set[str] = set()
     for command in programs.values():
-        interpreter = programs["nothing"][0]
         python = command if command[0] == interpreter else (interpreter, *command)
         done = subprocess.run([python[0], "-X", "importtime", *python[1:]], env=environment, check=True, capture_output=True, text=True)
         loaded = {name.partition(".")[0] for name in re.findall(r"\|\s+([\w.]+)$", done.stderr, flags=re.MULTILINE)}
         found |= loaded & here
     note = f"loaded: {', '.join(sorted(found))}" if found else f"none of {', '.join(FOREIGN)}"
     return Finding(bar=FOREIGN_MODULES, subject=Samples(name="modules", values=(float(len(found)),)), note=note)
+
+
+def _installed(interpreter: str) -> set[str]:
+    """Those of the modules that the programs could load at all."""
+    asked = f"from importlib.util import find_spec; print(*(name for name in {FOREIGN!r} if find_spec(name)))"
+    return {*subprocess.run([interpreter, "-c", asked], check=True, capture_output=True, text=True).stdout.split()}
 
 
 async def _container(run: Run, data: Path) -> Finding:
