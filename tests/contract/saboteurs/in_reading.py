@@ -393,6 +393,7 @@ class OneStreamAtATime(Saboteur):
 
     breaks = (
         of_isolation.test_units_of_several_companies_open_at_once_each_touch_their_own,
+        of_replica.test_who_reads_a_company_that_lives_elsewhere_is_told_where_it_lives,
         of_streams.test_two_streams_may_be_read_in_turns,
         of_suppression.test_a_requester_whose_erasing_was_cut_off_is_erased_to_the_end,
     )

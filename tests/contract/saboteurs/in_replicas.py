@@ -82,6 +82,7 @@ class LivesElsewhere(SabotagedReplica):
         of_replica.test_what_is_owed_is_never_half_a_unit,
         of_replica.test_what_is_owed_to_a_consumer_goes_with_it,
         of_replica.test_what_was_deleted_is_known_until_the_last_consumer_has_gone,
+        of_replica.test_who_reads_a_company_that_lives_elsewhere_is_told_where_it_lives,
         of_replica.test_who_writes_to_a_company_that_lives_elsewhere_is_told_where_it_lives,
         of_replica.test_with_a_mirror_every_commit_owes_what_it_changed_at_its_version,
         of_suppression.test_erasing_a_requester_is_told_to_whoever_follows_and_never_by_name,
