@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -71,13 +72,14 @@ class Comparison:
 async def measure(run: Run) -> list[Comparison]:
     """Every comparison, of the stores that are installed."""
     batch = list(tickets(run.seed, run.sizes.peers))
-    one_by_one = {name: _writing(run, opening, batch[: _few(name, batch)], _one_by_one) for name, opening in installed().items()}
-    together = {name: _writing(run, opening, batch, _together) for name, opening in installed().items()}
-    reading = {name: _reading(run, opening, batch) for name, opening in installed().items()}
+    stores = installed()
+    singly = {name: _writing(run, opening, batch[: _few(name, batch)], one_by_one) for name, opening in stores.items()}
+    at_once = {name: _writing(run, opening, batch, together) for name, opening in stores.items()}
+    found = {name: reading(partial(_fresh, run, opening), batch) for name, opening in stores.items()}
     return [
-        _comparison(ONE_BY_ONE, await interleaved(one_by_one, run.rounds), lambda name: _few(name, batch)),
-        comparison(TOGETHER, await interleaved(together, run.rounds), len(batch)),
-        comparison(READ, await interleaved(reading, run.rounds), len(batch)),
+        _comparison(ONE_BY_ONE, await interleaved(singly, run.rounds), lambda name: _few(name, batch)),
+        comparison(TOGETHER, await interleaved(at_once, run.rounds), len(batch)),
+        comparison(READ, await interleaved(found, run.rounds), len(batch)),
     ]
 
 
@@ -101,6 +103,13 @@ def installed() -> Mapping[str, Opening]:
 # -- the work ------------------------------------------------------------------------------------------------------------------------------
 
 
+@asynccontextmanager
+async def _fresh(run: Run, opening: Opening) -> AsyncGenerator[Peer, None]:
+    with folder(run) as place:
+        async with opening(place) as peer:
+            yield peer
+
+
 def _writing(run: Run, opening: Opening, batch: Sequence[Ticket], work: Callable[[Peer, Sequence[Ticket]], Awaitable[None]]) -> Subject:
     @asynccontextmanager
     async def subject() -> AsyncGenerator[Trial, None]:
@@ -115,28 +124,31 @@ def _writing(run: Run, opening: Opening, batch: Sequence[Ticket], work: Callable
     return subject
 
 
-def _reading(run: Run, opening: Opening, batch: Sequence[Ticket]) -> Subject:
+def reading(fresh: Callable[[], AbstractAsyncContextManager[Peer]], batch: Sequence[Ticket]) -> Subject:
+    """Finding each of the tickets in a store of its own, which holds them."""
+
     @asynccontextmanager
     async def subject() -> AsyncGenerator[Trial, None]:
-        with folder(run) as place:
-            async with opening(place) as peer:
-                await peer.put_all(batch)
+        async with fresh() as peer:
+            await peer.put_all(batch)
 
-                async def trial() -> None:
-                    for ticket in batch:
-                        await peer.get(ticket.ticket_id)
+            async def trial() -> None:
+                for ticket in batch:
+                    await peer.get(ticket.ticket_id)
 
-                yield trial
+            yield trial
 
     return subject
 
 
-async def _one_by_one(peer: Peer, batch: Sequence[Ticket]) -> None:
+async def one_by_one(peer: Peer, batch: Sequence[Ticket]) -> None:
+    """Keep tickets, each for itself."""
     for ticket in batch:
         await peer.put(ticket)
 
 
-async def _together(peer: Peer, batch: Sequence[Ticket]) -> None:
+async def together(peer: Peer, batch: Sequence[Ticket]) -> None:
+    """Keep tickets in one go."""
     await peer.put_all(batch)
 
 

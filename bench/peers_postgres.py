@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from bench import naive_postgres
 from bench.databases import Bench, bench_server, opened
 from bench.machine import release_of
 from bench.measuring import Run, Subject, Trial, interleaved
-from bench.peers import ONE_BY_ONE, READ, TOGETHER, Awaited, Comparison, Peer, comparison
+from bench.peers import ONE_BY_ONE, READ, TOGETHER, Awaited, Comparison, Peer, comparison, one_by_one, reading, together
 from bench.stores import find, save
 from bench.tickets import COMPANY, PLATFORM, tickets
 from deskstore.domain.records import Ticket
@@ -37,19 +38,21 @@ _INSERT: Final = "INSERT INTO document VALUES ($1, $2, $3, $4, $5::json)"
 _SELECT: Final = "SELECT data FROM document WHERE company_id = $1 AND platform = $2 AND ticket_id = $3"
 
 Opening = Callable[[Database], AbstractAsyncContextManager[Peer]]
+Fresh = Callable[[], AbstractAsyncContextManager[Peer]]
 
 
 async def measure(run: Run) -> list[Comparison]:
     """The comparisons of the file storage's peers, on PostgreSQL."""
     batch = list(tickets(run.seed, run.sizes.peers))
     async with bench_server() as bench:
-        work: Mapping[str, Callable[[Opening], Subject]] = {
-            ONE_BY_ONE: lambda opening: _writing(bench, opening, batch, _one_by_one),
-            TOGETHER: lambda opening: _writing(bench, opening, batch, _together),
-            READ: lambda opening: _reading(bench, opening, batch),
+        work: Mapping[str, Callable[[Fresh], Subject]] = {
+            ONE_BY_ONE: lambda fresh: _writing(fresh, batch, one_by_one),
+            TOGETHER: lambda fresh: _writing(fresh, batch, together),
+            READ: lambda fresh: reading(fresh, batch),
         }
+        stores = {who: partial(_fresh, bench, opening) for who, opening in installed().items()}
         return [
-            comparison(name + _WHERE, await interleaved({who: of(opening) for who, opening in installed().items()}, run.rounds), len(batch))
+            comparison(name + _WHERE, await interleaved({who: of(fresh) for who, fresh in stores.items()}, run.rounds), len(batch))
             for name, of in work.items()
         ]
 
@@ -73,37 +76,19 @@ def installed() -> Mapping[str, Opening]:
 # -- the work ------------------------------------------------------------------------------------------------------------------------------
 
 
-def _writing(bench: Bench, opening: Opening, batch: Sequence[Ticket], work: Callable[[Peer, Sequence[Ticket]], Awaitable[None]]) -> Subject:
+def _writing(fresh: Fresh, batch: Sequence[Ticket], work: Callable[[Peer, Sequence[Ticket]], Awaitable[None]]) -> Subject:
     @asynccontextmanager
     async def subject() -> AsyncGenerator[Trial, None]:
-        async with bench.fresh() as database, opening(database) as peer:
+        async with fresh() as peer:
             yield lambda: work(peer, batch)
 
     return subject
 
 
-def _reading(bench: Bench, opening: Opening, batch: Sequence[Ticket]) -> Subject:
-    @asynccontextmanager
-    async def subject() -> AsyncGenerator[Trial, None]:
-        async with bench.fresh() as database, opening(database) as peer:
-            await peer.put_all(batch)
-
-            async def trial() -> None:
-                for ticket in batch:
-                    await peer.get(ticket.ticket_id)
-
-            yield trial
-
-    return subject
-
-
-async def _one_by_one(peer: Peer, batch: Sequence[Ticket]) -> None:
-    for ticket in batch:
-        await peer.put(ticket)
-
-
-async def _together(peer: Peer, batch: Sequence[Ticket]) -> None:
-    await peer.put_all(batch)
+@asynccontextmanager
+async def _fresh(bench: Bench, opening: Opening) -> AsyncGenerator[Peer, None]:
+    async with bench.fresh() as database, opening(database) as peer:
+        yield peer
 
 
 # -- the stores ----------------------------------------------------------------------------------------------------------------------------

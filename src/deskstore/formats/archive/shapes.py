@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from deskstore.domain import identifiers, summaries, times
 from deskstore.domain.identifiers import Key, Kind
-from deskstore.domain.mirror import Part, Thing, Value
+from deskstore.domain.mirror import Part, Thing
 from deskstore.domain.processing import Checkpoint, Claim, Processing, ProcessingStatus
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -38,26 +38,13 @@ from deskstore.formats.archive.fields import (
 _FLAGS: Final = {True: "true", False: "false"}
 
 
-class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="part"):
-    """What stands in a line before the payload or the content, or all of it."""
+class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="part"):
+    """What every line begins with; each adds the thing it is of, the fields that count for its digest, and the value it holds."""
 
     version: Version
 
-    @property
-    def thing(self) -> Thing:
-        """The name of the thing that the line is of."""
-        raise NotImplementedError
 
-    def content(self, last: bytes) -> tuple[Field, ...]:
-        """The fields that count for its digest, given the payload's or the content's bytes."""
-        raise NotImplementedError
-
-    def value(self, last: bytes) -> Value:
-        """The value it holds; raises InvalidRecord or ValueError for one that not every storage keeps."""
-        raise NotImplementedError
-
-
-class TicketLine(Line, tag="ticket", frozen=True, kw_only=True):
+class TicketLine(_Line, tag="ticket", frozen=True, kw_only=True):
     """A ticket; its payload follows."""
 
     platform: str
@@ -90,7 +77,7 @@ class TicketLine(Line, tag="ticket", frozen=True, kw_only=True):
         )
 
 
-class ArticleLine(Line, tag="article", frozen=True, kw_only=True):
+class ArticleLine(_Line, tag="article", frozen=True, kw_only=True):
     """An article; its payload follows."""
 
     platform: str
@@ -145,7 +132,7 @@ class ClaimLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
 
 
-class ProcessingLine(Line, tag="processing", frozen=True, kw_only=True):
+class ProcessingLine(_Line, tag="processing", frozen=True, kw_only=True):
     """How far a ticket has come."""
 
     platform: str
@@ -184,7 +171,7 @@ class ProcessingLine(Line, tag="processing", frozen=True, kw_only=True):
         return one
 
 
-class SummaryLine(Line, tag="summary", frozen=True, kw_only=True):
+class SummaryLine(_Line, tag="summary", frozen=True, kw_only=True):
     """A summary of a record; its content follows."""
 
     kind: Kind
@@ -229,7 +216,7 @@ class SummaryLine(Line, tag="summary", frozen=True, kw_only=True):
         return evolve(summaries.checked(unsaved), number=self.number, version=self.version)
 
 
-class CheckpointLine(Line, tag="checkpoint", frozen=True, kw_only=True):
+class CheckpointLine(_Line, tag="checkpoint", frozen=True, kw_only=True):
     """How far a stream has been read."""
 
     platform: str
@@ -253,7 +240,7 @@ class CheckpointLine(Line, tag="checkpoint", frozen=True, kw_only=True):
         return Checkpoint(platform=platform, stream=stream, cursor=self.cursor, version=self.version)
 
 
-class SuppressionLine(Line, tag="suppression", frozen=True, kw_only=True):
+class SuppressionLine(_Line, tag="suppression", frozen=True, kw_only=True):
     """A requester who was erased, and whose tickets are kept out."""
 
     platform: str
@@ -283,6 +270,15 @@ class SuppressionLine(Line, tag="suppression", frozen=True, kw_only=True):
             summaries=self.summaries,
             version=self.version,
         )
+
+
+Line = TicketLine | ArticleLine | ProcessingLine | SummaryLine | CheckpointLine | SuppressionLine
+"""
+What stands in a line before the payload or the content, or all of it.
+
+content(last) and value(last) are given the payload's or the content's bytes; value() raises InvalidRecord or ValueError for one that not
+every storage keeps.
+"""
 
 
 class DeletedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
