@@ -33,9 +33,7 @@ def command(company_id: str | None) -> int:
 
     async def work(storage: Storage) -> int:
         health = await storage.health()
-        companies = [company_id] if company_id else await storage.companies()
-        elsewhere = {} if company_id else await _elsewhere(storage, companies)
-        rows = await platform_rows(storage, [one for one in companies if one not in elsewhere])
+        rows, elsewhere = (await platform_rows(storage, [company_id]), {}) if company_id else await _all_rows(storage)
         if shared().as_json:
             storage_shown = {"adapter": health.adapter, "place": health.place, "companies": health.companies, "cache": health.cache}
             print_json({"storage": storage_shown, "platforms": rows, **totals(rows), "elsewhere": [*elsewhere]})
@@ -53,18 +51,18 @@ def command(company_id: str | None) -> int:
     return shared().run(work)
 
 
-async def _elsewhere(storage: Storage, companies: Sequence[str]) -> dict[str, str]:
-    """The companies that have left traces here and live in another storage, each with where that is."""
+async def _all_rows(storage: Storage) -> tuple[list[Shown], dict[str, str]]:
+    """The rows of every company that lives here, and each that has left traces here and lives in another storage, with where that is."""
     from deskstore.domain.errors import CompanyMoved
-    from deskstore.services.companies import get_platform_stats
 
-    moved: dict[str, str] = {}
-    for company_id in companies:
+    rows: list[Shown] = []
+    elsewhere: dict[str, str] = {}
+    for company_id in await storage.companies():
         try:
-            await get_platform_stats(storage, company_id)
+            rows += await platform_rows(storage, [company_id])
         except CompanyMoved as error:
-            moved[company_id] = str(error)
-    return moved
+            elsewhere[company_id] = str(error)
+    return rows, elsewhere
 
 
 async def platform_rows(storage: Storage, companies: Sequence[str]) -> list[Shown]:
