@@ -116,15 +116,21 @@ def test_without_a_database_the_line_says_what_is_missing(deskstore: Deskstore) 
 
 def test_a_damaged_file_is_named_and_the_company_is_not_complete(migrate: Callable[..., Ran], data_path: Path) -> None:
     damaged = data_path / "acme" / "freshdesk" / "tickets" / "2.json"
-    damaged.write_bytes(damaged.read_bytes().replace(b'"id": 2', b'"id": 5'))
+    body = damaged.read_bytes()
+    damaged.write_bytes(body.replace(b'"id": 2', b'"id": 5'))
 
     planned = migrate("plan", *OF_ACME)
     started = migrate("start", *OF_ACME, "--no-backup", "--json")
     verified = migrate("verify", *OF_ACME)
     cut_over = migrate("cutover", *OF_ACME)
+    again = migrate("start", *OF_ACME, "--no-backup", "--json")
+    damaged.write_bytes(body)
+    mended = migrate("start", *OF_ACME, "--no-backup", "--json")
 
-    assert (planned.code, started.code, verified.code, cut_over.code) == (1, 3, 1, 1)
-    assert [one["id"] for one in started.json["companies"][0]["rejects"] if one["part"] == "ticket"] == ["2"]
+    assert (planned.code, started.code, verified.code, cut_over.code, again.code, mended.code) == (1, 3, 1, 1, 3, 0)
+    for ran in (started, again):
+        assert [one["id"] for one in ran.json["companies"][0]["rejects"] if one["part"] == "ticket"] == ["2"]
+    assert mended.json["companies"][0]["rejects"] == []
     assert "ticket freshdesk 2" in verified.err
     assert "not verified" in cut_over.err
 

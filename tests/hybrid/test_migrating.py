@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from deskstore.domain.comparing import Depth, DifferenceKind
 from deskstore.domain.draining import drain
 from deskstore.domain.errors import CompanyMoved, InvalidRecord, MigrationError, StorageBusy, StorageUnavailable
 from deskstore.domain.filling import Batch
+from deskstore.domain.marks import mark_in
 from deskstore.domain.mirror import Copy, MirrorStatus, Thing
 from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.wrapping import WrappedReplica, WrappedStorage
@@ -229,6 +231,76 @@ async def test_a_record_that_fails_is_named_and_keeps_the_company_from_being_ver
         ("processing", "4", DifferenceKind.MISSING),
     }
     assert (accepted.is_verified, accepted.accepted) == (True, 2)
+
+
+@pytest.mark.parametrize("killed_at", [None, 2])
+async def test_what_was_left_out_is_tried_and_told_again_until_it_is_copied(clock: ManualClock, killed_at: int | None) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(*(a_ticket(str(number)) for number in range(300)))
+    between = (pair.one.storage, _Wrapped(pair.other.storage, _Choosy), pair.one.company_id)
+    with suppress(Killed):
+        await start_migration(*between, pace=_killing_at(killed_at))
+
+    again, once_more = [await start_migration(*between) for _ in range(2)]
+    mended = await start_migration(*_between(pair))
+    after = await start_migration(*between)
+
+    assert [[(one.thing.id, one.reason) for one in report.rejects] for report in (again, once_more)] == [[("4", "it is a four")]] * 2
+    assert (mended.is_complete, mended.kept, after.is_complete, after.things) == (True, 2, True, 0)
+    assert (await verify_migration(*_between(pair))).is_verified
+
+
+async def test_what_was_accepted_is_not_told_again(clock: ManualClock) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(*(a_ticket(str(number)) for number in range(9)))
+    between = (pair.one.storage, _Wrapped(pair.other.storage, _Choosy), pair.one.company_id)
+    assert not (await start_migration(*between)).is_complete
+    assert (await verify_migration(*between, accept=[Thing("ticket", *a_ticket("4").key)])).is_verified
+
+    again = await start_migration(*between)
+
+    assert again.is_complete
+
+
+async def test_what_cannot_be_copied_of_what_is_owed_is_told_of_by_a_start(clock: ManualClock) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(a_ticket("1"))
+    between = (pair.one.storage, _Wrapped(pair.other.storage, _Choosy), pair.one.company_id)
+    assert (await start_migration(*between)).is_complete
+    await pair.one.keep(a_ticket("4"))
+
+    again = await start_migration(*between)
+
+    assert ("ticket", "4", "it is a four") in {(one.thing.part, one.thing.id, one.reason) for one in again.rejects}
+
+
+@pytest.mark.parametrize("left_out", [[Thing("ticket", "", "", "a file of no name")], [Thing("ticket", "ticket", "zendesk", "1")] * 1_000])
+async def test_what_was_left_out_and_is_not_all_known_by_name_is_found_by_beginning_anew(clock: ManualClock, left_out: list[Thing]) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(*(a_ticket(str(number)) for number in range(9)))
+    first = await start_migration(*_between(pair))
+    found = await mark_in(pair.other.replica())
+    kept = evolve(found, left_out=left_out, version=found.version + 1)
+    await pair.other.replica().apply([kept.copy()], epoch=None)
+
+    again = await start_migration(*_between(pair))
+    after = await start_migration(*_between(pair))
+
+    assert [*(await mark_in(pair.other.replica())).left_out] == []
+    assert (again.things, again.kept) == (first.things, 0)
+    assert after.things == 0
+
+
+def _killing_at(number: int | None) -> Callable[[Batch], Awaitable[None]]:
+    """Ends the process at a batch."""
+    batches: list[Batch] = []
+
+    async def pace(batch: Batch) -> None:
+        batches.append(batch)
+        if len(batches) == number:
+            raise Killed
+
+    return pace
 
 
 class _Choosy(WrappedReplica):

@@ -1,13 +1,13 @@
 """
 Filling a mirror with all that its primary holds, beside writers, in the order of names; each ticket together with its processing.
 
-How far it has come is kept in the mirror, in the commit of each batch: whoever goes on after a crash begins behind what is there. Every
-copy is taken only where it is newer than what stands, so neither a write nor a deletion that came first by way of the outbox is undone.
+How far it has come is kept in the mirror, in the commit of each batch: whoever goes on after a crash begins behind what is there, and tries
+again what was left out. Every copy is taken only where it is newer than what stands, so neither a write nor a deletion that came first by
+way of the outbox is undone.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from time import monotonic
@@ -16,11 +16,11 @@ from typing import Final
 from attrs import Factory, define, frozen
 
 from deskstore.domain.ahead import ahead
-from deskstore.domain.comparing import CURSOR
-from deskstore.domain.draining import drain, size_bytes
+from deskstore.domain.comparing import CURSOR, read_each
+from deskstore.domain.draining import Drained, drain, size_bytes
 from deskstore.domain.errors import CorruptRecord, InvalidRecord, StorageBusy
-from deskstore.domain.mirror import PARTS, Copy, Part, Thing, copy_of
-from deskstore.domain.processing import Checkpoint
+from deskstore.domain.marks import END, Mark, mark_in
+from deskstore.domain.mirror import PARTS, Copy, Part, Thing
 from deskstore.domain.sides import Sides
 from deskstore.domain.walking import past_damage
 
@@ -53,7 +53,7 @@ class Batch:
 
 async def fill(sides: Sides, *, pace: Callable[[Batch], Awaitable[None]]) -> None:
     """
-    Copy everything, from behind what an earlier run has copied; once more after the end it copies nothing.
+    Copy everything, from behind what an earlier run has copied; once more after the end it copies only what was left out.
 
     Args:
         pace: Awaited after each batch: to tell of it, and to slow down.
@@ -64,8 +64,8 @@ async def fill(sides: Sides, *, pace: Callable[[Batch], Awaitable[None]]) -> Non
     """
     _, followed = await sides.checked()
     filling = _Filling(sides, followed.epoch, pace)
-    await filling.run(*await _cursor(sides))
-    await drain(sides)
+    await filling.run(await mark_in(sides.mirror))
+    await filling.tell_of(await drain(sides))
 
 
 async def forget_cursor(sides: Sides) -> None:
@@ -78,22 +78,11 @@ async def forget_cursor(sides: Sides) -> None:
 
 async def is_filled(sides: Sides) -> bool:
     """Whether a filling came to its end, and nobody has verified it since."""
-    after, _ = await _cursor(sides)
-    return after == _END
+    return (await mark_in(sides.mirror)).after == END
 
 
 #: what is gone through; processing comes with the tickets
 _LANES: Final[tuple[Part, ...]] = tuple(part for part in PARTS if part != "processing")
-_END: Final = Thing(PARTS[-1], "the end", "", "")  #: the cursor when there is nothing more to copy
-
-
-async def _cursor(sides: Sides) -> tuple[Thing | None, int]:
-    """Behind which thing to go on, and the version of the cursor that says so."""
-    (cursor,) = await sides.mirror.read([CURSOR])
-    if not isinstance(cursor.value, Checkpoint):
-        return None, cursor.version
-    part, *name = json.loads(cursor.value.cursor)
-    return Thing(part, *name), cursor.version
 
 
 @define
@@ -113,18 +102,51 @@ class _Filling:
         self._epoch: Final = epoch
         self._pace: Final = pace
         self._at_once = _FIRST
-        self._cursor_version = 0
+        self._mark_version = 0
         self._drained_s = monotonic()
         self._refused: list[Reject] = []
+        self._left_out: Final[dict[Thing, None]] = {}  # in the order in which they were met
 
-    async def run(self, after: Thing | None, cursor_version: int) -> None:
-        self._cursor_version = cursor_version
-        if after == _END:
+    async def run(self, mark: Mark) -> None:
+        self._mark_version = mark.version
+        after = mark.after if mark.can_go_on else None
+        if mark.left_out and mark.can_go_on:
+            await self._try_again(mark)
+        if after == END:
             return
         first = _LANES.index(after.part) if after else 0
         for part in _LANES[first:]:
             await self._fill_part(part, after if after is not None and after.part == part else None)
-        await self._apply([], _END)
+        await self._apply([], END)
+
+    async def tell_of(self, drained: Drained) -> None:
+        """Tell of what is owed to the mirror, and cannot be paid."""
+        refused = tuple(Reject(thing=one.thing, reason=one.reason) for one in drained.refusals if one.thing not in self._left_out)
+        if refused:
+            await self._pace(Batch(part=refused[0].thing.part, things=0, kept=0, size_bytes=0, rejects=refused))
+
+    async def _try_again(self, mark: Mark) -> None:
+        """Copy what an earlier run has left out; what still cannot be copied is told again."""
+        names = [*mark.left_out]
+        for first in range(0, len(names), _FEWEST):
+            read = await self._read_again(names[first : first + _FEWEST])
+            kept = await self._apply(read.copies, None)
+            await self._tell(names[first].part, read, kept)
+        await self._apply([], mark.after)
+
+    async def _read_again(self, names: Sequence[Thing]) -> _Read:
+        """What became of these things, a ticket's processing right behind it."""
+        states = {one: Thing("processing", *one.key) for one in names if one.part == "ticket"}
+        wanted = [thing for one in names for thing in (one, *((states[one],) if one in states else ()))]
+        found = await read_each(self._sides.primary, sorted({*wanted}))
+        read = _Read()
+        for thing, copy in ((thing, found[thing]) for thing in dict.fromkeys(wanted)):
+            if isinstance(copy, CorruptRecord):
+                read.rejects.append(Reject(thing=thing, reason=str(copy)))
+            elif copy.value is not None:
+                read.copies.append(copy)
+                read.size_bytes += size_bytes([copy])
+        return read
 
     async def _fill_part(self, part: Part, after: Thing | None) -> None:
         """Read the next batch while the mirror is given the one before it."""
@@ -170,15 +192,25 @@ class _Filling:
     async def _send(self, part: Part, read: _Read) -> None:
         """Give the mirror a batch together with the cursor, and adapt the size of the next."""
         batch = read.copies
+        read.rejects = [one for one in read.rejects if one.thing not in self._left_out]  # told when it was tried again
+        self._leave_out(read.rejects)
         began_s = monotonic()
         kept = await self._apply(batch, Thing(part, *batch[-1].thing[1:]) if batch else None)
         self._adapt(monotonic() - began_s)
-        rejects, self._refused = (*read.rejects, *self._refused), []
-        await self._pace(Batch(part=part, things=len(batch), kept=kept, size_bytes=read.size_bytes, rejects=rejects))
+        await self._tell(part, read, kept)
         if monotonic() - self._drained_s > _DRAIN_EVERY_S:
             with suppress(StorageBusy):  # others are at it
                 await drain(self._sides)
             self._drained_s = monotonic()
+
+    async def _tell(self, part: Part, read: _Read, kept: int) -> None:
+        """Say what became of a batch."""
+        rejects, self._refused = (*read.rejects, *self._refused), []
+        self._leave_out(rejects)
+        await self._pace(Batch(part=part, things=len(read.copies), kept=kept, size_bytes=read.size_bytes, rejects=rejects))
+
+    def _leave_out(self, rejects: Sequence[Reject]) -> None:
+        self._left_out.update(dict.fromkeys(one.thing for one in rejects))
 
     async def _apply(self, batch: Sequence[Copy], cursor: Thing | None) -> int:
         marked = [*batch, *([self._marked(cursor)] if cursor is not None else [])]
@@ -197,15 +229,15 @@ class _Filling:
     async def _apply_halves(self, batch: Sequence[Copy], cursor: Thing | None, error: InvalidRecord | CorruptRecord) -> int:
         """Find the thing that the mirror refuses, and leave it out."""
         if len(batch) <= 1:
-            self._refused += [Reject(thing=copy.thing, reason=str(error)) for copy in batch]
+            self._refused += (refused := [Reject(thing=copy.thing, reason=str(error)) for copy in batch])
+            self._leave_out(refused)
             return await self._apply([], cursor) if batch else 0
         half = len(batch) // 2
         return await self._apply(batch[:half], None) + await self._apply(batch[half:], cursor)
 
     def _marked(self, cursor: Thing) -> Copy:
-        self._cursor_version += 1
-        value = Checkpoint(platform=CURSOR.platform, stream=CURSOR.id, cursor=json.dumps(cursor), version=self._cursor_version)
-        return copy_of(value)
+        self._mark_version += 1
+        return Mark(after=cursor, left_out=self._left_out, version=self._mark_version).copy()
 
     def _adapt(self, took_s: float) -> None:
         if took_s > _LONGEST_S:
@@ -219,4 +251,4 @@ def _name(copy: Copy) -> Thing:
 
 
 def _rejected(part: Part, error: CorruptRecord) -> Reject:
-    return Reject(thing=Thing(part, *error.key) if error.key else Thing(part, "", "", error.place), reason=str(error))
+    return Reject(thing=Thing(part, *error.key, error.number) if error.key else Thing(part, "", "", error.place), reason=str(error))
