@@ -111,6 +111,17 @@ def ready(trial: Trial) -> Subject:
     return subject
 
 
+def warm(trial: Trial) -> Subject:
+    """A subject that is tried once before it is timed: what ran before it left nothing of it in the processor's caches."""
+
+    @asynccontextmanager
+    async def subject() -> AsyncGenerator[Trial, None]:
+        await trial()
+        yield trial
+
+    return subject
+
+
 def in_ms(run: Run) -> str:
     """What an fsync takes there, for notes."""
     return f"one fsync takes {run.fsync_ms:.2f} ms here"

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from bench import opening
 from bench.bars import FIND, LISTING, PAGE_LARGE, PAGE_SQLITE, Finding
-from bench.measuring import Run, interleaved, ready
+from bench.measuring import Run, interleaved, ready, warm
 from bench.original import OriginalStorage
 from bench.references import SqliteTable
 from bench.stores import fill, find, folder, opened, page
@@ -101,7 +101,7 @@ async def _listings(run: Run, place: Path, storage: FileStorage) -> Finding:
     for _, payload in payloads(run.seed, run.sizes.listed):
         await original.save_ticket("bench", PLATFORM, orjson.loads(payload))
     subjects = {
-        "deskstore": ready(lambda: page(storage, opening.LISTED)),
+        "deskstore": warm(lambda: page(storage, opening.LISTED)),
         "original": ready(lambda: original.list_tickets("bench", PLATFORM, int(STATUS))),
     }
     taken = await interleaved(subjects, run.rounds)

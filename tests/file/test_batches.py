@@ -10,7 +10,7 @@ import pytest
 
 from deskstore.adapters.file import FileStorage, layout
 from deskstore.adapters.file.loading import MOST_BYTES
-from deskstore.adapters.file.reads import FileTickets
+from deskstore.adapters.file.reads import FileTickets, Glance
 from deskstore.adapters.file.replica import FileReplica
 from deskstore.adapters.file.storage import FileBackend
 from deskstore.adapters.file.tree import Tree
@@ -30,7 +30,7 @@ class Weighed:
         self.company_id: Final = backend.company_id
         self.write: Final = backend.write
 
-    async def read(self, look: Callable[..., Any], *, glance: Callable[..., Any] | None = None) -> Any:  # Any: each look has its own result
+    async def read(self, look: Callable[..., Any], *, glance: Glance[Any] | None = None) -> Any:  # Any: each look has its own result
         found: Any = await self._backend.read(look, glance=glance)
         self.sizes.append(sum(len(one.payload) for one in found[1] if one is not None))
         return found

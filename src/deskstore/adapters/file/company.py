@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from zlib import crc32
 
 from deskstore.adapters.file import database, layout
-from deskstore.adapters.file.index import Index
+from deskstore.adapters.file.index import Index, state_of
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.adapters.file.writer_lock import WriterLock
@@ -65,11 +65,10 @@ class OpenCompany:
         if not self.tree.is_still_at(self.path) or self._found() != self._identities:
             raise StoreReplaced(self.company_id, str(self.path))
 
-    def check_home(self, index: Index) -> None:
-        """Raise CompanyMoved unless the company lives here, as an index tells that sees one state."""
-        told = str(index.meta("state"))
+    def check_home(self, told: str) -> None:
+        """Raise CompanyMoved unless the company lives here, as its state has it that an index told."""
         if told != self._home:
-            check_home(self.company_id, index.state(), self.store_id)
+            check_home(self.company_id, state_of(told), self.store_id)
             self._home = told
 
     def _found(self) -> tuple[tuple[int, int] | None, ...]:

@@ -132,7 +132,11 @@ class Index:
 
     def state(self) -> CompanyState:
         """Where the company lives, as this store knows it."""
-        return _state(str(self.meta("state")))
+        return state_of(self.told_state())
+
+    def told_state(self) -> str:
+        """The same as it is written down."""
+        return str(self.meta("state"))
 
     def amount(self) -> Removed:
         """How much of the company there is."""
@@ -205,6 +209,11 @@ class Index:
         """The CRC-32 of a record's file, or None when there is no such record."""
         found = self._sql("select crc from record where kind = ? and platform = ? and id = ? and locale = ?", key).fetchone()
         return found[0] if found else None
+
+    def glimpse(self, key: Key) -> tuple[str, int | None]:
+        """Where the company lives, as it is written down, and the CRC-32 of a record's file, both as they are at one moment."""
+        told, crc = self._sql(statements.GLIMPSE, key).fetchone()
+        return str(told), crc
 
     def pending_bodies(self, files: Sequence[str]) -> dict[str, bytes | None]:
         """What those files are to hold that were committed and may not be written yet; None for a file that is to go."""
@@ -555,7 +564,8 @@ def _as_written() -> Generator[None, None, None]:
 
 
 @lru_cache(maxsize=64)  # each commit asks for it, and it hardly ever changes
-def _state(text: str) -> CompanyState:
+def state_of(text: str) -> CompanyState:
+    """The state that is written down like this."""
     with _as_written():
         return state_from(orjson.loads(text), "the company's database")
 

@@ -106,13 +106,18 @@ def load_records(company: OpenCompany, index: Index, told: Sequence[tuple[Key, i
     return found
 
 
-def at_a_glance(company: OpenCompany, key: Key) -> bytes | None:
+def at_a_glance(company: OpenCompany, key: Key, *, at_home: bool) -> bytes | None:
     """
     The file of a record that is the very one its row tells of; None for whatever it takes a closer look at.
 
     One statement tells the row as it was at one moment. Whatever is written meanwhile, a file that agrees with it was right at that moment.
+
+    Raises:
+        CompanyMoved: The company had to be at home here, and lived in another store at that moment.
     """
-    crc = company.glance(lambda index: index.record_crc(key))
+    told, crc = company.glance(lambda index: index.glimpse(key))
+    if at_home:
+        company.check_home(told)
     if crc is None:
         return None
     try:

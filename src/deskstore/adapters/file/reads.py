@@ -24,13 +24,22 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Ticket | Article)
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 BATCH: Final = 500  #: records that a stream reads at once
+
+
+class Glance(Protocol[V_co]):
+    """A look at a company that takes a single statement."""
+
+    def __call__(self, company: OpenCompany, *, at_home: bool) -> V_co | None:
+        """What it found, None where it takes more; raises CompanyMoved when the company had to be at home here, and is not."""
+        ...
 
 
 class Reader(Protocol):
     """Runs a look at one company in a reading thread."""
 
-    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Callable[[OpenCompany], V | None] | None = None) -> V | None:
+    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Glance[V] | None = None) -> V | None:
         """What a glance returns, or the look where that is None or not given; None when the company does not exist."""
         ...
 
@@ -105,8 +114,8 @@ class _FileRecords(Generic[R]):
 
         return look
 
-    def _at_a_glance(self, key: Key, company: OpenCompany) -> list[R | CorruptRecord | None] | None:
-        body = at_a_glance(company, key)
+    def _at_a_glance(self, key: Key, company: OpenCompany, *, at_home: bool) -> list[R | CorruptRecord | None] | None:
+        body = at_a_glance(company, key, at_home=at_home)
         return None if body is None else [self._record(body)]
 
     def _load(self, company: OpenCompany, index: Index, told: Sequence[tuple[Key, int | None]]) -> list[R | CorruptRecord | None]:

@@ -19,6 +19,10 @@ HEAD: Final = """
         processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
     from record where kind = ? and platform = ? and id = ? and locale = ?
 """
+GLIMPSE: Final = """
+    select (select value from meta where name = 'state'),
+        (select crc from record where kind = ? and platform = ? and id = ? and locale = ?)
+"""
 GET_PROCESSING: Final = """
     select processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
     from record where kind = ? and platform = ? and id = ? and locale = ?

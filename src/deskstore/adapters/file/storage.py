@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 from zlib import crc32
@@ -20,7 +21,7 @@ from deskstore.adapters.file.index import Index
 from deskstore.adapters.file.loading import at_one_moment
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.readers import Readers
-from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets
+from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets, Glance
 from deskstore.domain import identifiers, times
 from deskstore.domain.errors import StorageUnavailable
 from deskstore.domain.processing import Processing
@@ -251,11 +252,12 @@ class FileBackend:
         except Refused as refused:
             raise refused.__cause__ or refused from None
 
-    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Callable[[OpenCompany], V | None] | None = None) -> V | None:
+    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Glance[V] | None = None) -> V | None:
         """What a glance at the company returns, or a look where that is None or not given; None when the company does not exist."""
-        if not self._reads_copies:
-            look, glance = _at_home(look), glance and _at_home_at_a_glance(glance)
-        return await self._storage.read(self.company_id, self._erasures, look, glance=glance)
+        at_home = not self._reads_copies
+        look = _at_home(look) if at_home else look
+        at_a_glance = None if glance is None else partial(glance, at_home=at_home)
+        return await self._storage.read(self.company_id, self._erasures, look, glance=at_a_glance)
 
     async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed."""
@@ -277,16 +279,8 @@ def _at_home(look: Callable[[OpenCompany, Index], V]) -> Callable[[OpenCompany, 
     """The same look at a company that lives here; at any other it raises CompanyMoved."""
 
     def at_home(company: OpenCompany, index: Index) -> V:
-        company.check_home(index)
+        company.check_home(index.told_state())
         return look(company, index)
-
-    return at_home
-
-
-def _at_home_at_a_glance(glance: Callable[[OpenCompany], V | None]) -> Callable[[OpenCompany], V | None]:
-    def at_home(company: OpenCompany) -> V | None:
-        company.glance(company.check_home)
-        return glance(company)
 
     return at_home
 
