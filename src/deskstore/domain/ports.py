@@ -518,6 +518,15 @@ class Measured(Protocol):
 
 
 @runtime_checkable
+class Mirroring(Protocol):
+    """What a storage offers beside Storage that reaches both sides of a company."""
+
+    async def drained(self, company_id: str) -> None:
+        """Wait until the company's mirror has all that was committed before."""
+        ...
+
+
+@runtime_checkable
 class ServingUnits(Protocol):
     """What a backend may offer beside Backend that has to know the unit of work that stands on it."""
 

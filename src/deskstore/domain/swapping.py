@@ -144,6 +144,8 @@ def _next_change(company_id: str, one: Standing, other: Standing) -> _Change | N
         return None  # it has nothing to do with the company
     adopted = _adopted(company_id, older, newer)
     if older.state is not None and older.state.epoch == adopted.epoch:
+        if adopted.is_restored:
+            return None  # it counts on its epoch, and ends as the other one tells
         return _Change(replica=newer.replica, expected=adopted, wanted=evolve(adopted, epoch=adopted.epoch + 1))
     return _Change(replica=older.replica, expected=older.state, wanted=adopted)
 
@@ -192,6 +194,8 @@ async def _ready(sides: Sides) -> tuple[CompanyState, CompanyState]:
     """The states of both, which agree that the company can be swapped."""
     await settle(sides, patience_s=PATIENCE_S)
     state, followed = await sides.checked()
+    if state.is_restored:
+        raise StorageBusy(f"a backup is being restored into company {sides.company_id!r}: wait until it is whole; nothing was changed")
     if state.swapping_to is not None:
         raise MigrationError(f"company {sides.company_id!r} is held up: run `deskstore migrate repair` first; nothing was changed")
     if state.mirror_status is not MirrorStatus.VERIFIED:

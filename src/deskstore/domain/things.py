@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from attrs import asdict, evolve, field, fields, frozen
 
-from deskstore.domain.errors import CompanyErased, CompanyMoved, ConfigurationError, ErasedBefore, MigrationError
+from deskstore.domain.errors import RESTORE, CompanyErased, CompanyMoved, ConfigurationError, ErasedBefore, MigrationError
 from deskstore.domain.identifiers import Key
 
 Part = Literal["ticket", "article", "processing", "summary", "checkpoint", "suppression"]
@@ -68,6 +68,11 @@ class CompanyState:
     swapping_to: str | None = None  #: the store that is about to become the primary, or the primary itself to be healed: no commit passes
     erased: bool = False
     backups: tuple[str, ...] = field(default=(), converter=_names)  #: those under way: each consumes the outbox by a name of its own
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether a backup is being restored into it, or was when that was interrupted: whoever restores ends it, and nobody else."""
+        return self.swapping_to is not None and self.swapping_to.startswith(RESTORE)
 
     @property
     def consumers(self) -> tuple[str, ...]:

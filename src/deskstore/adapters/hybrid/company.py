@@ -179,6 +179,7 @@ class HybridCompany:
                 return self.birthplace
             if found.primary is None or found.state is None or found.state.mirror is None:
                 return found.primary or self.birthplace
+            await self.replicas[other(found.primary)].state()  # while it does not answer they stay together
             alone = evolve(found.state, mirror=None, mirror_status=MirrorStatus.NONE, swapping_to=None, epoch=found.state.epoch + 1)
             if await self.replicas[found.primary].compare_and_set_state(found.state, alone):
                 await settle(self.sides(found.primary))  # so that both are erased in one epoch

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from deskstore.domain.mirror import Copy
+from deskstore.domain.mirror import Copy, copy_of
 from deskstore.domain.ports import Replica, Storage
 from deskstore.domain.receiving import Outcome
 from deskstore.domain.records import Article, Incoming, Ticket
@@ -29,8 +29,9 @@ async def merge(storage: Storage, company_id: str, slices: AsyncIterator[Sequenc
     """
     Give a company what it lacks: how many things came in as they were, and what became of its own records.
 
-    A record that is missing comes with its versions, processing and summaries. One that is there is received like any payload, keeps its
-    processing, and gets those summaries whose numbers it has not used. Done again, it goes on where it was interrupted.
+    A record that is missing comes with its versions, processing and summaries; where it was deleted and the mirror may have to be told so,
+    with a later version than that. One that is there is received like any payload, keeps its processing, and gets those summaries whose
+    numbers it has not used. Done again, it goes on where it was interrupted.
     """
     replica = storage.replica(company_id)
     kept_out = [copy.value async for copy in replica.copies("suppression") if isinstance(copy.value, Suppression)]
@@ -48,10 +49,17 @@ async def merge(storage: Storage, company_id: str, slices: AsyncIterator[Sequenc
 
 
 async def _sorted_out(replica: Replica, copies: Sequence[Copy]) -> tuple[list[Copy], list[Incoming]]:
-    """What does not stand here, as it is, and the payloads of records that do."""
-    standing = {copy.thing for copy in await replica.read([copy.thing for copy in copies]) if copy.value is not None}
-    there = [_incoming(copy.value) for copy in copies if copy.thing in standing and isinstance(copy.value, Ticket | Article)]
-    return [copy for copy in copies if copy.thing not in standing], there
+    """What does not stand here, and the payloads of records that do."""
+    found = {copy.thing: copy for copy in await replica.read([copy.thing for copy in copies])}
+    there = [_incoming(copy.value) for copy in copies if found[copy.thing].value is not None and isinstance(copy.value, Ticket | Article)]
+    return [_revived(copy, found[copy.thing].version) for copy in copies if found[copy.thing].value is None], there
+
+
+def _revived(copy: Copy, deleted_at: int) -> Copy:
+    """The same thing, newer than its deletion, which the mirror was told of, or will be."""
+    if copy.value is None or deleted_at < copy.version:
+        return copy
+    return copy_of(evolve(copy.value, version=deleted_at + 1))
 
 
 async def _apply(replica: Replica, missing: Sequence[Copy]) -> int:

@@ -13,7 +13,7 @@ from deskstore.domain import identifiers
 from deskstore.domain.erasures import company_hash
 from deskstore.domain.errors import RESTORE, BackupError, CompanyMoved, StorageBusy
 from deskstore.domain.mirror import PARTS, Copy
-from deskstore.domain.ports import Replica, Storage
+from deskstore.domain.ports import Mirroring, Replica, Storage
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.tallies import Tally
 from deskstore.domain.things import CompanyState
@@ -94,7 +94,7 @@ async def undo_restore(storage: Storage, company_id: str) -> None:
     """
     named = identifiers.company_id(company_id)
     state = await storage.replica(named).state()
-    if state is None or not _is_restoring(state):
+    if state is None or not state.is_restored:
         raise BackupError(f"no restore into company {named!r} was interrupted: there is nothing to undo; nothing was changed")
     await storage.erase(named)
 
@@ -115,6 +115,11 @@ async def _make_room(storage: Storage, company_id: str, backup: Backup, keep: Pa
         return None
     if keep is None:
         raise BackupError(f"what company {company_id!r} holds is to be replaced: name a file to back it up to (keep); nothing was written")
+    if state.mirror is not None and not isinstance(storage, Mirroring):
+        raise BackupError(
+            f"company {company_id!r} has a mirror, which is not reached from here and would keep what is to be replaced: restore where "
+            "both are open (STORAGE_TYPE=hybrid), or part from the mirror first (deskstore migrate finish); nothing was written"
+        )
     kept = await create_backup(storage, company_id, keep)
     await storage.erase(company_id)
     return kept
@@ -157,7 +162,7 @@ async def _fenced(storage: Storage, replica: Replica, company_id: str, mark: str
 def _check_free(company_id: str, state: CompanyState | None, store_id: str) -> None:
     if state is None:
         return
-    if _is_restoring(state):
+    if state.is_restored:
         raise BackupError(
             f"the restore of another backup into company {company_id!r} was interrupted: restore that one again, "
             "or undo it (deskstore backup restore --undo); nothing was written"
@@ -221,10 +226,6 @@ def _light(copies: Sequence[Copy]) -> Iterator[Sequence[Copy]]:
             some, size = [], 0
     if some:
         yield some
-
-
-def _is_restoring(state: CompanyState) -> bool:
-    return state.swapping_to is not None and state.swapping_to.startswith(RESTORE)
 
 
 def _mark(backup: Backup) -> str:
