@@ -322,7 +322,7 @@ async def test_a_mirror_that_goes_down_behind_the_fence_leaves_the_company_held_
     down = _GoesDown(pair.other.replica())
 
     async def reached(step: Step) -> None:
-        down.is_down = step == "drain the rest"
+        down.is_down = step in ("drain the rest", "flip")
 
     with pytest.raises(StorageUnavailable):
         await swap(Sides(pair.one.company_id, primary=pair.one.replica(), mirror=down), reached=reached)
@@ -345,10 +345,10 @@ class _GoesDown(WrappedReplica):
             raise StorageUnavailable("it is down")
         return await super().state()
 
-    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+    async def compare_and_set_state(self, expected: CompanyState | None, wanted: CompanyState) -> bool:
         if self.is_down:
             raise StorageUnavailable("it is down")
-        return await super().apply(copies, epoch=epoch)
+        return await super().compare_and_set_state(expected, wanted)
 
 
 async def test_a_flip_whose_answer_is_lost_counts(pair: Pair) -> None:

@@ -58,7 +58,17 @@ async def drain(sides: Sides) -> Drained:
         StorageUnavailable: One of them does not answer.
     """
     told, followed = await sides.checked()
-    draining = _Draining(sides, told.epoch, followed.epoch)
+    return await drain_within(sides, told.epoch, followed.epoch)
+
+
+async def drain_within(sides: Sides, primary_epoch: int, mirror_epoch: int, *, at_once: int = _FIRST) -> Drained:
+    """
+    The same without asking how the two stand: nothing is changed once one of them is in another epoch.
+
+    Args:
+        at_once: How many debts are taken first.
+    """
+    draining = _Draining(sides, primary_epoch, mirror_epoch, at_once)
     while await draining.some():
         pass
     return draining.outcome()
@@ -106,11 +116,11 @@ def _size(copy: Copy) -> int:
 class _Draining:
     """One run over what is owed, with what it cannot pay."""
 
-    def __init__(self, sides: Sides, primary_epoch: int, mirror_epoch: int) -> None:
+    def __init__(self, sides: Sides, primary_epoch: int, mirror_epoch: int, at_once: int) -> None:
         self._sides: Final = sides
         self._primary_epoch: Final = primary_epoch
         self._mirror_epoch: Final = mirror_epoch
-        self._at_once = _FIRST
+        self._at_once = at_once
         self._paid: Final = Counter[Part]()
         self._refused: Final[dict[Thing, str]] = {}
         self._tries: Final = Counter[Thing]()

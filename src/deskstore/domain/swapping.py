@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 from attrs import evolve, frozen
 
-from deskstore.domain.draining import Drained, drain
+from deskstore.domain.draining import BATCH, Drained, drain, drain_within
 from deskstore.domain.errors import MigrationError, StorageBusy, StorageError
 from deskstore.domain.mirror import MIRROR
 from deskstore.domain.ports import Replica
@@ -33,8 +33,10 @@ from deskstore.domain.things import CompanyState, MirrorStatus
 Step = Literal["drain", "fence", "drain the rest", "flip", "mark"]
 Reached = Callable[[Step], Awaitable[None]]
 FEW: Final = 1_000  #: debts that may be left when the company is fenced
+HARDLY_ANY: Final = 40  #: that are left where the mirror can keep up: each of them is copied while writers wait
 FENCED_S: Final = 4.0  #: how long it may be: writers wait a little longer before they give the swap up
 _ROUNDS: Final = 100
+_FINE_ROUNDS: Final = 10  #: in which it may come down to hardly any
 _LOOKS: Final = 20
 _LOOK_AGAIN_S: Final = 0.02
 PATIENCE_S: Final = 5.0  #: after which a swap that holds a company up was left behind: longer than one that is under way takes
@@ -69,15 +71,16 @@ async def swap(sides: Sides, *, reached: Reached = _unseen, fenced_s: float = FE
     state, followed = await _ready(sides)
     await reached("drain")
     await _drain_most(sides)
-    await reached("fence")
     mirror_id = await sides.mirror.store_id()
+    await reached("fence")
     fenced = evolve(state, swapping_to=mirror_id, epoch=state.epoch + 1)
     if not await sides.primary.compare_and_set_state(state, fenced):
         raise StorageBusy(f"company {sides.company_id!r} changed its state meanwhile: nothing was done, try again")
     try:
         async with asyncio.timeout(fenced_s):
             await reached("drain the rest")
-            _check_drained(sides, await drain(sides), bool(await sides.primary.outbox(MIRROR, 1)))
+            rest = await drain_within(sides, fenced.epoch, followed.epoch, at_once=BATCH)
+            _check_drained(sides, rest, bool(await sides.primary.outbox(MIRROR, 1)))
             await reached("flip")
             await sides.mirror.compare_and_set_state(followed, flipped(fenced))
     except (StorageError, TimeoutError) as error:
@@ -212,11 +215,11 @@ async def _ready(sides: Sides) -> tuple[CompanyState, CompanyState]:
 
 
 async def _drain_most(sides: Sides) -> None:
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         drained = await drain(sides)
         left = len(await sides.primary.outbox(MIRROR, FEW))
         _check_drained(sides, drained, is_left=False)
-        if left < FEW:
+        if left < (HARDLY_ANY if number < _FINE_ROUNDS else FEW):
             return
     raise StorageBusy(f"company {sides.company_id!r} is written faster than its mirror follows: try again when less is written")
 

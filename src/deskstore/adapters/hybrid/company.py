@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Final, Literal, TypeVar
+from weakref import WeakValueDictionary
 
 from attrs import evolve, frozen
 
@@ -55,6 +56,7 @@ class Memory:
     def __init__(self) -> None:
         self._found: Final[OrderedDict[str, tuple[Whereabouts, float]]] = OrderedDict()
         self._ids: Final[dict[tuple[str, Where], str]] = {}
+        self._turns: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
 
     def found(self, company_id: str) -> Whereabouts:
         """Where a company was found last."""
@@ -64,6 +66,15 @@ class Memory:
         """The same, if that is not long ago."""
         found, at_s = self._found.get(company_id, (UNKNOWN, 0.0))
         return found if monotonic() - at_s < FRESH_S else UNKNOWN
+
+    def found_since(self, company_id: str, moment_s: float) -> Whereabouts:
+        """The same, if that is not longer ago than the moment."""
+        found, at_s = self._found.get(company_id, (UNKNOWN, 0.0))
+        return found if at_s > moment_s else UNKNOWN
+
+    def turn(self, company_id: str) -> asyncio.Lock:
+        """What one of all who look for a company holds, while the others wait for what it finds."""
+        return self._turns.setdefault(company_id, asyncio.Lock())
 
     def note(self, company_id: str, found: Whereabouts) -> None:
         """Remember where a company was found."""
@@ -162,9 +173,10 @@ class HybridCompany:
             try:
                 return await self._work_at(found, work)
             except CompanyMoved:
-                if monotonic() > patient_until + self._patience_s:
+                refused_s = monotonic()
+                if refused_s > patient_until + self._patience_s:
                     raise
-            found = await self._after_a_while(patient_until)
+            found = await self._found_again(refused_s, patient_until)
 
     async def begin(self) -> None:
         """Let the company begin here, known to the far side before anybody is told that something was kept."""
@@ -200,15 +212,23 @@ class HybridCompany:
         self._was_seen = True
         return result
 
+    async def _found_again(self, refused_s: float, patient_until: float) -> Whereabouts:
+        """Where the company lives now that it was not where it was looked for; one writer looks, and the others go by what it found."""
+        async with self.memory.turn(self.company_id):
+            found = self.memory.found_since(self.company_id, refused_s)
+            if found.primary is None or found.is_held_up:
+                found = await self._after_a_while(patient_until)
+        await asyncio.sleep(0)  # others have to get on, so that it ends
+        return found
+
     async def _after_a_while(self, patient_until: float) -> Whereabouts:
-        """Where the company lives now that it was not where it was looked for."""
+        """Where the company lives once nothing holds it up any more, or nobody's patience lasts."""
         found = await self.locate()
-        if found.is_held_up:
-            if monotonic() > patient_until and found.primary is not None:
+        while found.is_held_up and found.primary is not None and monotonic() < patient_until + self._patience_s:
+            if monotonic() > patient_until:
                 await settle(self.sides(found.primary))
             await asyncio.sleep(_LOOK_AGAIN_S)
-            return await self.locate()
-        await asyncio.sleep(0)  # others have to get on, so that it ends
+            found = await self.locate()
         return found
 
     async def _may_read_far(self, found: Whereabouts) -> bool:

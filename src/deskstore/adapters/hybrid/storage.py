@@ -230,9 +230,8 @@ class HybridStorage:
         try:
             await drain(sides)
         except (CompanyMoved, CompanyErased):
-            await settle(
-                sides, patience_s=self._patience_s
-            )  # the two tell different things of the company: it has moved, or one of them was not told
+            # the two tell different things of the company: it has moved, or one of them was not told; a swap under way is let be
+            await settle(sides, patience_s=None)
             self._drainer.wake(company_id)
 
     async def _end_if_left(self, company_id: str, state: CompanyState, sides: Sides) -> None:
