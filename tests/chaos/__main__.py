@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         round=options.round,
         tickets=options.tickets,
         samples=options.samples,
+        kills=options.kills,
     )
     logging.disable(logging.CRITICAL)  # the faults are made on purpose
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it runs in the background deaf to Ctrl-C
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--round", type=int, default=0, metavar="N", help="of a sweep, other points than an earlier round")
     made.add_argument("--tickets", type=int, metavar="N", help="how many a company takes along when it moves")
     made.add_argument("--samples", type=Path, metavar="DIR", help="a folder of real exports that it takes along, too")
+    made.add_argument("--kills", type=int, metavar="N", help="how many processes that write, copy and move a company are killed")
     made.add_argument("--only", default="", metavar="TEXT", help="the parts whose names hold this text")
     made.add_argument("--exactly", metavar="NAME", help="the part of this name")
     made.add_argument("--report", type=Path, metavar="FILE", help="what came of it, as JSON")

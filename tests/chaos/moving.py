@@ -43,7 +43,7 @@ Work = Callable[[Travel], Awaitable[Finding]]
 def _between_files(orders: Orders) -> Finding:
     """Kill at random moments, and judge each company after some of them."""
     draw = random.Random(orders.seed)
-    kills = KILLS * (5 if orders.is_nightly else 1)
+    kills = _kills(orders)
     failures: list[str] = []
     acknowledged = 0
     for company in range(kills // JUDGED_EVERY):
@@ -52,6 +52,10 @@ def _between_files(orders: Orders) -> Finding:
             acknowledged += len(told)
             failures += [f"company {company}: {fault}" for fault in asyncio.run(_judged(Path(folder), f"company {company}", told))]
     return Finding(states=kills, failures=failures, measured=f"{acknowledged:,} acknowledged")
+
+
+def _kills(orders: Orders) -> int:
+    return orders.kills or KILLS * (5 if orders.is_nightly else 1)
 
 
 def _kill(folder: Path, company_id: str, draw: random.Random) -> list[str]:
@@ -153,7 +157,7 @@ async def _there_and_back(travel: Travel, cargo: Manifest) -> _Log:
 
 
 def _at_every_step(orders: Orders) -> Finding:
-    return asyncio.run(_killed_at_every_step(orders, KILLS * (5 if orders.is_nightly else 1)))
+    return asyncio.run(_killed_at_every_step(orders, _kills(orders)))
 
 
 async def _killed_at_every_step(orders: Orders, kills: int) -> Finding:

@@ -24,6 +24,7 @@ class Orders:
     round: int = 0  #: of those that a part takes to be whole: another one goes to other points of a sweep
     tickets: int | None = None  #: that a company takes along when it moves; None: as many as each part has by itself
     samples: Path | None = None  #: a folder of real exports that it takes along, too
+    kills: int | None = None  #: of processes that write, copy and move a company; None: as many as each part has by itself
 
 
 @frozen(kw_only=True)
