@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import Final
 
 import zstandard
 
-from bench.bars import BACKUP_CHECK, BACKUP_MEMORY, BACKUP_SIZE, CHECK_MEMORY, RESTORE_MEMORY, Bar, Finding, Samples
+from bench.bars import BACKUP_CHECK, BACKUP_MEMORY, BACKUP_SIZE, CHECK_MEMORY, RESTORE_MEMORY, Finding, Samples
 from bench.measuring import Run, settle
+from bench.peaks import MIB, RECORD_BYTES, growth, peak_mib
 from bench.stores import fill, folder, opened
 from bench.tickets import COMPANY, write_lines
 from bench.transfer import import_lines
 from deskstore.services.backup import check_backup, create_backup, restore_backup
-
-_RECORD_BYTES: Final = 2_000
-_MIB: Final = 1 << 20
 
 
 async def measure(run: Run) -> list[Finding]:
@@ -38,7 +33,7 @@ async def _size(run: Run) -> Finding:
         bar=BACKUP_SIZE,
         subject=Samples(name="backup", values=(ours,)),
         reference=Samples(name="tar | zstd -3", values=(theirs,)),
-        note=f"{run.sizes.moved:,} tickets; {ours / _MIB:.1f} MiB, as a tree {theirs / _MIB:.1f} MiB",
+        note=f"{run.sizes.moved:,} tickets; {ours / MIB:.1f} MiB, as a tree {theirs / MIB:.1f} MiB",
     )
 
 
@@ -58,7 +53,7 @@ async def _rate(run: Run) -> Finding:
     """Tickets of 2 kB, each with its processing, that one second of one processor checks."""
     count = run.sizes.moved
     with folder(run) as place:
-        write_lines(place / "tickets.ndjson", run.seed, count, size_bytes=_RECORD_BYTES)
+        write_lines(place / "tickets.ndjson", run.seed, count, size_bytes=RECORD_BYTES)
         await import_lines(place / "data", place / "tickets.ndjson")
         await take(place / "data", place / "backup.tar")
         rates = [count / await _cpu_of_check(place / "backup.tar") for _ in range(run.rounds)]
@@ -80,17 +75,17 @@ async def _memory(run: Run) -> list[Finding]:
     }
     for size in run.sizes.remembered:
         with folder(run) as place:
-            write_lines(place / "tickets.ndjson", run.seed, size, size_bytes=_RECORD_BYTES)
+            write_lines(place / "tickets.ndjson", run.seed, size, size_bytes=RECORD_BYTES)
             await import_lines(place / "data", place / "tickets.ndjson")
             for number in range(run.rounds):
                 backup = place / f"{number}.tar"
-                peaks["backup"][size].append(await _peak("backup", place / "data", backup))
-                peaks["check"][size].append(await _peak("check", place / "data", backup))
+                peaks["backup"][size].append(await peak_mib("backup", place / "data", backup))
+                peaks["check"][size].append(await peak_mib("check", place / "data", backup))
                 with folder(run) as empty:
-                    peaks["restore"][size].append(await _peak("restore", empty / "data", backup))
+                    peaks["restore"][size].append(await peak_mib("restore", empty / "data", backup))
                 backup.unlink()
     bars = {"backup": BACKUP_MEMORY, "check": CHECK_MEMORY, "restore": RESTORE_MEMORY}
-    return [_growth(bars[what], found) for what, found in peaks.items()]
+    return [growth(bars[what], found) for what, found in peaks.items()]
 
 
 async def take(data: Path, to: Path) -> None:
@@ -110,20 +105,6 @@ async def restore(data: Path, backup: Path) -> None:
     """Restore a backup into an empty directory."""
     async with opened(data) as storage:
         await restore_backup(storage, COMPANY, backup)
-
-
-async def _peak(what: str, data: Path, file: Path) -> float:
-    """The largest resident set, in MiB, of a process that does nothing else."""
-    command = [sys.executable, "-m", "bench.child", what, str(data), str(file)]
-    done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-    return int(done.stdout) / _MIB
-
-
-def _growth(bar: Bar, peaks: dict[int, list[float]]) -> Finding:
-    (few, low), (many, high) = peaks.items()
-    grown = tuple(larger - smaller for smaller, larger in zip(low, high, strict=True))
-    note = f"{few:,} to {many:,} records of 2 kB; peak {min(low):.0f} to {max(high):.0f} MiB"
-    return Finding(bar=bar, subject=Samples(name="growth", values=grown), note=note)
 
 
 def _bytes(path: Path) -> float:

@@ -7,8 +7,6 @@ What it costs to have a mirror while others write is measured by `following`.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -40,6 +38,7 @@ from bench.loading import dlt_release, load_with_dlt
 from bench.measuring import Run, Subject, Trial, interleaved, settle, timed
 from bench.naive_postgres import TABLE, migrate_data
 from bench.original import OriginalStorage
+from bench.peaks import RECORD_BYTES, growth, peak_mib
 from bench.stores import folder
 from bench.tickets import COMPANY, PLATFORM, UNIT, payloads, tickets, write_lines
 from bench.transfer import import_lines
@@ -55,8 +54,6 @@ from tests.servers.databases import Database
 
 _BULK: Final = 3  #: times as many units as files are given
 _FEW: Final = 200  #: tickets that the original moves
-_RECORD_BYTES: Final = 2_000
-_MIB: Final = 1 << 20
 _CHANGED: Final = 1_000  #: of how many tickets one is changed before the sides are compared again
 
 _Fill = Callable[[PostgresStorage], Awaitable[object]]
@@ -273,26 +270,20 @@ async def _peaks(run: Run, bench: Bench) -> list[Finding]:
     peaks: dict[int, list[float]] = {size: [] for size in run.sizes.remembered}
     for size in run.sizes.remembered:
         with folder(run) as place:
-            write_lines(place / "tickets.ndjson", run.seed, size, size_bytes=_RECORD_BYTES)
+            write_lines(place / "tickets.ndjson", run.seed, size, size_bytes=RECORD_BYTES)
             await import_lines(place / "data", place / "tickets.ndjson")
             for _ in range(run.rounds):
                 async with bench.fresh() as database:
                     peaks[size].append(await _peak(place / "data", database))
                     async with opened(database) as target, stores.opened(place / "data") as source:
                         await finish_migration(source, target, COMPANY, without_mirror=True)
-    (few, low), (many, high) = peaks.items()
-    grown = tuple(larger - smaller for smaller, larger in zip(low, high, strict=True))
-    note = f"{few:,} to {many:,} records of 2 kB; peak {min(low):.0f} to {max(high):.0f} MiB"
-    return [
-        Finding(bar=MIGRATE_PEAK, subject=Samples(name="peak", values=tuple(high)), note=f"{many:,} records of 2 kB"),
-        Finding(bar=MIGRATE_GROWTH, subject=Samples(name="growth", values=grown), note=note),
-    ]
+    _, (many, high) = peaks.items()
+    highest = Finding(bar=MIGRATE_PEAK, subject=Samples(name="peak", values=tuple(high)), note=f"{many:,} records of 2 kB")
+    return [highest, growth(MIGRATE_GROWTH, peaks)]
 
 
 async def _peak(data: Path, database: Database) -> float:
     """The largest resident set, in MiB."""
     address = data.parent / "address"
     address.write_text(database.app_url, encoding="utf-8")
-    command = [sys.executable, "-m", "bench.child", "migrate", str(data), str(address)]
-    done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-    return int(done.stdout) / _MIB
+    return await peak_mib("migrate", data, address)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench.bars import EXPORT, EXPORT_MEMORY, IMPORT, IMPORT_MEMORY, Bar, Finding, Samples
+from bench.bars import EXPORT, EXPORT_MEMORY, IMPORT, IMPORT_MEMORY, Finding
 from bench.measuring import Run, Subject, Trial, interleaved
+from bench.peaks import RECORD_BYTES, growth, peak_mib
 from bench.stores import fill, folder, opened, save_all
 from bench.tickets import COMPANY, PLATFORM, units, write_lines
 from deskstore.domain.records import Ticket
 from deskstore.services.exporting import export_records
 from deskstore.services.importing import import_records
-
-_RECORD_BYTES = 2_000
-_MIB = 1 << 20
 
 
 async def measure(run: Run) -> list[Finding]:
@@ -91,24 +87,10 @@ async def measure_memory(run: Run) -> list[Finding]:
     exports: dict[int, list[float]] = {size: [] for size in run.sizes.remembered}
     with folder(run) as files:
         for size in run.sizes.remembered:
-            write_lines(files / f"{size}.ndjson", run.seed, size, size_bytes=_RECORD_BYTES)
+            write_lines(files / f"{size}.ndjson", run.seed, size, size_bytes=RECORD_BYTES)
         for _ in range(run.rounds):
             for size in run.sizes.remembered:
                 with folder(run) as place:
-                    imports[size].append(await _peak("import", place / "data", files / f"{size}.ndjson"))
-                    exports[size].append(await _peak("export", place / "data", place / "out.ndjson"))
-    return [_growth(IMPORT_MEMORY, imports), _growth(EXPORT_MEMORY, exports)]
-
-
-async def _peak(what: str, data: Path, file: Path) -> float:
-    """The largest resident set, in MiB, of a process that does nothing else."""
-    command = [sys.executable, "-m", "bench.child", what, str(data), str(file)]
-    done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-    return int(done.stdout) / _MIB
-
-
-def _growth(bar: Bar, peaks: dict[int, list[float]]) -> Finding:
-    (few, low), (many, high) = peaks.items()
-    grown = tuple(larger - smaller for smaller, larger in zip(low, high, strict=True))
-    note = f"{few:,} to {many:,} records of 2 kB; peak {min(low):.0f} to {max(high):.0f} MiB"
-    return Finding(bar=bar, subject=Samples(name="growth", values=grown), note=note)
+                    imports[size].append(await peak_mib("import", place / "data", files / f"{size}.ndjson"))
+                    exports[size].append(await peak_mib("export", place / "data", place / "out.ndjson"))
+    return [growth(IMPORT_MEMORY, imports), growth(EXPORT_MEMORY, exports)]
