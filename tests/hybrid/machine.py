@@ -33,7 +33,8 @@ from deskstore.services.backup import create_backup, restore_backup
 from deskstore.services.migrating import cut_over, finish_migration, migration_status, roll_back, start_migration, verify_migration
 from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
-from deskstore.testing.machine import COMPANIES, DeskMachine, Model
+from deskstore.testing.machine import COMPANIES, DeskMachine
+from deskstore.testing.model import Model
 from tests.hybrid.pairs import Deaths, Killed, MortalReplica, MortalStorage, everything_in
 from tests.hybrid.switches import Switch
 

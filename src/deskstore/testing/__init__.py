@@ -3,7 +3,8 @@ What others import to prove a storage of their own: the contract kit, hostile ex
 
 contract    every promise of a storage, as test functions that need one fixture
 strategies  Hypothesis strategies that make hostile things by default
-machine     a stateful test of several companies against a dictionary
+machine     a stateful test of several companies against a model
+model       a company as it should be, made of dictionaries
 faults      a storage that fails when it is told to
 makers      records with plain content, for tests that care for one thing in them
 proving     the contract kit run by a program, as `deskstore adapters test` does
@@ -13,4 +14,4 @@ clock       a clock that moves when it is told to
 import pytest
 
 # so that a failed assert shows its values in the kit as in any test module
-pytest.register_assert_rewrite("deskstore.testing.contract", "deskstore.testing.machine")
+pytest.register_assert_rewrite("deskstore.testing.contract", "deskstore.testing.machine", "deskstore.testing.model")
