@@ -8,7 +8,7 @@ import pytest
 
 import deskstore
 from deskstore.bootstrap import StorageType
-from deskstore.cli.demo_servers import remove
+from deskstore.cli.demo.servers import remove
 from tests.pages import BLOCK, ROOT, Command, commands, examples, pages, prints, run_page
 
 LINK = re.compile(r"\]\(([^)#]+)\)")

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from deskstore.cli.demo import MARK, Checks
+from deskstore.cli.demo.checks import Checks
+from deskstore.cli.demo.entry import MARK
 from deskstore.cli.shared import Shared
 from tests.cli.conftest import Deskstore
 

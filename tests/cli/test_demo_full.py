@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from deskstore.adapters.embedded import places, processes
-from deskstore.cli import demo_look
-from deskstore.cli.demo_data import EXPORTS, make_exports
-from deskstore.cli.demo_servers import kept_in, remove, servers, written
+from deskstore.cli.demo import look
+from deskstore.cli.demo.exports import EXPORTS, make_exports
+from deskstore.cli.demo.servers import kept_in, remove, servers, written
 from deskstore.cli.failures import USAGE, code_of
 from deskstore.domain.errors import ConfigurationError
 from deskstore.formats.streams import Slice, read_records
@@ -177,16 +177,16 @@ async def test_exports_that_are_read_by_hand_hold_what_deskstore_reads(tmp_path:
     make_exports(tmp_path / "exports")
 
     for export in EXPORTS:
-        by_hand = demo_look.in_export(export.company_id, export.platform, tmp_path / "exports" / export.file)
+        by_hand = look.in_export(export.company_id, export.platform, tmp_path / "exports" / export.file)
         async with read_records(tmp_path / "exports" / export.file) as reader:
             payloads = [one.payload async for one in reader if isinstance(one, Slice)]
 
         assert len(by_hand) == export.records
-        assert [*by_hand.values()] == [demo_look.digest(payload) for payload in payloads]
+        assert [*by_hand.values()] == [look.digest(payload) for payload in payloads]
 
 
 def test_what_is_missing_or_another_is_counted() -> None:
-    here, there = (demo_look.Place("acme", "orders", one, "") for one in ("1", "2"))
+    here, there = (look.Place("acme", "orders", one, "") for one in ("1", "2"))
 
-    assert demo_look.lacks({here: "a"}, {here: "a"}) == 0
-    assert demo_look.lacks({here: "b"}, {here: "a", there: "c"}) == 2
+    assert look.lacks({here: "a"}, {here: "a"}) == 0
+    assert look.lacks({here: "b"}, {here: "a", there: "c"}) == 2

@@ -1,5 +1,5 @@
 """
-A process that saves tickets until it is killed: `python -m deskstore.cli.demo_writer DIR`.
+A process that saves tickets until it is killed: `python -m deskstore.cli.demo.writer DIR`.
 
 Each unit of work holds as many tickets as UNIT says; its number is printed once the unit was acknowledged.
 """

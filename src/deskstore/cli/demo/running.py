@@ -17,8 +17,8 @@ from typing import IO, Any, Final
 import click
 from attrs import Factory, define, frozen
 
-from deskstore.cli.demo_load import COMPANY, PLATFORM
-from deskstore.cli.demo_look import Place
+from deskstore.cli.demo.load import COMPANY, PLATFORM
+from deskstore.cli.demo.look import Place
 from deskstore.cli.failures import OK
 from deskstore.cli.shared import shared
 from deskstore.domain.errors import StorageUnavailable
@@ -105,7 +105,7 @@ class Load:
 @contextmanager
 def under_load(shell: Shell, known: Mapping[Place, str]) -> Generator[Load]:
     """An application that runs on both sides, and comes to its end in good order behind the block; what it logs is kept."""
-    command = [sys.executable, "-m", "deskstore.cli.demo_load", str(len(known) + 1)]
+    command = [sys.executable, "-m", "deskstore.cli.demo.load", str(len(known) + 1)]
     with shell.log.open("ab") as log, _running(command, shell.variables("hybrid"), stderr=log.fileno()) as process:
         load = Load(process, {**known})
         if not process.stdin or not process.stdout:

@@ -15,17 +15,17 @@ import click
 from attrs import Factory, define
 
 from deskstore.adapters.embedded import looking
-from deskstore.cli import demo_look
-from deskstore.cli.demo_data import EXPORTS, make_exports
-from deskstore.cli.demo_load import COMPANY
-from deskstore.cli.demo_look import Place
-from deskstore.cli.demo_running import PATIENCE_S, Load, Shell, logged_to, under_load
+from deskstore.cli.demo import look
+from deskstore.cli.demo.exports import EXPORTS, make_exports
+from deskstore.cli.demo.load import COMPANY
+from deskstore.cli.demo.look import Place
+from deskstore.cli.demo.running import PATIENCE_S, Load, Shell, logged_to, under_load
 from deskstore.cli.failures import BUSY, FAILED, OK, UNAVAILABLE
 from deskstore.cli.shared import shared
 
 if TYPE_CHECKING:
-    from deskstore.cli.demo import Checks
-    from deskstore.cli.demo_servers import Servers
+    from deskstore.cli.demo.checks import Checks
+    from deskstore.cli.demo.servers import Servers
     from deskstore.domain.ports import Storage
 
 SOME: Final = 20  #: tickets that the application saves between two steps
@@ -66,11 +66,11 @@ class Story:
             return rows
 
     def in_tables(self) -> dict[Place, str]:
-        return asyncio.run(demo_look.in_tables(self.owner_url))
+        return asyncio.run(look.in_tables(self.owner_url))
 
     def is_in_tables(self) -> bool:
         """Whether PostgreSQL has every byte of what came in and of what was acknowledged."""
-        return not demo_look.lacks(self.in_tables(), {**self.exported, **self.acknowledged})
+        return not look.lacks(self.in_tables(), {**self.exported, **self.acknowledged})
 
 
 # -- on files ------------------------------------------------------------------------------------------------------------------------------
@@ -82,8 +82,8 @@ def bring_in(story: Story) -> None:
     make_exports(exports)
     for export in EXPORTS:
         story.shell.run("import", str(exports / export.file), "--company", export.company_id, "--platform", export.platform)
-        story.exported |= demo_look.in_export(export.company_id, export.platform, exports / export.file)
-    held = demo_look.in_files(story.path / "data")
+        story.exported |= look.in_export(export.company_id, export.platform, exports / export.file)
+    held = look.in_files(story.path / "data")
     made = f"{len(story.exported)} records of {len({export.company_id for export in EXPORTS})} companies came in, a JSON file each"
     story.checks.add(f"{made}, every payload byte for byte as its export has it", held == story.exported)
 
@@ -143,7 +143,7 @@ def verify(story: Story) -> None:
     mended = story.shell.run("migrate", "repair", "--company", SPOILT.company_id, storage="hybrid").shown["companies"]
     verified = all(shown["verified"] for shown in _verified(story, OK).values())
     story.checks.add("it was mended from the files, and both sides are the same now", verified and mended[0]["mended"] == 1)
-    same = story.in_tables() == demo_look.in_files(story.path / "data") == {**story.exported, **story.acknowledged}
+    same = story.in_tables() == look.in_files(story.path / "data") == {**story.exported, **story.acknowledged}
     story.checks.add("files and tables, read by neither deskstore nor its tools, hold the same payloads", same)
 
 
@@ -163,11 +163,11 @@ def there_and_back(story: Story) -> None:
         _kill_postgres(story, load)
         before = len(load.acknowledged)
         _swap(story, load, "rollback", "the files")
-    held = demo_look.in_files(story.path / "data")
+    held = look.in_files(story.path / "data")
     since = len(load.acknowledged) - before
     story.checks.add(
         f"the files have all {len(load.acknowledged)} tickets, those of PostgreSQL's time and {since} since",
-        not demo_look.lacks(held, {**story.exported, **load.acknowledged}),
+        not look.lacks(held, {**story.exported, **load.acknowledged}),
     )
 
 
@@ -200,7 +200,7 @@ def _kill_postgres(story: Story, load: Load) -> None:
     story.servers.postgres.start()
     load.go_on(SOME)
     told = f"PostgreSQL was killed (kill -9) under load and started again: all {len(known)} acknowledged tickets are in it"
-    story.checks.add(told, not demo_look.lacks(story.in_tables(), known))
+    story.checks.add(told, not look.lacks(story.in_tables(), known))
     load.refused = 0
 
 

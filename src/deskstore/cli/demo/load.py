@@ -1,5 +1,5 @@
 """
-An application under load: `python -m deskstore.cli.demo_load`, on whatever storage the environment names.
+An application under load: `python -m deskstore.cli.demo.load`, on whatever storage the environment names.
 
 It saves one ticket after another, while workers summarise them, until its standard input ends. A storage that does not answer is asked
 again. Each ticket that was acknowledged is a line of JSON: its id, the hash of its payload, how long that took, how often it was refused.
