@@ -27,7 +27,7 @@ from deskstore.testing.clock import ManualClock
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket
 from tests.chaos.parts import Finding, Orders, Part
-from tests.contract.running import Promise, promises
+from tests.contract.running import Promise, breach_of, promises
 from tests.postgres.preparing import prepare
 from tests.redis import faults
 from tests.redis.broken import BROKEN, SOON
@@ -151,24 +151,14 @@ async def _all_kept(state: State, kit: list[Promise], seed: int) -> Finding:
     with RedisServer() as redis:
         async with _database() as database, state.url(redis, seed) as url:
             for promise in kit:
-                if (breach := await breach_of(promise, database.app_url, url)) is not None:
+                if (breach := await breach_of(promise, partial(cached_database, database.app_url, url))) is not None:
                     failures.append(f"{promise.name}: {type(breach).__name__}: {breach}")
     return Finding(states=sum(len(promise.cases) for promise in kit), failures=failures)
 
 
-async def breach_of(promise: Promise, database_url: str, redis_url: str) -> BaseException | None:
-    """How PostgreSQL with the cache before it breaks a promise, if it does; every storage it takes is closed."""
-    opened = list[CachedStorage]()
-
-    def open_storage(clock: ManualClock) -> CachedStorage:
-        opened.append(CachedStorage(PostgresStorage(database_url, clock=clock), redis_url, limits=SOON))
-        return opened[-1]
-
-    try:
-        return await promise.breach(open_storage)
-    finally:
-        for storage in opened:
-            await storage.aclose()
+def cached_database(database_url: str, redis_url: str, clock: ManualClock) -> CachedStorage:
+    """A PostgreSQL with the cache before it."""
+    return CachedStorage(PostgresStorage(database_url, clock=clock), redis_url, limits=SOON)
 
 
 # -- time ----------------------------------------------------------------------------------------------------------------------------------

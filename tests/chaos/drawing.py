@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
 from tests.chaos.parts import Finding, Orders, Part
+from tests.chaos.pytesting import run_by_pytest
 
-_ROOT: Final = Path(__file__).resolve().parents[2]
-_WHAT_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) .*$", re.MULTILINE)
 _ON: Final = ("memory", "file", "postgres")
 _KIT: Final = tuple(f"tests/contract/test_{name}.py" for name in _ON)
 
@@ -30,20 +24,7 @@ class Drawn:
 
 
 def _draw(drawn: Drawn, orders: Orders) -> Finding:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=full"),
-            *(f"--hypothesis-seed={orders.seed}", "-k", drawn.named, *drawn.files),
-        ],
-        env={**os.environ},
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    passed = re.search(r"(\d+) passed", done.stdout)
-    failures = _WHAT_FAILED.findall(done.stdout) or ([done.stdout[-2_000:] + done.stderr[-2_000:]] if done.returncode else [])
-    return Finding(states=drawn.each * int(passed[1]) if passed else 0, failures=failures)
+    return run_by_pytest("--hypothesis-profile=full", "-k", drawn.named, *drawn.files, seed=orders.seed, each=drawn.each)
 
 
 _STEPS: Final = Drawn(files=("tests/contract/test_machine.py",), named="any_steps_in or any_steps_on", each=20_000)

@@ -48,6 +48,21 @@ class Promise:
         return None
 
 
+async def breach_of(promise: Promise, open_storage: OpenStorage) -> BaseException | None:
+    """How a storage breaks a promise, if it does; every one that was opened is closed."""
+    opened = list[Storage]()
+
+    def noted(clock: ManualClock) -> Storage:
+        opened.append(open_storage(clock))
+        return opened[-1]
+
+    try:
+        return await promise.breach(noted)
+    finally:
+        for storage in opened:
+            await storage.aclose()
+
+
 def promises() -> list[Promise]:
     """Every promise of the kit, those of replicas among them."""
     modules = [importlib.import_module(f"{contract.__name__}.{found.name}") for found in pkgutil.iter_modules(contract.__path__)]
