@@ -15,7 +15,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.servers.choosing import Server
-    from tests.servers.databases import Databases
+    from tests.servers.databases import Database, Databases
 
 OURS = ("DATABASE_URL", "DATA_PATH", "HYBRID_USE_POSTGRES", "REDIS_URL", "STORAGE_TYPE")
 
@@ -112,10 +112,16 @@ async def prepared_postgres(databases: "Databases") -> str:
 
 
 @pytest.fixture
-async def fresh_postgres_url(databases: "Databases", prepared_postgres: str) -> "AsyncIterator[str]":
-    """A database with deskstore's tables for one test alone, as the application reaches it."""
-    async with databases.fresh(prepared_postgres) as database:
-        yield database.app_url
+async def fresh_database(databases: "Databases", prepared_postgres: str) -> "AsyncIterator[Database]":
+    """A database with deskstore's tables for one test alone."""
+    async with databases.fresh(prepared_postgres) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh_postgres_url(fresh_database: "Database") -> str:
+    """The same, as the application reaches it."""
+    return fresh_database.app_url
 
 
 @pytest.fixture(scope="session")

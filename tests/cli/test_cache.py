@@ -1,30 +1,19 @@
 """`deskstore cache`, and what other commands say of it, before a real database."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from deskstore.adapters.embedded.ports import HOST, free_port
 from tests.cli.conftest import Deskstore
 from tests.cli.test_json import written_down
-from tests.postgres.preparing import prepare
 from tests.servers.choosing import Server
-from tests.servers.databases import Database, Databases
+from tests.servers.databases import Database
 
 
 @pytest.fixture
-async def database(databases: Databases) -> AsyncIterator[Database]:
-    """A database with deskstore's tables."""
-    async with databases.fresh() as made:
-        await prepare(made)
-        yield made
-
-
-@pytest.fixture
-def cached(deskstore: Deskstore, database: Database, redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Deskstore:
+def cached(deskstore: Deskstore, fresh_database: Database, redis_server: Server, monkeypatch: pytest.MonkeyPatch) -> Deskstore:
     """The command with a database and a Redis in its environment."""
     monkeypatch.setenv("STORAGE_TYPE", "postgresql")
-    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    monkeypatch.setenv("DATABASE_URL", fresh_database.app_url)
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     return deskstore
 
@@ -61,7 +50,9 @@ def test_a_cache_that_does_not_answer_is_named_and_nothing_else_fails(cached: De
     assert (stats.code, flush.code, status.code, doctor.code) == (4, 4, 0, 1)
     assert "does not answer" in stats.out
     assert "does not answer" in flush.err
-    assert "does not answer" in status.out
+    (line,) = [line for line in status.out.splitlines() if line.startswith("cache: ")]
+    assert ", does not answer: " in line
+    assert (line.count("redis://"), ".:" in line) == (1, False)
     assert "cache: redis://" in doctor.err
     assert "secret" not in "".join(ran.out + ran.err for ran in (stats, flush, status, doctor))
 

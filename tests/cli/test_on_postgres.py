@@ -1,7 +1,7 @@
 """Every command that reads or writes records says on PostgreSQL what it says on files."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -9,8 +9,7 @@ import pytest
 
 from tests.cli.conftest import Deskstore, Ran
 from tests.payloads import as_bytes, freshdesk
-from tests.postgres.preparing import prepare
-from tests.servers.databases import Database, Databases
+from tests.servers.databases import Database
 
 OF_ACME: Final = ("--company", "acme", "--platform", "freshdesk")
 #: what no two runs have in common
@@ -47,15 +46,7 @@ LINES: Final = (
 
 
 @pytest.fixture
-async def database(databases: Databases) -> AsyncIterator[Database]:
-    """A database with deskstore's tables."""
-    async with databases.fresh() as made:
-        await prepare(made)
-        yield made
-
-
-@pytest.fixture
-def on_postgres(deskstore: Deskstore, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Deskstore]:
+def on_postgres(deskstore: Deskstore, fresh_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Deskstore]:
     """The same command, from then on with the database in its environment, and no company in its files."""
 
     def run(*words: str) -> Ran:
@@ -63,7 +54,7 @@ def on_postgres(deskstore: Deskstore, database: Database, tmp_path: Path, monkey
 
     def change() -> Deskstore:
         monkeypatch.setenv("STORAGE_TYPE", "postgresql")
-        monkeypatch.setenv("DATABASE_URL", database.app_url)
+        monkeypatch.setenv("DATABASE_URL", fresh_database.app_url)
         return run
 
     return change

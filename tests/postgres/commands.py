@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from attrs import frozen
 
 from deskstore.cli import main
-
-
-@frozen
-class Ran:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:  # Any: JSON
-        return json.loads(self.out)
+from tests.cli.conftest import Ran
 
 
 class Shell:

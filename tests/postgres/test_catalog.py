@@ -11,7 +11,6 @@ from attrs import frozen
 
 from deskstore.adapters.postgres.checks import Fault, faults
 from deskstore.adapters.postgres.migrating import differences
-from tests.postgres.preparing import prepare
 from tests.postgres.probes import (
     Careless,
     Open,
@@ -139,21 +138,16 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
 }
 
 
-@pytest.fixture(scope="module")
-async def template(databases: Databases) -> str:
-    return await databases.template(prepare)
-
-
 @pytest.fixture
-async def database(databases: Databases, template: str) -> AsyncIterator[Database]:
-    async with databases.fresh(template) as made:
-        yield made
+def database(fresh_database: Database) -> Database:
+    """One for each test, which changes it."""
+    return fresh_database
 
 
 @pytest.fixture(scope="module")
-async def shared_database(databases: Databases, template: str) -> AsyncIterator[Database]:
+async def shared_database(databases: Databases, prepared_postgres: str) -> AsyncIterator[Database]:
     """One for all that is taken back."""
-    async with databases.fresh(template) as made:
+    async with databases.fresh(prepared_postgres) as made:
         yield made
 
 

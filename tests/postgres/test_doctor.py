@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
 from deskstore.adapters.embedded.ports import free_port
 from tests.postgres.commands import Shell
-from tests.postgres.preparing import prepare
-from tests.servers.databases import Database, Databases
-
-
-@pytest.fixture(scope="module")
-async def template(databases: Databases) -> str:
-    return await databases.template(prepare)
+from tests.servers.databases import Database
 
 
 @pytest.fixture
-async def database(databases: Databases, template: str) -> AsyncIterator[Database]:
-    async with databases.fresh(template) as made:
-        yield made
+def database(fresh_database: Database) -> Database:
+    """One for each test, which changes it."""
+    return fresh_database
 
 
 @pytest.fixture
