@@ -45,6 +45,22 @@ def test_a_file_that_is_there_is_not_overwritten(acme: Deskstore, tmp_path: Path
     assert (tmp_path / "acme.tar").read_bytes() == before
 
 
+def test_a_folder_that_is_not_there_is_named_and_not_the_file_that_was_to_be_written(acme: Deskstore) -> None:
+    ran = acme("backup", "create", *ACME, "-o", "nowhere/acme.tar")
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "nowhere is not a directory: make it first, or name another place for acme.tar" in ran.err
+
+
+def test_a_backup_is_no_export_and_an_import_says_what_to_do_with_it(acme: Deskstore) -> None:
+    ran = acme("import", "acme.tar", *ACME, "--platform", "freshdesk")
+
+    assert (ran.code, ran.err) == (
+        1,
+        "deskstore: acme.tar is a tar archive: unpack it, or use `deskstore backup restore` if it is a backup\n",
+    )
+
+
 def test_nothing_is_written_for_a_company_that_is_not_there(acme: Deskstore, tmp_path: Path) -> None:
     ran = acme("backup", "create", "--company", "nobody", "-o", "nobody.tar")
 

@@ -96,4 +96,12 @@ def test_a_requester_is_not_erased_by_accident(deskstore: Deskstore) -> None:
 
     assert (tried.code, unasked.code, lifted.code, contradicted.code, unknown.code) == (0, 2, 1, 2, 1)
     assert "1 ticket and 0 summaries of that requester in company 'acme' would be erased" in unasked.err
+    assert "no ticket of that requester is kept" not in tried.err
     assert deskstore("ticket", "get", "42", "--company", "acme", "--platform", "freshdesk").code == 0
+
+
+def test_a_requester_of_whom_no_ticket_is_kept_may_be_misspelt_and_that_is_said(deskstore: Deskstore) -> None:
+    tried = deskstore("company", "erase-requester", "7024", "--company", "acme", "--platform", "freshdesk", "--dry-run")
+
+    assert (tried.code, tried.lines[1]) == (0, ["tickets", "0"])
+    assert "no ticket of that requester is kept: if there should be one, see what it is called with" in tried.err

@@ -286,6 +286,7 @@ async def test_a_packed_source_that_is_cut_off_or_damaged_says_so_after_its_reco
         ('id;제목\n1;"안녕"\n'.encode(), "export looks like CSV"),
         (b"PK\x03\x04rest", "export is a ZIP archive"),
         (b"BZh91AY", "export is compressed with bzip2"),
+        (b"1.json".ljust(257, b"\x00") + b"ustar\x0000", "export is a tar archive"),
         (b"SQLite format 3\x00", "export is an SQLite database"),
         ('{"id": 1}'.encode("utf-16"), "export is UTF-16 text"),
         (b"<?xml version='1.0'?>", "export is XML or HTML"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 import click
 
-from deskstore.cli.failures import OK
+from deskstore.cli.failures import FAILED, OK, tell
 from deskstore.cli.listing import Asked, list_options, print_page
 from deskstore.cli.output import print_json
 from deskstore.cli.records import article_shown
@@ -63,9 +63,16 @@ def get_command(article_id: str, company_id: str, platform: str, locale: str, en
     """Print an article's payload, byte for byte as the platform sent it."""
 
     async def work(storage: Storage) -> int:
-        from deskstore.services.articles import get_article
+        from deskstore.domain.errors import ArticleNotFound
+        from deskstore.services.articles import get_article, list_article_locales
 
-        article = await get_article(storage, company_id, platform, article_id, locale)
+        try:
+            article = await get_article(storage, company_id, platform, article_id, locale)
+        except ArticleNotFound as error:
+            if not (known := await list_article_locales(storage, company_id, platform, article_id)):
+                raise
+            tell(f"{error.key} does not exist: it is kept in {', '.join(known)}, so say which with --locale")
+            return FAILED
         if envelope or shared().as_json:
             print_json(article_shown(article))
         else:

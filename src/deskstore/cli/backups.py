@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from deskstore.cli.companies import agree
+from deskstore.cli.exporting import refuse_no_place
 from deskstore.cli.failures import FAILED, OK, tell
 from deskstore.cli.output import counted, moment, print_json, print_table
 from deskstore.cli.progress_bar import progress_bar
@@ -48,6 +49,7 @@ def command() -> None:
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to; a file that is there already is never overwritten.")
 def create_command(company_id: str, output: str) -> int:
     """Write all that is kept of a company to one file, while it is in use."""
+    refuse_no_place(output)
     shared().output = output
     shared().if_interrupted = f"interrupted: {output} was not written; run the same command again"
 

@@ -191,6 +191,8 @@ def _print_requester_receipt(receipt: RequesterReceipt, *, dry_run: bool) -> Non
         print_not_reached(receipt.not_reached)
     for key in receipt.not_examined:
         tell(f"{key} is damaged, so that nobody knows whose it is: deskstore doctor, then run the same command again")
+    if not receipt.tickets:
+        tell("no ticket of that requester is kept: if there should be one, see what it is called with `deskstore ticket get --envelope`")
     if dry_run:
         tell("nothing was removed: this was a dry run")
 

@@ -38,8 +38,8 @@ Examples:
 def command(company_id: str, platform: str | None, kind: Kind, envelope: bool, output: str) -> int:
     """Write a company's records to a file: NDJSON, one payload a line, untouched."""
     if not (is_stream := _is_stream(output)):
-        _refuse_no_place(output)
-    shared().output = output
+        refuse_no_place(output)
+    shared().output = "the standard output" if output == "-" else output
     shared().if_interrupted = f"interrupted: {output} was not written; run the same command again"
     if is_stream:
         shared().if_interrupted = "interrupted: what was written ends in the middle; run the same command again"
@@ -81,7 +81,7 @@ def _is_stream(output: str) -> bool:
     return output == "-" or (to.exists() and not to.is_file() and not to.is_dir())
 
 
-def _refuse_no_place(output: str) -> None:
+def refuse_no_place(output: str) -> None:
     """Raise UsageError where no such file can be made, before records are read."""
     if Path(output).is_dir():
         raise click.UsageError(f"{output} is a directory: name a file in it")

@@ -131,6 +131,8 @@ def remarks(report: ImportReport, rejects: Path, *, dry_run: bool) -> Sequence[s
     if report.resumed_at:
         said.append(f"resumed after record {report.resumed_at:,}, where it was interrupted")
     said += [f"rejected: {reject.place}: {reject.reason}" for reject in report.rejects]
+    if not report.rejects_file and report.rejected > len(report.rejects):
+        said.append(f"{report.rejected - len(report.rejects):,} more would be rejected: the import writes all of them to {rejects}")
     if report.suppressed:
         who = "of requesters who were erased, and whose tickets are kept out"
         said.append(

@@ -51,14 +51,6 @@ class LazyGroup(Group):
             return None
         return command(cmd_name)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            import difflib  # only a misspelt name needs it
-
-            if close := difflib.get_close_matches(args[0], COMMANDS, n=1):
-                raise click.UsageError(f"No such command {args[0]!r}. Did you mean {close[0]!r}?", ctx)
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, purpose) for name, (_, purpose) in COMMANDS.items()])

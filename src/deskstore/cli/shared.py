@@ -109,6 +109,17 @@ class Group(click.Group):
         super().__init__(*arguments, **named)
         self.params = [*self.params, *_shared_options()]
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; for a name that is none, the error says which there are."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not ctx.resilient_parsing:
+            import difflib  # only a misspelt name needs it
+
+            close = difflib.get_close_matches(args[0], known, n=1)
+            advice = f"Did you mean {close[0]!r}?" if close else f"Choose one of: {', '.join(known)}"
+            raise click.UsageError(f"No such command {args[0]!r}. {advice}", ctx)
+        return super().resolve_command(ctx, args)
+
 
 def company_option(function: FC) -> FC:
     """--company, which every command needs that reads or writes records."""

@@ -90,7 +90,7 @@ def get_command(ticket_id: str, company_id: str, platform: str, envelope: bool) 
 
 @command.command("set-status", epilog=SET_EXAMPLES)
 @click.argument("ticket_id", metavar="ID")
-@click.argument("status", type=click.Choice(STATUSES))
+@click.argument("status", type=click.Choice(STATUSES), metavar="|".join(STATUSES))
 @company_option
 @platform_option(required=True)
 def set_status_command(ticket_id: str, status: str, company_id: str, platform: str) -> int:

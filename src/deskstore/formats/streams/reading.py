@@ -24,6 +24,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
 _LARGE: Final = 256 * 1024  #: an object of more bytes is a page rather than a record: it is looked at before it is parsed
 _WRAPPINGS: Final = 4  #: how many envelopes inside one another are opened
+_TAR_AT: Final = 257  #: where a tar archive says that it is one
 _HEAD: Final = 65_536  #: bytes by which a source is judged
 _TOO_LONG: Final = f"it is longer than {MAX_BYTES:,} bytes"
 _CUT_OFF: Final = "the text ends in the middle of it: the file was cut off"
@@ -332,6 +333,8 @@ async def _following(window: Window, ahead: int) -> int | None:
 def _foreign(head: bytes) -> str:
     """What a text that holds no JSON seems to be, and what to do."""
     first = head.split(b"\n", 1)[0]
+    if head[_TAR_AT:].startswith(b"ustar"):
+        return "is a tar archive: unpack it, or use `deskstore backup restore` if it is a backup"
     if b"\x00" in head or not _is_text(head):
         return "is binary: export JSON or NDJSON"
     if head.startswith(b"<"):

@@ -70,7 +70,7 @@ class Source:
             chunk = bytes(await wrap(self._plain, executor=self._thread).read(CHUNK))
         except _Damaged as error:
             said = f"{self.name} is damaged {self.compression} data after {self._given:,} unpacked bytes ({error})"
-            raise InvalidRecord(f"{said}: fetch it again; what came before was read") from error
+            raise InvalidRecord(f"{said}: fetch it again; what was kept of it before stays") from error
         self._given += len(chunk)
         if self._given > BOMB_BYTES and self._given > BOMB_RATIO * self.taken_bytes:
             raise InvalidRecord(f"{self.name} unpacks to more than {BOMB_RATIO} times its size: unpack it yourself if you trust it")
