@@ -93,6 +93,7 @@ def test_all_companies_are_shown_in_a_table(migrate: Callable[..., Ran], desksto
     [
         (("status",), 2, "say which company with --company NAME, or all of them with --all"),
         (("start", *OF_ACME), 2, "a backup comes first"),
+        (("start", *OF_ACME, "--backup", "tickets.json"), 2, "tickets.json is a file: --backup names the folder that backups are put into"),
         (("cutover", *OF_ACME), 1, "run `deskstore migrate start` first"),
         (("verify", *OF_ACME, "--accept", "42"), 2, "write it as ticket/PLATFORM/ID"),
         (("finish", "--all", "--delete"), 2, "add --yes if that is meant"),
@@ -111,7 +112,33 @@ def test_without_a_database_the_line_says_what_is_missing(deskstore: Deskstore) 
     ran = deskstore("migrate", "status", *OF_ACME)
 
     assert ran.code == 2
-    assert "DATABASE_URL is missing" in ran.err
+    assert "DATABASE_URL is missing: companies move between DATA_PATH and that" in ran.err
+
+
+def test_finishing_before_the_cutover_says_that_nothing_has_moved(migrate: Callable[..., Ran]) -> None:
+    for words in (("start", "--no-backup"), ("verify",)):
+        assert migrate(*words, *OF_ACME).code == 0
+
+    finished = migrate("finish", *OF_ACME)
+
+    assert (finished.code, finished.lines[1]) == (0, ["acme", "files", "False"])
+    assert "company 'acme' stays in files, and was not moved to postgresql" in finished.err
+    assert migrate("cutover", *OF_ACME).code == 1
+
+
+@pytest.mark.usefixtures("migrate")
+def test_a_company_that_both_sides_hold_is_named_and_the_others_are_counted(deskstore: Deskstore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for storage, company in (("postgresql", "twice"), ("file", "twice")):  # files do not look into a database
+        assert deskstore("--storage", storage, "import", "tickets.json", "--company", company, "--platform", "freshdesk").code == 0
+    monkeypatch.setenv("STORAGE_TYPE", "hybrid")
+
+    shown = deskstore("status")
+    as_json = deskstore("status", "--json")
+
+    assert (shown.code, as_json.code) == (1, 1)
+    assert [line[:2] for line in shown.lines[2:]] == [["acme", "freshdesk"]]
+    assert [row["company"] for row in as_json.json["platforms"]] == ["acme"]
+    assert "company 'twice' is in the store" in shown.err
 
 
 def test_a_damaged_file_is_named_and_the_company_is_not_complete(migrate: Callable[..., Ran], data_path: Path) -> None:
@@ -152,7 +179,7 @@ def test_a_company_that_has_moved_is_named_with_where_it_lives_and_is_read_there
     assert {row["company"] for row in status.json["platforms"]} == {"globex"}
     assert "company 'acme' lives in the store" in shown.err
     assert (ticket.code, ticket.out) == (4, "")
-    assert "STORAGE_TYPE says which" in ticket.err
+    assert "open that one (by STORAGE_TYPE, where hybrid opens both)" in ticket.err
 
 
 def test_the_doctor_of_two_storages_says_how_each_company_stands_and_what_comes_next(

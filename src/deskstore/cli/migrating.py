@@ -201,7 +201,10 @@ def finish_command(company_id: str | None, place: str, is_all: bool, is_deleted:
         from deskstore.services.migrating import finish_migration
 
         report = await finish_migration(source, target, one, delete=is_deleted, without_mirror=without_mirror, note=_note())
-        return {"lives_in": _place(report.lives_in, place), "deleted": report.was_deleted}, OK
+        stays_in = _place(report.lives_in, place)
+        if report.lives_in == "source":
+            tell(f"company {one!r} stays in {stays_in}, and was not moved to {place}: to move it, begin with `deskstore migrate start`")
+        return {"lives_in": stays_in, "deleted": report.was_deleted}, OK
 
     return _each(company_id, place, is_all, step)
 
@@ -328,6 +331,8 @@ def _note() -> Note:
 def _backup(source: Storage, folder: str | None) -> Callable[[str], Awaitable[object]] | None:
     if folder is None:
         return None
+    if Path(folder).is_file():
+        raise click.UsageError(f"{folder} is a file: --backup names the folder that backups are put into")
     Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def take(company_id: str) -> object:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from deskstore.cli.absent import why_nothing
-from deskstore.cli.failures import OK, tell
+from deskstore.cli.failures import FAILED, OK, tell
 from deskstore.cli.output import print_json, print_table
 from deskstore.cli.progress import COUNTS, progress_shown
 from deskstore.cli.shared import Command, one_company_option, shared
@@ -33,36 +33,55 @@ def command(company_id: str | None) -> int:
 
     async def work(storage: Storage) -> int:
         health = await storage.health()
-        rows, elsewhere = (await platform_rows(storage, [company_id]), {}) if company_id else await _all_rows(storage)
+        rows, aside = (await platform_rows(storage, [company_id]), _Aside()) if company_id else await _all_rows(storage)
         if shared().as_json:
             storage_shown = {"adapter": health.adapter, "place": health.place, "companies": health.companies, "cache": health.cache}
-            print_json({"storage": storage_shown, "platforms": rows, **totals(rows), "elsewhere": [*elsewhere]})
-            return OK
+            print_json({"storage": storage_shown, "platforms": rows, **totals(rows), "elsewhere": [*aside.elsewhere]})
+            return aside.tell_contested()
         click.echo(f"storage: {health.adapter}, {health.place}")
         if health.cache is not None:
             click.echo(f"cache: {health.cache}")
         print_status(rows)
-        for line in elsewhere.values():
+        for line in aside.elsewhere.values():
             tell(line)
-        if not rows and not elsewhere:
+        if not rows and not aside:
             tell(NOTHING if company_id is None else await why_nothing(storage, company_id) or NOTHING)
-        return OK
+        return aside.tell_contested()
 
     return shared().run(work)
 
 
-async def _all_rows(storage: Storage) -> tuple[list[Shown], dict[str, str]]:
-    """The rows of every company that lives here, and each that has left traces here and lives in another storage, with where that is."""
-    from deskstore.domain.errors import CompanyMoved
+class _Aside:
+    """The companies that are not counted, by name, each with the reason."""
+
+    def __init__(self) -> None:
+        self.elsewhere: Final[dict[str, str]] = {}  #: they have left traces here, and live in another storage
+        self.contested: Final[dict[str, str]] = {}  #: both sides of a hybrid storage hold one of that name
+
+    def __bool__(self) -> bool:
+        return bool(self.elsewhere or self.contested)
+
+    def tell_contested(self) -> int:
+        """Name those that somebody has to decide about, and give the exit code."""
+        for line in self.contested.values():
+            tell(line)
+        return FAILED if self.contested else OK
+
+
+async def _all_rows(storage: Storage) -> tuple[list[Shown], _Aside]:
+    """The rows of every company that lives here, and those that are left out."""
+    from deskstore.domain.errors import CompanyMoved, MigrationError
 
     rows: list[Shown] = []
-    elsewhere: dict[str, str] = {}
+    aside = _Aside()
     for company_id in await storage.companies():
         try:
             rows += await platform_rows(storage, [company_id])
         except CompanyMoved as error:
-            elsewhere[company_id] = str(error)
-    return rows, elsewhere
+            aside.elsewhere[company_id] = str(error)
+        except MigrationError as error:
+            aside.contested[company_id] = str(error)
+    return rows, aside
 
 
 async def platform_rows(storage: Storage, companies: Sequence[str]) -> list[Shown]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from deskstore.domain.identifiers import Key
 
 RESTORE: Final = "restore of "  #: what a company is on its way to while a backup is restored into it, before the backup's own hash
+_HOW_TO_OPEN: Final = "by STORAGE_TYPE, where hybrid opens both"
 
 
 class StorageError(Exception):
@@ -170,9 +171,9 @@ class CompanyMoved(StorageError):
         elif swapping_to is not None and swapping_to == primary:
             what = "lost its database, and its mirror may know more: run `deskstore migrate repair` (or `finish --without-mirror`)"
         elif swapping_to is not None:
-            what = f"is moving to the store {swapping_to}: wait until it has, then open that one (STORAGE_TYPE says which)"
+            what = f"is moving to the store {swapping_to}: wait until it has, then open that one ({_HOW_TO_OPEN})"
         else:
-            what = f"lives in the store {primary or 'that it moved to'} now: open that one (STORAGE_TYPE says which)"
+            what = f"lives in the store {primary or 'that it moved to'} now: open that one ({_HOW_TO_OPEN})"
         super().__init__(f"company {company_id!r} {what}; nothing was written")
         self.company_id = company_id
         self.primary = primary  #: the id of the store that takes its writes
