@@ -58,6 +58,10 @@ def test_every_variable_is_read() -> None:
     )
 
 
+def test_a_path_may_be_given_as_text() -> None:
+    assert Settings(data_path="elsewhere") == Settings(data_path=Path("elsewhere"))
+
+
 def test_an_empty_variable_counts_as_missing() -> None:
     assert Settings.from_environment({"STORAGE_TYPE": "", "DATA_PATH": ""}) == Settings()
 
@@ -68,6 +72,7 @@ def test_all_faults_are_named_at_once_with_what_to_write_instead() -> None:
             {
                 "STORAGE_TYPE": "postgres",
                 "DATABASE_URL": "mysql://app:secret@db",
+                "REDIS_URL": "cache:6379",
                 "HYBRID_USE_POSTGRES": "perhaps",
                 "DESKSTORE_LOG_LEVLE": "info",
             }
@@ -76,6 +81,7 @@ def test_all_faults_are_named_at_once_with_what_to_write_instead() -> None:
     said = str(caught.value)
     assert "STORAGE_TYPE is 'postgres'; choose one of: file, hybrid, postgresql" in said
     assert "DATABASE_URL is not an address that deskstore knows; write it as postgresql://" in said
+    assert "REDIS_URL is not an address that deskstore knows; write it as redis://user:password@host:6379/0" in said
     assert "HYBRID_USE_POSTGRES is 'perhaps'; choose one of: true, false" in said
     assert "did you mean DESKSTORE_LOG_LEVEL?" in said
     assert "secret" not in said

@@ -36,6 +36,7 @@ class StorageType(StrEnum):
 
 
 _OURS: Final = frozenset[str](StorageType)
+_OF_REDIS: Final = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
 class Pooler(StrEnum):
@@ -126,13 +127,17 @@ def _number_of(kind: type[int] | type[float], least: float, most: float) -> Call
     return read
 
 
-def _url_of(*schemes: str) -> Callable[[str], str]:
+def _url_of(*schemes: str, ends_in: str = "host/name") -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.partition("://")[0] not in schemes:  # the text may hold a password, so it is not shown
-            raise ValueError(f"is not an address that deskstore knows; write it as {schemes[0]}://user:password@host/name")
+            raise ValueError(f"is not an address that deskstore knows; write it as {schemes[0]}://user:password@{ends_in}")
         return text
 
     return read
+
+
+def _path(given: str | Path) -> Path:
+    return Path(given)
 
 
 def _setting(variable: str, read: Callable[[str], object], *, is_secret: bool = False) -> dict[str, object]:
@@ -156,7 +161,7 @@ class Settings:
     storage_type: StorageType | str = field(
         default=StorageType.FILE, metadata=_setting("STORAGE_TYPE", _storage_type)
     )  #: or another's name
-    data_path: Path = field(default=Path("data"), metadata=_setting("DATA_PATH", Path))  #: of the files
+    data_path: Path = field(default=Path("data"), converter=_path, metadata=_setting("DATA_PATH", _path))  #: of the files
     database_url: str | None = field(
         default=None,
         repr=_without_secrets,
@@ -170,7 +175,7 @@ class Settings:
     redis_url: str | None = field(
         default=None,
         repr=_without_secrets,
-        metadata=_setting("REDIS_URL", _url_of("redis", "rediss", "unix", "redis+cluster", "rediss+cluster"), is_secret=True),
+        metadata=_setting("REDIS_URL", _url_of(*_OF_REDIS, ends_in="host:6379/0"), is_secret=True),
     )
     hybrid_use_postgres: bool = field(default=False, metadata=_setting("HYBRID_USE_POSTGRES", _yes_or_no))
     schema: str = field(default="deskstore", metadata=_setting("DESKSTORE_SCHEMA", _name))  #: of the tables in PostgreSQL
@@ -419,6 +424,10 @@ async def open_sides(settings: Settings) -> AsyncGenerator[tuple[Storage, Storag
     Raises:
         ConfigurationError: The settings do not say where one of them is.
     """
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "DATABASE_URL is missing: companies move between DATA_PATH and that; write it as postgresql://user:password@host/name"
+        )
     near, far = _file_storage(settings), _cached(_database(settings), settings.redis_url)
     near, far = _observed(near, settings, "file", is_side=True), _observed(far, settings, "postgresql", is_side=True)
     try:
@@ -438,7 +447,7 @@ def migrations(settings: Settings, *, app_role: str | None) -> Migrations:
     Raises:
         ConfigurationError: Nobody says where the database is.
     """
-    variable = "DATABASE_URL" if settings.owner_url is None else "DESKSTORE_OWNER_URL"
+    variable = "DATABASE_URL (DESKSTORE_OWNER_URL is missing)" if settings.owner_url is None else "DESKSTORE_OWNER_URL"
     url = settings.owner_url or settings.database_url
     if url is None:
         raise ConfigurationError("DESKSTORE_OWNER_URL is missing, and DATABASE_URL too: write it as postgresql://owner:password@host/name")

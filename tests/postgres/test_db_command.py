@@ -173,6 +173,18 @@ def test_whatever_is_wrong_with_the_way_there_is_one_line_and_an_exit_code(shell
         assert line in ran.err
 
 
+def test_without_an_owner_the_login_that_was_taken_instead_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], database: Database
+) -> None:
+    shell = Shell(monkeypatch, capfd.readouterr)
+    shell.set(DATABASE_URL=with_password(database.owner_url, "wrong"))
+
+    ran = shell("db", "upgrade")
+
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert ran.err.endswith("and the database's name in DATABASE_URL (DESKSTORE_OWNER_URL is missing)\n")
+
+
 def test_without_an_address_the_variable_is_named(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     ran = Shell(monkeypatch, capfd.readouterr)("db", "upgrade")
 
@@ -208,6 +220,7 @@ def test_a_role_that_no_policy_binds_is_refused(shell: Shell, database: Database
 
     refused = shell("db", "upgrade", "--app-role", owner)
 
-    assert refused.code == 2
-    assert f"the role {owner} owns tables of the schema" in refused.err
-    assert "or name another role with --app-role" in refused.err
+    line = (
+        f"the role {owner} owns tables of the schema, and may unseal them: give the application a login of its own"
+    )
+    assert (refused.code, refused.err) == (2, f"deskstore: {line}, or name another role with --app-role\n")

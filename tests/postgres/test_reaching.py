@@ -87,6 +87,10 @@ def refusals(shell: Shell, url: str) -> list[tuple[int, str]]:
             "DATABASE_URL is not an address that deskstore knows; write it as postgresql://user:password@host/name",
         ),
         ("postgresql://a:b@localhost:port/c", "DATABASE_URL is not an address: write it as postgresql://user:password@host/name"),
+        (
+            "postgresql://a:p@ss@localhost/c",
+            "DATABASE_URL holds a second @ before the host: write an @ in the user or the password as %40",
+        ),
         ("postgresql://a:b@localhost:99999999/c", "DATABASE_URL names the port 99999999, which no host has: the last one is 65535"),
     ],
 )
@@ -139,11 +143,11 @@ def test_a_login_that_is_refused_ends_with_2(shell: Shell, database: Database) -
         database.app_url.replace(database.name, "no_such_database"),
     ]
 
+    line = (
+        "refuses the login: check the user, the password and the database's name in DATABASE_URL, and that `deskstore db upgrade` was run"
+    )
     for url in urls:
-        assert all(
-            code == 2 and "refuses the login: check the user, the password and the database's name in DATABASE_URL" in line
-            for code, line in refusals(shell, url)
-        )
+        assert all(code == 2 and line in said for code, said in refusals(shell, url))
 
 
 def test_a_schema_that_is_missing_old_or_too_new_ends_with_2(shell: Shell, database: Database, bare: Database) -> None:
@@ -160,4 +164,8 @@ def test_a_schema_that_is_missing_old_or_too_new_ends_with_2(shell: Shell, datab
 
 def test_a_role_that_policies_do_not_bind_ends_with_2(shell: Shell, database: Database) -> None:
     for url, line in ((database.admin_url, "is a superuser, whom no policy binds"), (database.owner_url, "owns tables of the schema")):
-        assert all(code == 2 and line in said for code, said in refusals(shell, url))
+        said = refusals(shell, url)
+
+        assert all(
+            code == 2 and line in one and "let DATABASE_URL name a login that `deskstore db upgrade` made" in one for code, one in said
+        )

@@ -18,16 +18,23 @@ from deskstore.domain.errors import ConfigurationError
 from tests.postgres.preparing import migrations, prepare
 from tests.servers.databases import Database, Databases, databases_on
 
+ANOTHER: Final = "let DATABASE_URL name a login that `deskstore db upgrade` made, or run "
 #: what is done as the server's superuser -> what the storage says, and what mends it
 UNFIT: Final = {
-    "ALTER ROLE {app} SUPERUSER": ("is a superuser, whom no policy binds: ALTER ROLE {app} NOSUPERUSER;", "ALTER ROLE {app} NOSUPERUSER"),
-    "ALTER ROLE {app} BYPASSRLS": ("has BYPASSRLS: no policy binds it: ALTER ROLE {app} NOBYPASSRLS;", "ALTER ROLE {app} NOBYPASSRLS"),
+    "ALTER ROLE {app} SUPERUSER": (
+        f"is a superuser, whom no policy binds: {ANOTHER}ALTER ROLE {{app}} NOSUPERUSER;",
+        "ALTER ROLE {app} NOSUPERUSER",
+    ),
+    "ALTER ROLE {app} BYPASSRLS": (
+        f"has BYPASSRLS: no policy binds it: {ANOTHER}ALTER ROLE {{app}} NOBYPASSRLS;",
+        "ALTER ROLE {app} NOBYPASSRLS",
+    ),
     "GRANT {owner} TO {app}": (
-        "is a member of {owner}, which owns tables of the schema: REVOKE {owner} FROM {app};",
+        f"is a member of {{owner}}, which owns tables of the schema: {ANOTHER}REVOKE {{owner}} FROM {{app}};",
         "REVOKE {owner} FROM {app}",
     ),
     "ALTER TABLE deskstore.ticket OWNER TO {app}": (
-        "owns tables of the schema, and may unseal them",
+        f"owns tables of the schema, and may unseal them: {ANOTHER}REASSIGN OWNED BY {{app}} TO another_role;",
         "ALTER TABLE deskstore.ticket OWNER TO {owner}; GRANT SELECT, INSERT, UPDATE, DELETE ON deskstore.ticket TO {app}",
     ),
     "ALTER ROLE {app} SET synchronous_commit = off": (

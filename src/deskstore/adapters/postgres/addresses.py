@@ -14,6 +14,7 @@ from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+BEFORE_UPGRADE: Final = ", and that `deskstore db upgrade` was run"  #: of no use to the owner, who is about to run it
 _LAST_PORT: Final = 65_535
 
 
@@ -25,6 +26,8 @@ def driven(written: str, variable: str = "DATABASE_URL") -> URL:
         raise ConfigurationError(f"{variable} is not an address: write it as postgresql://user:password@host/name") from error
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ConfigurationError(f"{variable} names {url.drivername}: write it as postgresql://user:password@host/name")
+    if "@" in (url.host or ""):  # the host may end a password, so it is not shown
+        raise ConfigurationError(f"{variable} holds a second @ before the host: write an @ in the user or the password as %40")
     if url.port is not None and not 1 <= url.port <= _LAST_PORT:
         raise ConfigurationError(f"{variable} names the port {url.port}, which no host has: the last one is {_LAST_PORT}")
     return url.set(drivername="postgresql")
@@ -38,4 +41,4 @@ def named(variable: str) -> Generator[None, None, None]:
     except (ConfigurationError, StorageUnavailable) as error:
         if "DATABASE_URL" not in str(error):
             raise
-        raise type(error)(str(error).replace("DATABASE_URL", variable)) from error
+        raise type(error)(str(error).replace(BEFORE_UPGRADE, "").replace("DATABASE_URL", variable)) from error

@@ -42,6 +42,13 @@ class Fault:
         """Whether everything works nevertheless."""
         return self.kind in WARNED
 
+    @property
+    def remedy(self) -> str:
+        """What to do: where a role is the fault, another login was meant more often than another role."""
+        if self.kind == "role" and self.mend:
+            return f"{self.what}: let DATABASE_URL name a login that `deskstore db upgrade` made, or run {self.mend};"
+        return str(self)
+
     def __str__(self) -> str:
         return f"{self.what}: {self.mend};" if self.mend else self.what
 
@@ -101,7 +108,7 @@ class Entrance:
         refusals = [late] if late else [fault for fault in found if fault.kind in self._refused]
         if refusals:
             more = f" (and {len(refusals) - 1} more: see `deskstore doctor`)" if len(refusals) > 1 else ""
-            raise ConfigurationError(f"the database is not fit for deskstore: {refusals[0]}{more}")
+            raise ConfigurationError(f"the database is not fit for deskstore: {refusals[0].remedy}{more}")
         for fault in found:
             if fault.is_warning:
                 _warn(fault)

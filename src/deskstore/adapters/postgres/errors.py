@@ -13,6 +13,7 @@ import asyncpg
 from sqlalchemy import exc as pool_errors
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 
+from deskstore.adapters.postgres.addresses import BEFORE_UPGRADE
 from deskstore.domain.errors import (
     CompanyErased,
     CompanyMoved,
@@ -47,7 +48,7 @@ TRANSIENT: Final = (ConnectionLost, Overtaken)
 _GONE: Final = "the connection to PostgreSQL was lost: nothing that was not acknowledged was kept; try again"
 _MISSING: Final = "the database has no deskstore schema, or an older one: run `deskstore db upgrade` as its owner"
 _REFUSED: Final = "the database refuses this role what deskstore needs: run `deskstore doctor`, which prints the SQL that mends it"
-_LOGIN: Final = "PostgreSQL refuses the login: check the user, the password and the database's name in DATABASE_URL"
+_LOGIN: Final = f"PostgreSQL refuses the login: check the user, the password and the database's name in DATABASE_URL{BEFORE_UPGRADE}"
 
 _OF_COMPANY: Final = ("DS001", "DS002", "DS005")  #: what the functions in sql/entering.sql raise
 #: by SQLSTATE, or its class of two characters

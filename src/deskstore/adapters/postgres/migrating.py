@@ -126,7 +126,7 @@ class Migrations:
         """Make the application's role where there is none; raises ConfigurationError for one that no policy would bind."""
         for fault in await self._faults(driver):
             if fault.kind == "role" and not fault.mend.startswith("CREATE ROLE"):
-                raise ConfigurationError(f"{fault}; or name another role with --app-role")
+                raise ConfigurationError(f"{fault.what}: give the application a login of its own, or name another role with --app-role")
         if await driver.fetchval("SELECT count(*) FROM pg_catalog.pg_roles r WHERE r.rolname = $1", self.role.name):
             return False
         if not await driver.fetchval("SELECT r.rolsuper OR r.rolcreaterole FROM pg_catalog.pg_roles r WHERE r.rolname = current_user"):

@@ -175,4 +175,6 @@ def _place(url: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    return str(error).partition("\n")[0] or ("it took too long" if isinstance(error, TimeoutError) else type(error).__name__)
+    return str(error).partition("\n")[0].removesuffix(".") or (
+        "it took too long" if isinstance(error, TimeoutError) else type(error).__name__
+    )

@@ -20,7 +20,8 @@ async def state(connection: Connection) -> CacheState:
         took_ms = 1_000 * (perf_counter() - began)
         told = await _info(connection)
     except NoAnswer as error:
-        return CacheState(place=connection.place, is_answering=False, detail=f"{error}: everything is read from the database")
+        why = str(error).removeprefix(f"{connection.place} ")
+        return CacheState(place=connection.place, is_answering=False, detail=f"{why}: everything is read from the database")
     return CacheState(place=connection.place, is_answering=True, detail=f"{_server(told)}answers in {took_ms:.1f} ms")
 
 
