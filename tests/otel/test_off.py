@@ -37,6 +37,7 @@ LONG = {
     "start_migration",
     "undo_restore",
     "verify_migration",
+    "work_off",
 }
 
 

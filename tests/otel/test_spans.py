@@ -23,6 +23,7 @@ from deskstore.services.backup import create_backup, restore_backup
 from deskstore.services.companies import erase_company
 from deskstore.services.erasing import erase_requester
 from deskstore.services.exporting import export_records
+from deskstore.services.holding import HeldClaim
 from deskstore.services.importing import import_records
 from deskstore.services.processing import claim_tickets, complete
 from deskstore.services.summaries import SummaryDraft
@@ -122,7 +123,9 @@ async def test_a_backup_and_its_restore_tell_each_batch_of_copies(storage: Stora
     assert told(seen.span("deskstore.create_backup"))["company_id"] == company_id
     assert sum(_number(told(span)["rows"]) for span in seen.spans("deskstore.storage.copies")) >= 10
     assert "deskstore.storage.copy" in seen.within(seen.span("deskstore.restore_backup"))
-    assert told(seen.span("deskstore.storage.erase"))["company_id"] == company_id
+    erased = seen.span("deskstore.erase_company")
+    assert {"company_id": company_id, "tickets": 5, "processing": 5}.items() <= told(erased).items()
+    assert seen.within(erased) == ["deskstore.storage.erase"]
 
 
 async def test_who_is_erased_is_not_told(storage: Storage, company_id: str, seen: Seen) -> None:
@@ -142,7 +145,9 @@ async def test_claims_are_told_and_so_is_what_became_of_them(storage: Storage, c
     with pytest.raises(ClaimLost):
         await complete(storage, company_id, first)
 
-    assert told(seen.span("deskstore.storage.claim"))["taken"] == 2
+    asked = seen.span("deskstore.claim_tickets")
+    assert {"company_id": company_id, "platform": DESK, "taken": 2}.items() <= told(asked).items()
+    assert seen.within(asked) == ["deskstore.storage.claim"]
     kept, lost = seen.spans("deskstore.complete")
     assert (told(kept)["completed"], told(kept)["summaries"]) == (1, 1)
     assert (told(lost)["error.type"], lost.status.status_code) == ("ClaimLost", StatusCode.ERROR)
@@ -150,13 +155,42 @@ async def test_claims_are_told_and_so_is_what_became_of_them(storage: Storage, c
     assert counted == {"taken": 2, "completed": 1, "lost": 1}
 
 
-async def test_each_ticket_that_is_worked_off_is_a_use_case(storage: Storage, company_id: str, seen: Seen) -> None:
+async def test_each_ticket_in_the_hands_of_a_worker_is_a_span_and_so_is_the_run(storage: Storage, company_id: str, seen: Seen) -> None:
     await save_tickets(storage, company_id, DESK, [freshdesk(number) for number in range(3)])
 
-    await work_off(storage, company_id, DESK, _nothing, concurrency=1, until_done=True)
+    async def work(claim: HeldClaim) -> None:
+        with seen.tracer.start_as_current_span("the model"):
+            if claim.ticket.ticket_id == "2":
+                raise TimeoutError("secret")
 
-    assert len(seen.spans("deskstore.complete")) == 3
+    await work_off(storage, company_id, DESK, work, concurrency=1, until_done=True)
+
+    run, claims = seen.span("deskstore.work_off"), seen.spans("deskstore.claim")
+    expected = {"company_id": company_id, "platform": DESK, "completed": 2, "failed": 1, "released": 0, "lost": 0}
+    assert expected.items() <= told(run).items()
+    assert sorted(str(told(one)["outcome"]) for one in claims) == ["completed", "completed", "failed"]
+    assert all({"company_id": company_id, "platform": DESK, "attempts": 1}.items() <= told(one).items() for one in claims)
+    assert [seen.within(one) for one in claims if told(one)["outcome"] == "completed"] == [["the model", "deskstore.complete"]] * 2
+    (failed,) = [one for one in claims if told(one)["outcome"] == "failed"]
+    assert (told(failed)["error.type"], failed.status.status_code) == ("TimeoutError", StatusCode.ERROR)
+    assert "deskstore.fail" in seen.within(failed)
     assert len(seen.spans("deskstore.find_ticket")) == 3
+
+
+async def test_a_run_that_may_last_for_weeks_is_no_trace_of_all_that_it_did(storage: Storage, company_id: str, seen: Seen) -> None:
+    await save_tickets(storage, company_id, DESK, [freshdesk(number) for number in range(3)])
+    stop = asyncio.Event()
+
+    async def work(_: HeldClaim) -> None:
+        stop.set()
+
+    await work_off(storage, company_id, DESK, work, concurrency=3, stop=stop)
+
+    assert seen.within(seen.span("deskstore.work_off")) == []
+    assert {one.parent for one in seen.spans("deskstore.claim")} == {None}
+    assert len(seen.spans("deskstore.work_off")) == 1
+    assert seen.metric("deskstore.claim.duration") == len(seen.spans("deskstore.claim")) >= 1
+    assert seen.metric("deskstore.use_case.duration", operation="work_off") == 1
 
 
 async def test_each_operation_on_dicts_is_a_use_case(storage: Storage, company_id: str, seen: Seen) -> None:
@@ -243,10 +277,6 @@ async def test_spans_belong_to_what_the_application_was_doing(storage: Storage, 
         await save_ticket(storage, company_id, DESK, freshdesk(42))
 
     assert seen.within(seen.span("a request")) == ["deskstore.list_tickets", "deskstore.save_ticket"]
-
-
-async def _nothing(_: object) -> None:
-    """Complete the ticket, without a summary."""
 
 
 async def _saved(storage: Storage, company_id: str) -> Ticket:

@@ -125,6 +125,7 @@ class OpenTelemetry:
 _DURATIONS: Final = {
     Sort.USE_CASE: "How long use cases took, by name",
     Sort.BATCH: "How long the units of work took of use cases that take many",
+    Sort.CLAIM: "How long workers had tickets in their hands",
     Sort.STORAGE: "How long operations of storages took",
 }
 
@@ -137,7 +138,7 @@ def of_this_process() -> OpenTelemetry:
 
 def _name(operation: Operation) -> str:
     match operation.sort:
-        case Sort.USE_CASE:
+        case Sort.USE_CASE | Sort.CLAIM:
             return f"deskstore.{operation.name}"
         case Sort.BATCH:
             return f"deskstore.{operation.name}.batch"

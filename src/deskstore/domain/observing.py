@@ -26,6 +26,7 @@ class Sort(StrEnum):
 
     USE_CASE = "use_case"  #: what an application asked for
     BATCH = "batch"  #: one unit of work of a use case that takes many
+    CLAIM = "claim"  #: a ticket in the hands of a worker
     STORAGE = "storage"  #: what a storage was asked for on the way
 
 

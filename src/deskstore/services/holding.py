@@ -28,12 +28,16 @@ from deskstore.domain.errors import (
 from deskstore.domain.processing import span
 from deskstore.services import processing
 from deskstore.services.attempts import pause
+from deskstore.services.observing import claim_in_hand
 from deskstore.services.summaries import SummaryDraft
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from attrs import Attribute
 
     from deskstore.domain.identifiers import Key
+    from deskstore.domain.observing import Sight
     from deskstore.domain.ports import Storage
     from deskstore.domain.processing import Processing
     from deskstore.domain.records import Ticket
@@ -96,6 +100,7 @@ class HeldClaim:
         self._task: asyncio.Task[object] | None = None
         self._cancellations = 0  #: of the task, when the block began
         self._is_cancelled_by_us = False
+        self._watched: tuple[AbstractContextManager[Sight], Sight] | None = None  #: the block, where somebody watches
 
     @property
     def key(self) -> Key:
@@ -192,9 +197,21 @@ class HeldClaim:
             raise ClaimLost([self.key])
         self._task = asyncio.current_task()
         self._cancellations = self._task.cancelling() if self._task else 0
+        if (watched := claim_in_hand(self._storage, self.company_id)) is not None:
+            self._watched = watched, watched.__enter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> bool:
+        try:
+            return await self._left(kind, error)
+        finally:
+            if self._watched is not None:
+                watched, sight = self._watched
+                sight.tell({"outcome": self._ending, "attempts": self.attempts}, platform=self.key.platform)
+                watched.__exit__(kind, error, traceback)
+
+    async def _left(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+        """Bring the ticket to its end behind the block; whether the block's error ends here."""
         task, self._task = self._task, None
         if self._is_cancelled_by_us and task is not None:
             is_only_ours = task.uncancel() <= self._cancellations

@@ -25,6 +25,7 @@ from attrs import frozen
 from deskstore.domain.claims import MOST_AT_ONCE
 from deskstore.domain.errors import InvalidRecord
 from deskstore.services.holding import Ending, HeldClaim, Retry
+from deskstore.services.observing import endless_use_case
 from deskstore.services.processing import LEASE
 from deskstore.services.summaries import SummaryDraft
 from deskstore.services.taking import Line, Orders
@@ -113,6 +114,7 @@ async def claims(
         await line.aclose()
 
 
+@endless_use_case
 async def work_off(
     storage: Storage,
     company_id: str,

@@ -15,22 +15,29 @@ if TYPE_CHECKING:
 
 UNIT: Final = "unit_of_work"  #: where the application opened it itself
 _OURS: Final = ("deskstore.services.", "deskstore.facade.")
+_TELLING: Final = "deskstore.services.observing"  #: what calls a use case that is told by itself
 _FACADE: Final = "DictStorage."
 
 
 def use_case() -> str:
-    """The outermost of the use cases that called whoever calls this, up to the first function that is not deskstore's."""
+    """
+    The outermost of the use cases that called whoever calls this, up to the first function that is not deskstore's.
+
+    One that is told by itself, and for as long as a process may last, is left out.
+    """
     here = currentframe()
     frame = here and here.f_back and here.f_back.f_back
-    name = UNIT
-    while frame is not None and _is_ours(frame):
+    name = inner = UNIT
+    while frame is not None and (module := _module(frame)).startswith(_OURS):
+        if module == _TELLING:
+            return inner
         named = frame.f_code.co_qualname.partition(".<locals>")[0].removeprefix(_FACADE)
         if "." not in named and not named.startswith("_"):
-            name = named
+            inner, name = name, named
         frame = frame.f_back
     return name
 
 
-def _is_ours(frame: FrameType) -> bool:
-    module: str = frame.f_globals.get("__name__", "")
-    return module.startswith(_OURS)
+def _module(frame: FrameType) -> str:
+    name: str = frame.f_globals.get("__name__", "")
+    return name

@@ -8,6 +8,8 @@ from inspect import ismethod
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from attrs import asdict
+
 from deskstore.adapters.observing.asking import use_case
 from deskstore.adapters.observing.company import ObservedCompany
 from deskstore.adapters.observing.replica import ObservedReplica
@@ -71,21 +73,32 @@ class ObservedStorage(WrappedStorage, Observed):
 
     async def claim(self, company_id: str, platform: str, n: int, *, worker: str, lease: timedelta) -> Sequence[Processing]:
         """Take up to n tickets for a worker."""
-        with self._watch(company_id).operation("claim") as sight:
+        with self._asked(company_id, use_case()) as asked, Watch(self, company_id, within=asked).operation("claim") as sight:
             taken = await super().claim(company_id, platform, n, worker=worker, lease=lease)
-            sight.tell({"rows": len(taken), "taken": len(taken)}, platform=platform)
+            for one in (sight, asked):
+                one.tell({"rows": len(taken), "taken": len(taken)}, platform=platform)
             return taken
 
     async def erase(self, company_id: str) -> Erasure | None:
         """Remove a company with all that is kept of it."""
-        with self._watch(company_id).operation("erase"):
-            return await super().erase(company_id)
+        with self._asked(company_id, use_case()) as asked, Watch(self, company_id, within=asked).operation("erase"):
+            erasure = await super().erase(company_id)
+            if erasure is not None:
+                asked.tell(asdict(erasure.removed))
+            return erasure
 
     async def aclose(self) -> None:
         """Close the storage beneath; nobody looks at its figures any more."""
         if self._stop_watching is not None:
             self._stop_watching()
         await super().aclose()
+
+    def _asked(self, company_id: str, name: str) -> AbstractContextManager[Sight]:
+        """The use case that asks the storage itself, and opens no unit by which it could be told."""
+        told = Operation(
+            sort=Sort.USE_CASE, name=name, adapter=self.adapter, is_side=self.is_side, company_id=identifiers.company_id(company_id)
+        )
+        return self.observer.operation(told)
 
     def _watch(self, company_id: str) -> Watch:
         return Watch(self, identifiers.company_id(company_id))
