@@ -83,7 +83,8 @@ def _module(part: str) -> str:
 
 
 def _options(folder: str, seed: int) -> list[str]:
-    plugins = ["no:terminal", "no:cacheprovider", "asyncio", "hypothesispytest", f"{_KIT}.fixtures"]
+    # the kit as a whole, so that its modules are read in a way by which a failed assert shows its values
+    plugins = ["no:terminal", "no:cacheprovider", "asyncio", "hypothesispytest", _KIT, f"{_KIT}.fixtures"]
     ini = ["asyncio_mode=auto", "asyncio_default_fixture_loop_scope=session", "asyncio_default_test_loop_scope=session"]
     return [
         "--disable-plugin-autoload",
