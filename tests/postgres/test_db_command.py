@@ -220,7 +220,5 @@ def test_a_role_that_no_policy_binds_is_refused(shell: Shell, database: Database
 
     refused = shell("db", "upgrade", "--app-role", owner)
 
-    line = (
-        f"the role {owner} owns tables of the schema, and may unseal them: give the application a login of its own"
-    )
+    line = f"the role {owner} owns tables of the schema, and may unseal them: give the application a login of its own"
     assert (refused.code, refused.err) == (2, f"deskstore: {line}, or name another role with --app-role\n")
