@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -14,6 +15,7 @@ from deskstore.domain.processing import COMPLETED
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import PLATFORM, a_summary, a_suppression, a_ticket, an_article, fields
+from tests.hybrid.pairs import everything_in
 from tests.postgres.conftest import QUICK
 from tests.postgres.proxies import Wire, wire_to
 from tests.servers.databases import Database
@@ -100,3 +102,20 @@ async def test_a_claim_is_three_trips(wired: tuple[Wire, Desk]) -> None:
     assert await desk.claim()
 
     assert wire.trips - before == 3
+
+
+async def test_the_first_units_of_a_storage_that_was_warmed_up_take_no_more_trips_than_all_others(database: Database) -> None:
+    async with wire_to(database.app_url) as (wire, url):
+        there, storage = Desk(PostgresStorage(url), a_new_company()), PostgresStorage(url)
+        await there.fill("text")
+        await there.attach_mirror()
+        before = await everything_in(there)
+        here = Desk(storage, there.company_id)
+
+        await storage.warm_up(here.company_id, 3)
+        after, trips = await everything_in(there), wire.trips
+        await asyncio.gather(*(here.keep(a_ticket(f"new {number}")) for number in range(3)))
+
+        assert wire.trips - trips == 3 * 4
+        assert after == before
+        await asyncio.gather(there.storage.aclose(), here.storage.aclose())

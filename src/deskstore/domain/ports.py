@@ -518,6 +518,15 @@ class Measured(Protocol):
 
 
 @runtime_checkable
+class Warming(Protocol):
+    """What a storage may offer beside Storage whose first calls take longer than all others."""
+
+    async def warm_up(self, company_id: str, calls: int) -> None:
+        """Make ready for so many units of a company at once; changes nothing of it."""
+        ...
+
+
+@runtime_checkable
 class Mirroring(Protocol):
     """What a storage offers beside Storage that reaches both sides of a company."""
 

@@ -82,10 +82,12 @@ async def swap(sides: Sides, *, reached: Reached = _unseen, fenced_s: float = FE
             rest = await drain_within(sides, fenced.epoch, followed.epoch, at_once=BATCH)
             _check_drained(sides, rest, bool(await sides.primary.outbox(MIRROR, 1)))
             await reached("flip")
-            await sides.mirror.compare_and_set_state(followed, flipped(fenced))
+            was_flipped = await sides.mirror.compare_and_set_state(followed, flipped(fenced))
     except (StorageError, TimeoutError) as error:
         return await _ended(sides, mirror_id, error)
     await reached("mark")
+    if was_flipped and await sides.primary.compare_and_set_state(fenced, flipped(fenced)):
+        return flipped(fenced)
     return await _ended(sides, mirror_id, None)
 
 

@@ -31,6 +31,7 @@ from deskstore.domain.ports import (
     SummaryReads,
     SuppressionReads,
     UnitOfWork,
+    Warming,
 )
 from deskstore.domain.processing import Checkpoint, PlatformStats, Processing, Progress
 from deskstore.domain.receiving import Head
@@ -80,6 +81,10 @@ class WrappedStorage:
 
     def figures(self) -> Mapping[str, float]:
         return self.beneath.figures() if isinstance(self.beneath, Measured) else {}
+
+    async def warm_up(self, company_id: str, calls: int) -> None:
+        if isinstance(self.beneath, Warming):
+            await self.beneath.warm_up(company_id, calls)
 
     # what a unit of work stands on
 

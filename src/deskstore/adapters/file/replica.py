@@ -43,7 +43,8 @@ class FileReplica:
 
     async def store_id(self) -> str:
         """Which store this is; makes the company's place if need be."""
-        return await self._access.write(lambda company, _: company.store_id)
+        known = await self._access.read(lambda company, _: company.store_id)  # where there is such a place, whoever writes is left alone
+        return await self._access.write(lambda company, _: company.store_id) if known is None else known
 
     async def state(self) -> CompanyState | None:
         """Where the company lives, or None when it is unknown here."""

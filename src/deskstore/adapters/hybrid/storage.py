@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,7 @@ from deskstore.domain.erasures import Erasure
 from deskstore.domain.errors import CompanyErased, CompanyMoved, MigrationError
 from deskstore.domain.healing import heal
 from deskstore.domain.mirror import MIRROR, CompanyState
-from deskstore.domain.ports import BeforeCommit, Buffer, Health, Measured, ServingUnits, Storage
+from deskstore.domain.ports import BeforeCommit, Buffer, Health, Measured, ServingUnits, Storage, Warming
 from deskstore.domain.processing import Processing
 from deskstore.domain.sides import Sides
 from deskstore.domain.swapping import PATIENCE_S, settle
@@ -75,6 +76,8 @@ class HybridStorage:
         self._memory: Final = Memory()
         self._drainer: Final = Drainer(self._visit, self._known)
         self._held_up: Final[dict[str, tuple[int, float]]] = {}
+        self.writers: Final = Writers()
+        self._warm: Final[dict[Where, int]] = {}  #: for how many writers at once a mirror is ready
 
     def unit_of_work(self, company_id: str) -> BufferedUnit:
         """A unit of work of one company."""
@@ -225,6 +228,15 @@ class HybridStorage:
             await self._end_if_left(company_id, found.state, sides)
         elif await sides.primary.outbox(MIRROR, 1):
             await self._drain(company_id, sides)
+        if found.has_verified_mirror and not found.is_held_up:
+            await self._warm_up(company_id, other(found.primary))
+
+    async def _warm_up(self, company_id: str, where: Where) -> None:
+        """Make a mirror that may become the primary at any moment ready for as many writers as there were here at once."""
+        storage, most = self._storages[where], self.writers.most
+        if most > self._warm.get(where, 0) and isinstance(storage, Warming):
+            await storage.warm_up(company_id, most)
+            self._warm[where] = most
 
     async def _drain(self, company_id: str, sides: Sides) -> None:
         try:
@@ -252,6 +264,24 @@ class HybridStorage:
         elif now_s - since_s > self._patience_s:
             del self._held_up[company_id]
             await settle(sides)
+
+
+class Writers:
+    """How many tasks of this process write at once."""
+
+    def __init__(self) -> None:
+        self._now = 0
+        self.most = 0  #: so far
+
+    @contextmanager
+    def one_more(self) -> Generator[None]:
+        """For as long as one of them does."""
+        self._now += 1
+        self.most = max(self.most, self._now)
+        try:
+            yield
+        finally:
+            self._now -= 1
 
 
 def _amount(erasure: Erasure) -> tuple[int, datetime]:
@@ -297,6 +327,7 @@ class HybridBackend:
             await self._company.begin()
             return None
 
-        committed = await self._company.write(at, first)
+        with self._storage.writers.one_more():
+            committed = await self._company.write(at, first)
         self._storage.note_commit(self.company_id)
         return committed

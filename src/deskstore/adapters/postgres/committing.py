@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence, Set
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import chain
 from time import monotonic
@@ -16,7 +16,7 @@ from deskstore.adapters.postgres.calls import Call, Calls
 from deskstore.adapters.postgres.pool import Pool, Session
 from deskstore.adapters.postgres.reads import arrays
 from deskstore.adapters.postgres.rows import Columns, Found, company_of
-from deskstore.adapters.postgres.writing import Audience, audience, calls, slices
+from deskstore.adapters.postgres.writing import Audience, audience, calls, nothing, slices
 from deskstore.domain import times
 from deskstore.domain.commits import Standing
 from deskstore.domain.errors import CommitOutcomeUnknown, ConfigurationError, StorageUnavailable, StoreReplaced
@@ -126,19 +126,35 @@ class Transactions:
         Raises:
             CommitOutcomeUnknown: The connection broke while it was being committed, and nobody could tell in time whether it was.
         """
-        limits = self.pool.limits
-        milliseconds = (round(seconds * 1_000) for seconds in (limits.lock_s, limits.answer_s, limits.idle_s))
         transaction: Transaction | None = None
         try:
             async with self.pool.session(company_id) as session:
-                await session.run(self.statements.begin(company_id, known, purpose, times.microseconds(now), *milliseconds))
-                transaction = Transaction(session, self.statements, company_id)
+                transaction = await self._begun(session, company_id, known, purpose, now)
                 yield transaction
         except StorageUnavailable as error:
             if transaction is None or not transaction.is_committing or transaction.trace is None:
                 raise
             if not await self._was_committed(transaction.trace, error):
                 raise
+
+    async def warm_up(self, company_id: str, transactions: int, now: datetime) -> None:
+        """
+        Open connections for so many transactions at once, and let each go through one that writes nothing.
+
+        What a connection is asked for the first time the server reads, compiles and plans, which takes ten times as long as to do it.
+        """
+        async with AsyncExitStack() as stack:
+            most = min(transactions, self.pool.limits.connections - 1)
+            for session in [await stack.enter_async_context(self.pool.session(company_id)) for _ in range(most)]:
+                transaction = await self._begun(session, company_id, 0, "copy", now)
+                await transaction.call(nothing((await transaction.lock((), ())).floor))
+                await session.run("ROLLBACK")
+
+    async def _begun(self, session: Session, company_id: str, known: int, purpose: Purpose, now: datetime) -> Transaction:
+        limits = self.pool.limits
+        milliseconds = (round(seconds * 1_000) for seconds in (limits.lock_s, limits.answer_s, limits.idle_s))
+        await session.run(self.statements.begin(company_id, known, purpose, times.microseconds(now), *milliseconds))
+        return Transaction(session, self.statements, company_id)
 
     async def read(self, company_id: str, function: str, *values: object) -> Found:
         """The rows that a function gives which reads a company, in one trip."""

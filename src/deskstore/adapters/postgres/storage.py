@@ -106,6 +106,10 @@ class PostgresStorage:
         """How its connections are used."""
         return self._pool.figures()
 
+    async def warm_up(self, company_id: str, calls: int) -> None:
+        """Open connections for so many units at once, and let each learn what a unit asks."""
+        await self._transactions.warm_up(identifiers.company_id(company_id), calls, self.clock())
+
     def inspection(self) -> PostgresInspection:
         """A look at the database, also where companies would not be kept apart."""
         from deskstore.adapters.postgres.inspecting import PostgresInspection  # for the doctor alone

@@ -8,10 +8,11 @@ from typing import Final
 from attrs import frozen
 
 from deskstore.adapters.postgres.calls import Call
+from deskstore.adapters.postgres.routines import columns
 from deskstore.adapters.postgres.rows import Row, checkpoint_row, record_row, state_row, summary_row, suppression_row
 from deskstore.domain import times
 from deskstore.domain.identifiers import Key
-from deskstore.domain.mirror import PARTS, Copy, Part, Thing, Value
+from deskstore.domain.mirror import MIRROR, PARTS, Copy, Part, Thing, Value
 from deskstore.domain.processing import PENDING, Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -55,6 +56,13 @@ def calls(copies: Sequence[Copy], *, existing: Set[Thing], floor: int, audience:
     yield from told(copies, audience)
     if gone:
         yield Call("raise_floor", (max(copy.version for copy in gone),))
+
+
+def nothing(floor: int) -> list[Call]:
+    """What keeps a new ticket of a company that has a mirror, without the ticket."""
+    thing: list[list[object]] = [[] for _ in Thing._fields]
+    ticket: list[list[object]] = [[] for _ in (*columns("ticket"), "the version of its processing")]
+    return [Call("add_fresh_ticket", (floor, *ticket)), Call("owe", ([MIRROR], *thing, [])), Call("unbury", tuple(thing))]
 
 
 def told(copies: Sequence[Copy], audience: Audience) -> Iterator[Call]:
