@@ -144,6 +144,8 @@ async def _there_and_back(travel: Travel, cargo: Manifest) -> _Log:
             verified = await verify_migration(*between, depth=depth)
             log.note(f"verified by {depth}")
             log.failures += [f"{one}" for one in verified.differences]
+            if not verified.is_verified:
+                return log
             swapped = await swap(*between)
             log.note(f"moved (held up {1000 * swapped.held_up_s:.0f} ms)")
             primary = far if swapped.lives_in == "target" else near
