@@ -44,11 +44,12 @@ class Locked:
     kept_out: Set[Requester]  #: those of the unit's requesters who are suppressed
     standing: Mapping[Key, Standing]
     checkpoints: Mapping[tuple[str, str], int]
+    buried: Set[Thing] | None = None  #: which of the things are remembered as deleted; None: nobody looked
 
     @property
     def audience(self) -> Audience:
         """Who has to be told of what is written."""
-        return audience(self.state, self.store_id)
+        return audience(self.state, self.store_id, self.buried)
 
 
 class Transaction:

@@ -54,6 +54,7 @@ _OF_COMPANY: Final = ("DS001", "DS002", "DS005")  #: what the functions in sql/e
 #: by SQLSTATE, or its class of two characters
 _BY_STATE: Final[dict[str, tuple[type[StorageError], str]]] = {
     "DS004": (Overtaken, "somebody else saved records of this unit at the same moment: try again"),
+    "23505": (Overtaken, "somebody else added records of this unit at the same moment: try again"),
     "40": (Overtaken, "PostgreSQL ended the transaction in favour of another one: try again"),
     "55P03": (StorageBusy, "another session holds a lock for longer than the time limit: nothing was written, try again"),
     "57014": (StorageBusy, "PostgreSQL ended a statement that took longer than the time limit: nothing was written, try again"),

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from attrs import evolve
+
 from deskstore.adapters.postgres.calls import Call
-from deskstore.adapters.postgres.committing import Transaction, Transactions
+from deskstore.adapters.postgres.committing import Locked, Transaction, Transactions
 from deskstore.adapters.postgres.reads import BATCH
 from deskstore.adapters.postgres.rows import (
     Columns,
@@ -106,8 +108,8 @@ class PostgresReplica:
         return await self._transactions.pool.persistently(lambda: self._apply(_newest(copies), epoch))
 
     async def digests(self, part: Part, *, after: Thing | None = None, rehash: bool = False) -> AsyncIterator[ThingDigest]:
-        """Name, version and digest of all things of one part; those of records are computed where they are kept."""
-        if part in ("ticket", "article"):
+        """Name, version and digest of all things of one part; those of records and of processing are computed where they are kept."""
+        if part in ("ticket", "article", "processing"):
             async for digest in self._digests(part, after, rehash=rehash):
                 yield digest
             return
@@ -117,9 +119,10 @@ class PostgresReplica:
 
     async def _digests(self, part: Part, after: Thing | None, *, rehash: bool) -> AsyncIterator[ThingDigest]:
         kind: Kind = ARTICLE if part == "article" else TICKET
+        how = () if part == "processing" else (rehash,)
         behind: Columns = key_row(after.key if after else Key(kind, "", ""))
         while True:
-            found = await self._rows(f"batch_of_{kind}_digests", behind, rehash, MANY)
+            found = await self._rows(f"batch_of_{part}_digests", behind, *how, MANY)
             for *names, version, digest in found:
                 yield ThingDigest(thing=Thing(part, kind, *names), version=version, digest=digest)
             if len(found) < MANY:
@@ -167,14 +170,14 @@ class PostgresReplica:
         async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
             locked = await transaction.lock(keys, streams)
             check_epoch(self._company_id, locked.state, epoch)
-            found = await transaction.rows("find_versions", 0, *_columns([copy.thing for copy in copies]))
-            standing = {Thing(*row[1:7]): row[7] for row in found}
-            fresh = newer(copies, {Thing(*row[1:7]): max(row[7:]) for row in found})
-            arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
+            standing = await _standing(transaction, locked, copies)
+            buried = await _remembered(transaction, copies)
+            fresh = newer(copies, {thing: max(standing.get(thing, 0), buried.get(thing, 0)) for thing in standing.keys() | buried.keys()})
+            arriving = {copy.value.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
             there = arriving | locked.standing.keys()
             kept = [copy for copy in fresh if not _is_part(copy) or copy.thing.key in there]
             if kept:
-                await transaction.write(locked, kept, {thing for thing, version in standing.items() if version})
+                await transaction.write(evolve(locked, buried=buried.keys()), kept, standing.keys())
                 await transaction.commit()
         return len(kept)
 
@@ -188,6 +191,25 @@ def _newest(copies: Collection[Copy]) -> list[Copy]:
 def _is_part(copy: Copy) -> bool:
     """Whether it goes with a record, and so is nothing without one."""
     return copy.value is not None and copy.thing.part in ("processing", "summary")
+
+
+async def _standing(transaction: Transaction, locked: Locked, copies: Sequence[Copy]) -> dict[Thing, int]:
+    """The versions of those of the things that stand; only what the locks did not tell is asked for."""
+    found = {Thing(key.kind, *key): stood.version for key, stood in locked.standing.items()}
+    found |= {Thing("processing", *key): stood.processing.version for key, stood in locked.standing.items() if stood.processing}
+    found |= {Thing("checkpoint", "", *name): version for name, version in locked.checkpoints.items()}
+    if rest := [copy.thing for copy in copies if copy.thing.part in ("summary", "suppression")]:
+        rows = await transaction.rows("find_versions", 0, *_columns(rest))
+        found |= {Thing(*row[1:7]): row[7] for row in rows if row[7]}
+    return found
+
+
+async def _remembered(transaction: Transaction, copies: Sequence[Copy]) -> dict[Thing, int]:
+    """The versions at which those of the things were deleted of which that is remembered."""
+    ((any_is,),) = await transaction.rows("remembers_deletions")
+    if not any_is:
+        return {}
+    return {Thing(*row[:6]): row[6] for row in await transaction.rows("find_tombstones", *_columns([copy.thing for copy in copies]))}
 
 
 async def _debts(ask: _Ask, consumer: str, limit: int) -> list[Debt]:

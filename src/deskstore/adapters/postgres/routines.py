@@ -88,6 +88,7 @@ def _shared(schema: str) -> dict[str, str]:
         "suppression_types": _listed(f"{column.name} {_type(column)}" for column in suppression),
         "ticket_arrays": _listed(f"{column.name}_of {_type(column)}[]" for column in _columns(schema, "ticket")),
         "ticket_array_names": _listed(f"{column.name}_of" for column in _columns(schema, "ticket")),
+        "state_digest": _state_digest(),
         "thing": _listed(THING),
         "thing_of_d": _listed(f"d.{name}" for name in THING),
         "thing_types": _listed(f"{name} {thing_types.get(name, 'text')}" for name in THING),
@@ -139,7 +140,18 @@ def _digest(kind: str) -> str:
     texts = [f"r.{name}" for name in ("subject", "status", "priority", "requester")]
     moments = [f"nullif(r.created_us, {times.NO_TIME_US})::text", "r.updated_us::text"]
     rest = ["r.source_field", "r.source_value::text", "encode(sha256(r.text_digest), 'hex')", "r.saved_us::text"]
-    parts = (rf"coalesce(convert_to({one}, 'UTF8'), '\xff'::bytea)" for one in (*names, payload, *texts, *moments, *rest))
+    return _hashed(*names, payload, *texts, *moments, *rest)
+
+
+def _state_digest() -> str:
+    """The same of a processing, over its row s."""
+    names = ["'processing'", "'ticket'", "s.platform", "s.ticket_id", "''", "'0'"]
+    claim = ["s.worker", "s.token", "s.lease_us::text", "encode(sha256(s.claim_digest), 'hex')"]
+    return _hashed(*names, "s.status", "s.attempts::text", "s.error", *claim, "s.claimable_us::text", "s.changed_us::text")
+
+
+def _hashed(*fields: str) -> str:
+    parts = (rf"coalesce(convert_to({one}, 'UTF8'), '\xff'::bytea)" for one in fields)
     separator = r" || '\x00'::bytea || "
     return f"sha256({_listed(parts, separator)})"
 
@@ -150,12 +162,15 @@ def _of_writing(schema: str, name: str) -> dict[str, str]:
     key = [column.name for column in table.primary_key.columns if column.name != "company_id"]
     kept = (*key, "created_us") if name == "ticket_state" else key
     arrays = [f"{column.name}_of" for column in written]
-    of_ticket = f"SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {_equal(key, 't', 'k')}"  # noqa: S608 - names of ours
-    created = f"coalesce(k.created_us, ({of_ticket}))"
+    elements = {column.name: f"{column.name}_of[k.place]" for column in written}
+    if name == "ticket_state":
+        named = _listed((f"t.{part} = {elements[part]}" for part in key), " AND ")
+        of_ticket = f"SELECT t.created_us FROM {quoted(schema)}.ticket t WHERE t.company_id = company AND {named}"  # noqa: S608 - names of ours
+        elements["created_us"] = f"coalesce({elements['created_us']}, ({of_ticket}))"
     return {
         "table": name,
         "columns": _listed(column.name for column in written),
-        "values": _listed(created if name == "ticket_state" and c.name == "created_us" else f"k.{c.name}" for c in written),
+        "elements": _listed(elements.values()),
         "arrays": _listed(f"{array} {_type(column)}[]" for array, column in zip(arrays, written, strict=True)),
         "array_names": _listed(arrays),
         "first_array": arrays[0],

@@ -33,11 +33,12 @@ class Audience:
 
     consumers: tuple[str, ...] = ()  #: of the outbox, by this store
     is_there: bool = False  #: whether anybody follows the company, so that what is deleted is remembered
+    buried: Set[Thing] | None = None  #: which of the things are remembered as deleted; None: nobody looked
 
 
-def audience(state: CompanyState | None, store_id: str) -> Audience:
+def audience(state: CompanyState | None, store_id: str, buried: Set[Thing] | None = None) -> Audience:
     """Who has to be told of what this store writes of a company."""
-    return Audience() if state is None else Audience(consumers=state.owed_by(store_id), is_there=bool(state.consumers))
+    return Audience() if state is None else Audience(consumers=state.owed_by(store_id), is_there=bool(state.consumers), buried=buried)
 
 
 def calls(copies: Sequence[Copy], *, existing: Set[Thing], floor: int, audience: Audience) -> Iterator[Call]:
@@ -71,7 +72,8 @@ def told(copies: Sequence[Copy], audience: Audience) -> Iterator[Call]:
         yield from _sliced("owe", [(*copy.thing, copy.version) for copy in copies], list(audience.consumers))
     if audience.is_there:
         gone = sorted((copy for copy in copies if copy.value is None), key=lambda copy: copy.thing)
-        yield from _sliced("unbury", [(*copy.thing,) for copy in copies if copy.value is not None])
+        kept = (copy.thing for copy in copies if copy.value is not None)
+        yield from _sliced("unbury", [(*thing,) for thing in kept if audience.buried is None or thing in audience.buried])
         yield from _sliced("bury", [(*copy.thing, copy.version) for copy in gone])
 
 

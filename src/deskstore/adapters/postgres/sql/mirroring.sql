@@ -76,6 +76,38 @@ BEGIN
     WHERE d.company_id = company AND d.consumer = told AND {same_thing} AND d.version <= k.version;
 END $$;
 
+-- What domain.mirror.digest_of computes of the processing of tickets.
+CREATE FUNCTION {schema}.batch_of_processing_digests(company text, known bigint, behind text[], wanted integer)
+RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, digest bytea)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := {schema}.enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, s.platform, s.ticket_id, s.version, {state_digest} FROM {schema}.ticket_state s
+    WHERE s.company_id = company AND (s.platform, s.ticket_id) > (behind[1], behind[2])
+    ORDER BY s.platform, s.ticket_id LIMIT wanted;
+END $$;
+
+CREATE FUNCTION {schema}.remembers_deletions(company text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM {schema}.tombstone d WHERE d.company_id = company);
+END $$;
+
+-- The versions at which those of these things were deleted last of which that is remembered.
+CREATE FUNCTION {schema}.find_tombstones(company text, {thing_arrays})
+RETURNS TABLE ({thing_types}, version bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
+    RETURN QUERY SELECT k.*, d.version FROM unnest({thing_names}) AS k ({thing})
+    CROSS JOIN LATERAL (SELECT d.version FROM {schema}.tombstone d WHERE d.company_id = company AND {same_thing} OFFSET 0) d;
+END $$;
+
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
 CREATE FUNCTION {schema}.find_versions(company text, known bigint, {thing_arrays})
 RETURNS TABLE (epoch bigint, {thing_types}, standing bigint, buried bigint)

@@ -4,6 +4,7 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     PERFORM {schema}.add_ticket(company, known_floor, {ticket_array_names});
     INSERT INTO {schema}.ticket_state (company_id, platform, ticket_id, created_us, status, attempts, claimable_us, changed_us, version)
-    SELECT company, k.platform, k.ticket_id, k.created_us, 'pending', 0, k.saved_us, k.saved_us, k.version
-    FROM unnest(platform_of, ticket_id_of, created_us_of, saved_us_of, state_version_of) AS k (platform, ticket_id, created_us, saved_us, version);
+    SELECT company, platform_of[k.place], ticket_id_of[k.place], created_us_of[k.place], 'pending', 0, saved_us_of[k.place], saved_us_of[k.place],
+        state_version_of[k.place]
+    FROM generate_series(1, cardinality(platform_of)) AS k (place);
 END $$;

@@ -841,17 +841,15 @@ END $$;
 
 -- The second half of a commit, ticket part: what was decided is written down, a row an element of the arrays.
 
--- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
--- that this unit did not know of: then it must decide anew.
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, which violates the key (ON CONFLICT would look
+-- into it twice for each row), or deleted one of the same name at a version that this unit did not know of: then it must decide anew.
+-- Elements are taken by their places, since unnest() would write every column of every row down once more before it is inserted.
 CREATE FUNCTION "{schema}".add_ticket(company text, known_floor bigint, platform_of text[], ticket_id_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    came bigint;
 BEGIN
     INSERT INTO "{schema}".ticket (company_id, platform, ticket_id, version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, text_digest, sha256, payload)
-    SELECT company, k.platform, k.ticket_id, k.version, k.created_us, k.saved_us, k.subject, k.status, k.priority, k.requester, k.updated_us, k.source_field, k.source_value, k.text_digest, k.sha256, k.payload FROM unnest(platform_of, ticket_id_of, version_of, created_us_of, saved_us_of, subject_of, status_of, priority_of, requester_of, updated_us_of, source_field_of, source_value_of, text_digest_of, sha256_of, payload_of) AS k (platform, ticket_id, version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, text_digest, sha256, payload) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS came = ROW_COUNT;
-    IF came <> cardinality(platform_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+    SELECT company, platform_of[k.place], ticket_id_of[k.place], version_of[k.place], created_us_of[k.place], saved_us_of[k.place], subject_of[k.place], status_of[k.place], priority_of[k.place], requester_of[k.place], updated_us_of[k.place], source_field_of[k.place], source_value_of[k.place], text_digest_of[k.place], sha256_of[k.place], payload_of[k.place] FROM generate_series(1, cardinality(platform_of)) AS k (place);
+    IF known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
 END $$;
@@ -875,17 +873,15 @@ END $$;
 
 -- The second half of a commit, ticket_state part: what was decided is written down, a row an element of the arrays.
 
--- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
--- that this unit did not know of: then it must decide anew.
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, which violates the key (ON CONFLICT would look
+-- into it twice for each row), or deleted one of the same name at a version that this unit did not know of: then it must decide anew.
+-- Elements are taken by their places, since unnest() would write every column of every row down once more before it is inserted.
 CREATE FUNCTION "{schema}".add_ticket_state(company text, known_floor bigint, platform_of text[], ticket_id_of text[], created_us_of bigint[], status_of text[], attempts_of integer[], error_of text[], worker_of text[], token_of text[], lease_us_of bigint[], claim_digest_of bytea[], claimable_us_of bigint[], changed_us_of bigint[], version_of bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    came bigint;
 BEGIN
     INSERT INTO "{schema}".ticket_state (company_id, platform, ticket_id, created_us, status, attempts, error, worker, token, lease_us, claim_digest, claimable_us, changed_us, version)
-    SELECT company, k.platform, k.ticket_id, coalesce(k.created_us, (SELECT t.created_us FROM "{schema}".ticket t WHERE t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.ticket_id)), k.status, k.attempts, k.error, k.worker, k.token, k.lease_us, k.claim_digest, k.claimable_us, k.changed_us, k.version FROM unnest(platform_of, ticket_id_of, created_us_of, status_of, attempts_of, error_of, worker_of, token_of, lease_us_of, claim_digest_of, claimable_us_of, changed_us_of, version_of) AS k (platform, ticket_id, created_us, status, attempts, error, worker, token, lease_us, claim_digest, claimable_us, changed_us, version) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS came = ROW_COUNT;
-    IF came <> cardinality(platform_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+    SELECT company, platform_of[k.place], ticket_id_of[k.place], coalesce(created_us_of[k.place], (SELECT t.created_us FROM "{schema}".ticket t WHERE t.company_id = company AND t.platform = platform_of[k.place] AND t.ticket_id = ticket_id_of[k.place])), status_of[k.place], attempts_of[k.place], error_of[k.place], worker_of[k.place], token_of[k.place], lease_us_of[k.place], claim_digest_of[k.place], claimable_us_of[k.place], changed_us_of[k.place], version_of[k.place] FROM generate_series(1, cardinality(platform_of)) AS k (place);
+    IF known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
 END $$;
@@ -906,17 +902,15 @@ END $$;
 
 -- The second half of a commit, article part: what was decided is written down, a row an element of the arrays.
 
--- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
--- that this unit did not know of: then it must decide anew.
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, which violates the key (ON CONFLICT would look
+-- into it twice for each row), or deleted one of the same name at a version that this unit did not know of: then it must decide anew.
+-- Elements are taken by their places, since unnest() would write every column of every row down once more before it is inserted.
 CREATE FUNCTION "{schema}".add_article(company text, known_floor bigint, platform_of text[], article_id_of text[], locale_of text[], version_of bigint[], created_us_of bigint[], saved_us_of bigint[], subject_of text[], status_of text[], priority_of text[], requester_of text[], updated_us_of bigint[], source_field_of text[], source_value_of bigint[], text_digest_of bytea[], sha256_of bytea[], payload_of json[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    came bigint;
 BEGIN
     INSERT INTO "{schema}".article (company_id, platform, article_id, locale, version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, text_digest, sha256, payload)
-    SELECT company, k.platform, k.article_id, k.locale, k.version, k.created_us, k.saved_us, k.subject, k.status, k.priority, k.requester, k.updated_us, k.source_field, k.source_value, k.text_digest, k.sha256, k.payload FROM unnest(platform_of, article_id_of, locale_of, version_of, created_us_of, saved_us_of, subject_of, status_of, priority_of, requester_of, updated_us_of, source_field_of, source_value_of, text_digest_of, sha256_of, payload_of) AS k (platform, article_id, locale, version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, text_digest, sha256, payload) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS came = ROW_COUNT;
-    IF came <> cardinality(platform_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+    SELECT company, platform_of[k.place], article_id_of[k.place], locale_of[k.place], version_of[k.place], created_us_of[k.place], saved_us_of[k.place], subject_of[k.place], status_of[k.place], priority_of[k.place], requester_of[k.place], updated_us_of[k.place], source_field_of[k.place], source_value_of[k.place], text_digest_of[k.place], sha256_of[k.place], payload_of[k.place] FROM generate_series(1, cardinality(platform_of)) AS k (place);
+    IF known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
 END $$;
@@ -937,17 +931,15 @@ END $$;
 
 -- The second half of a commit, summary part: what was decided is written down, a row an element of the arrays.
 
--- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
--- that this unit did not know of: then it must decide anew.
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, which violates the key (ON CONFLICT would look
+-- into it twice for each row), or deleted one of the same name at a version that this unit did not know of: then it must decide anew.
+-- Elements are taken by their places, since unnest() would write every column of every row down once more before it is inserted.
 CREATE FUNCTION "{schema}".add_summary(company text, known_floor bigint, kind_of text[], platform_of text[], record_id_of text[], locale_of text[], number_of integer[], content_of json[], model_of text[], prompt_id_of text[], parameters_of json[], tokens_of bigint[], cost_of double precision[], source_digest_of bytea[], pinned_of boolean[], created_us_of bigint[], version_of bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    came bigint;
 BEGIN
     INSERT INTO "{schema}".summary (company_id, kind, platform, record_id, locale, number, content, model, prompt_id, parameters, tokens, cost, source_digest, pinned, created_us, version)
-    SELECT company, k.kind, k.platform, k.record_id, k.locale, k.number, k.content, k.model, k.prompt_id, k.parameters, k.tokens, k.cost, k.source_digest, k.pinned, k.created_us, k.version FROM unnest(kind_of, platform_of, record_id_of, locale_of, number_of, content_of, model_of, prompt_id_of, parameters_of, tokens_of, cost_of, source_digest_of, pinned_of, created_us_of, version_of) AS k (kind, platform, record_id, locale, number, content, model, prompt_id, parameters, tokens, cost, source_digest, pinned, created_us, version) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS came = ROW_COUNT;
-    IF came <> cardinality(kind_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+    SELECT company, kind_of[k.place], platform_of[k.place], record_id_of[k.place], locale_of[k.place], number_of[k.place], content_of[k.place], model_of[k.place], prompt_id_of[k.place], parameters_of[k.place], tokens_of[k.place], cost_of[k.place], source_digest_of[k.place], pinned_of[k.place], created_us_of[k.place], version_of[k.place] FROM generate_series(1, cardinality(kind_of)) AS k (place);
+    IF known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
 END $$;
@@ -968,17 +960,15 @@ END $$;
 
 -- The second half of a commit, checkpoint part: what was decided is written down, a row an element of the arrays.
 
--- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
--- that this unit did not know of: then it must decide anew.
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, which violates the key (ON CONFLICT would look
+-- into it twice for each row), or deleted one of the same name at a version that this unit did not know of: then it must decide anew.
+-- Elements are taken by their places, since unnest() would write every column of every row down once more before it is inserted.
 CREATE FUNCTION "{schema}".add_checkpoint(company text, known_floor bigint, platform_of text[], stream_of text[], cursor_of text[], version_of bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    came bigint;
 BEGIN
     INSERT INTO "{schema}".checkpoint (company_id, platform, stream, cursor, version)
-    SELECT company, k.platform, k.stream, k.cursor, k.version FROM unnest(platform_of, stream_of, cursor_of, version_of) AS k (platform, stream, cursor, version) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS came = ROW_COUNT;
-    IF came <> cardinality(platform_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+    SELECT company, platform_of[k.place], stream_of[k.place], cursor_of[k.place], version_of[k.place] FROM generate_series(1, cardinality(platform_of)) AS k (place);
+    IF known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
 END $$;
@@ -999,17 +989,15 @@ END $$;
 
 -- The second half of a commit, suppression part: what was decided is written down, a row an element of the arrays.
 
--- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, or deleted one of the same name at a version
--- that this unit did not know of: then it must decide anew.
+-- Rows that did not exist when the unit was decided. Another unit may have added one meanwhile, which violates the key (ON CONFLICT would look
+-- into it twice for each row), or deleted one of the same name at a version that this unit did not know of: then it must decide anew.
+-- Elements are taken by their places, since unnest() would write every column of every row down once more before it is inserted.
 CREATE FUNCTION "{schema}".add_suppression(company text, known_floor bigint, platform_of text[], digest_of text[], secret_of bytea[], created_us_of bigint[], tickets_of bigint[], summaries_of bigint[], version_of bigint[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
-DECLARE
-    came bigint;
 BEGIN
     INSERT INTO "{schema}".suppression (company_id, platform, digest, secret, created_us, tickets, summaries, version)
-    SELECT company, k.platform, k.digest, k.secret, k.created_us, k.tickets, k.summaries, k.version FROM unnest(platform_of, digest_of, secret_of, created_us_of, tickets_of, summaries_of, version_of) AS k (platform, digest, secret, created_us, tickets, summaries, version) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS came = ROW_COUNT;
-    IF came <> cardinality(platform_of) OR known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
+    SELECT company, platform_of[k.place], digest_of[k.place], secret_of[k.place], created_us_of[k.place], tickets_of[k.place], summaries_of[k.place], version_of[k.place] FROM generate_series(1, cardinality(platform_of)) AS k (place);
+    IF known_floor < (SELECT s.floor FROM "{schema}".company_state s WHERE s.company_id = company) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
 END $$;
@@ -1034,8 +1022,9 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     PERFORM "{schema}".add_ticket(company, known_floor, platform_of, ticket_id_of, version_of, created_us_of, saved_us_of, subject_of, status_of, priority_of, requester_of, updated_us_of, source_field_of, source_value_of, text_digest_of, sha256_of, payload_of);
     INSERT INTO "{schema}".ticket_state (company_id, platform, ticket_id, created_us, status, attempts, claimable_us, changed_us, version)
-    SELECT company, k.platform, k.ticket_id, k.created_us, 'pending', 0, k.saved_us, k.saved_us, k.version
-    FROM unnest(platform_of, ticket_id_of, created_us_of, saved_us_of, state_version_of) AS k (platform, ticket_id, created_us, saved_us, version);
+    SELECT company, platform_of[k.place], ticket_id_of[k.place], created_us_of[k.place], 'pending', 0, saved_us_of[k.place], saved_us_of[k.place],
+        state_version_of[k.place]
+    FROM generate_series(1, cardinality(platform_of)) AS k (place);
 END $$;
 
 -- Hands tickets to a worker, leaving out those that another worker is taking: a token for each, smallest claimable_us first.
@@ -1145,6 +1134,38 @@ BEGIN
     END IF;
     DELETE FROM "{schema}".outbox d USING unnest(parts, kinds, platforms, ids, locales, numbers, versions) AS k (part, kind, platform, id, locale, number, version)
     WHERE d.company_id = company AND d.consumer = told AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number AND d.version <= k.version;
+END $$;
+
+-- What domain.mirror.digest_of computes of the processing of tickets.
+CREATE FUNCTION "{schema}".batch_of_processing_digests(company text, known bigint, behind text[], wanted integer)
+RETURNS TABLE (epoch bigint, platform text, ticket_id text, version bigint, digest bytea)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+DECLARE
+    entered bigint := "{schema}".enter(company, known);
+BEGIN
+    RETURN QUERY SELECT entered, s.platform, s.ticket_id, s.version, sha256(coalesce(convert_to('processing', 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to('ticket', 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.platform, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.ticket_id, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to('', 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to('0', 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.status, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.attempts::text, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.error, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.worker, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.token, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.lease_us::text, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(encode(sha256(s.claim_digest), 'hex'), 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.claimable_us::text, 'UTF8'), '\xff'::bytea) || '\x00'::bytea || coalesce(convert_to(s.changed_us::text, 'UTF8'), '\xff'::bytea)) FROM "{schema}".ticket_state s
+    WHERE s.company_id = company AND (s.platform, s.ticket_id) > (behind[1], behind[2])
+    ORDER BY s.platform, s.ticket_id LIMIT wanted;
+END $$;
+
+CREATE FUNCTION "{schema}".remembers_deletions(company text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM "{schema}".tombstone d WHERE d.company_id = company);
+END $$;
+
+-- The versions at which those of these things were deleted last of which that is remembered.
+CREATE FUNCTION "{schema}".find_tombstones(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[])
+RETURNS TABLE (part text, kind text, platform text, id text, locale text, number integer, version bigint)
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+#variable_conflict use_column
+BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
+    RETURN QUERY SELECT k.*, d.version FROM unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
+    CROSS JOIN LATERAL (SELECT d.version FROM "{schema}".tombstone d WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number OFFSET 0) d;
 END $$;
 
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
