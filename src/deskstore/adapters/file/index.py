@@ -259,6 +259,12 @@ class Index:
         found = self._sql(statements.GET_PROCESSING, key).fetchone()
         return _processing(key, found) if found else None
 
+    def processing_behind(self, after: Key | None, limit: int) -> list[tuple[Key, Processing | None]]:
+        """How far tickets have come, ascending by key."""
+        rows = self._sql(statements.PROCESSING_BEHIND, (*(after[1:3] if after else ("", "")), limit))
+        found = ((Key(TICKET, row[0], row[1]), row[2:]) for row in rows.fetchall())
+        return [(key, _processing(key, row)) for key, row in found]
+
     def places(
         self, kind: Kind, where: Filter, *, below: Position | None, limit: int, offset: int = 0
     ) -> tuple[list[tuple[Key, int]], Position | None]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 from deskstore.adapters.file import doubts, writing
 from deskstore.adapters.file.body import record_in
 from deskstore.adapters.file.company import OpenCompany
 from deskstore.adapters.file.envelope import read_summary
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import Want, load, until_heavy
+from deskstore.adapters.file.loading import Want, load, load_records, until_heavy
 from deskstore.adapters.file.reads import BATCH, Reader
 from deskstore.domain.errors import CorruptRecord
-from deskstore.domain.identifiers import ARTICLE, TICKET, Kind
 from deskstore.domain.mirror import CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of
 from deskstore.domain.paging import EVERYTHING
 from deskstore.domain.suppressions import SuppressionName
@@ -126,17 +125,34 @@ def _batch(part: Part, after: Thing | None) -> Callable[[OpenCompany, Index], tu
     """Gives some things, and the one after which there may be more."""
 
     def look(company: OpenCompany, index: Index) -> tuple[Thing | None, list[Value | CorruptRecord | None]]:
+        if part in ("ticket", "article"):
+            return _records(company, index, part, after)
+        if part == "processing":
+            found = index.processing_behind(after.key if after else None, BATCH)
+            return Thing(part, *found[-1][0]) if len(found) == BATCH else None, [processing for _, processing in found]
         things = _things(index, part, after)
-        values = _light_values(company, index, things) if part in _IN_FILES else _values(company, index, things)
+        values = _light_summaries(company, index, things) if part == "summary" else _values(company, index, things)
         if len(values) == len(things) < BATCH:
-            return None, [*values, *([doubts.nameless(company, index, part)] if part in ("ticket", "article") else [])]
+            return None, values
         return things[len(values) - 1], values
 
     return look
 
 
-def _light_values(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
-    """What the first of these things hold, of which each has a file."""
+def _records(
+    company: OpenCompany, index: Index, part: Literal["ticket", "article"], after: Thing | None
+) -> tuple[Thing | None, list[Value | CorruptRecord | None]]:
+    """Some records, and the one after which there may be more."""
+    told = doubts.told(index, part, EVERYTHING, after=after.key if after else None, limit=BATCH)
+    bodies = until_heavy(told, lambda some: load_records(company, index, some))
+    values: list[Value | CorruptRecord | None] = [record_in(body) if isinstance(body, bytes) else body for body in bodies]
+    if len(values) == len(told) < BATCH:
+        return None, [*values, doubts.nameless(company, index, part)]
+    return Thing(part, *told[len(values) - 1][0]), values
+
+
+def _light_summaries(company: OpenCompany, index: Index, things: Sequence[Thing]) -> list[Value | CorruptRecord | None]:
+    """What the first of these summaries hold."""
     wants = [Want(thing.key, thing.number) for thing in things]
     bodies = until_heavy(wants, lambda some: load(company, index, some))
     return [_value(index, thing, body) for thing, body in zip(things[: len(bodies)], bodies, strict=True)]
@@ -144,15 +160,11 @@ def _light_values(company: OpenCompany, index: Index, things: Sequence[Thing]) -
 
 def _things(index: Index, part: Part, after: Thing | None) -> list[Thing]:
     match part:
-        case "ticket" | "article" | "processing":
-            kind: Kind = ARTICLE if part == "article" else TICKET
-            told = doubts.told(index, kind, EVERYTHING, after=after.key if after else None, limit=BATCH)
-            return [Thing(part, *key) for key, _ in told]
         case "summary":
             return index.summaries(after=after, limit=BATCH)
         case "checkpoint":
             return index.checkpoints(after=after, limit=BATCH)
-        case "suppression":
+        case _:
             return index.suppressions(after=after, limit=BATCH)
 
 

@@ -27,6 +27,11 @@ GET_PROCESSING: Final = """
     select processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
     from record where kind = ? and platform = ? and id = ? and locale = ?
 """
+PROCESSING_BEHIND: Final = """
+    select platform, id,
+        processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
+    from record not indexed where kind = 'ticket' and (platform, id) > (?, ?) order by platform, id limit ?
+"""
 CLAIMABLE: Final = """
     select id, text_digest,
         processing, attempts, error, worker, token, lease_us, claimed_digest, claimable_us, changed_us, processing_version
