@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,35 @@ async def test_a_start_that_is_killed_at_any_batch_goes_on_behind_it(pair: Pair)
 
     assert (await verify_migration(*_between(pair), depth=Depth.CONTENT)).is_verified
     assert await everything_in(pair.other) == await everything_in(pair.one)
+
+
+async def test_a_start_never_goes_on_behind_a_batch_that_did_not_arrive(clock: ManualClock) -> None:
+    pair = Pair.of(MemoryStorage(clock), MemoryStorage(clock))
+    await pair.one.keep(*(a_ticket(f"{number:05}") for number in range(2_500)))
+    arrived: list[Batch] = []
+
+    for stuck_at in ("00300", "01500"):
+        with pytest.raises(Killed):
+            await start_migration(pair.one.storage, _Wrapped(pair.other.storage, partial(_Stuck, at=stuck_at)), pair.one.company_id)
+    await start_migration(*_between(pair), progress=arrived.append)
+
+    assert sum(batch.things for batch in arrived) < 2 * 2_500
+    assert (await verify_migration(*_between(pair), depth=Depth.CONTENT)).is_verified
+
+
+class _Stuck(WrappedReplica):
+    """A mirror whose process dies over a batch, once all that followed it has arrived."""
+
+    def __init__(self, beneath: Replica, *, at: str) -> None:
+        super().__init__(beneath)
+        self._at = at
+
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+        if any(copy.thing.id == self._at for copy in copies):
+            for _ in range(5_000):
+                await asyncio.sleep(0)
+            raise Killed
+        return await super().apply(copies, epoch=epoch)
 
 
 async def test_writers_during_a_start_are_neither_undone_nor_repeated(pair: Pair) -> None:

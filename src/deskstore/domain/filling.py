@@ -1,9 +1,10 @@
 """
 Filling a mirror with all that its primary holds, beside writers, in the order of names; each ticket together with its processing.
 
-How far it has come is kept in the mirror, in the commit of each batch: whoever goes on after a crash begins behind what is there, and tries
-again what was left out. Every copy is taken only where it is newer than what stands, so neither a write nor a deletion that came first by
-way of the outbox is undone.
+Two batches are on their way at a time. How far it has come is kept in the mirror, in the commit of a later batch: all in front of the mark
+is there or was left out, and whoever goes on after a crash repeats the few batches behind it, and tries again what was left out. Every copy
+is taken only where it is newer than what stands, so neither repeating one nor a write or a deletion that came first by way of the outbox
+undoes anything.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
-from deskstore.domain.ahead import ahead
+from deskstore.domain.ahead import ahead, two_at_a_time
 from deskstore.domain.comparing import CURSOR, read_each
 from deskstore.domain.draining import Drained, drain, size_bytes
 from deskstore.domain.errors import CorruptRecord, InvalidRecord, StorageBusy
@@ -93,6 +94,10 @@ class _Read:
     rejects: list[Reject] = Factory(list[Reject])
     size_bytes: int = 0
 
+    def batch(self, part: Part, kept: int) -> Batch:
+        """What became of it."""
+        return Batch(part=part, things=len(self.copies), kept=kept, size_bytes=self.size_bytes, rejects=tuple(self.rejects))
+
 
 class _Filling:
     """One run, with the size of batches that suits the mirror."""
@@ -103,8 +108,9 @@ class _Filling:
         self._pace: Final = pace
         self._at_once = _FIRST
         self._mark_version = 0
+        self._behind: Thing | None = None  #: up to which the mirror has everything, where no mark tells it yet
+        self._is_marking = False  #: whether a batch with a mark is on its way: another one would wait for it
         self._drained_s = monotonic()
-        self._refused: list[Reject] = []
         self._left_out: Final[dict[Thing, None]] = {}  # in the order in which they were met
 
     async def run(self, mark: Mark) -> None:
@@ -117,7 +123,7 @@ class _Filling:
         first = _LANES.index(after.part) if after else 0
         for part in _LANES[first:]:
             await self._fill_part(part, after if after is not None and after.part == part else None)
-        await self._apply([], END)
+        await self._apply([], END, [])
 
     async def tell_of(self, drained: Drained) -> None:
         """Tell of what is owed to the mirror, and cannot be paid."""
@@ -130,9 +136,10 @@ class _Filling:
         names = [*mark.left_out]
         for first in range(0, len(names), _FEWEST):
             read = await self._read_again(names[first : first + _FEWEST])
-            kept = await self._apply(read.copies, None)
-            await self._tell(names[first].part, read, kept)
-        await self._apply([], mark.after)
+            kept = await self._apply(read.copies, None, read.rejects)
+            self._leave_out(read.rejects)
+            await self._pace(read.batch(names[first].part, kept))
+        await self._apply([], mark.after, [])
 
     async def _read_again(self, names: Sequence[Thing]) -> _Read:
         """What became of these things, a ticket's processing right behind it."""
@@ -149,10 +156,15 @@ class _Filling:
         return read
 
     async def _fill_part(self, part: Part, after: Thing | None) -> None:
-        """Read the next batch while the mirror is given the one before it."""
-        async with aclosing(ahead(self._read(part, after))) as batches:
-            async for one in batches:
-                await self._send(part, one)
+        """Read the next batch while the mirror is given those before it."""
+        async with (
+            aclosing(ahead(self._read(part, after))) as batches,
+            aclosing(two_at_a_time(batches, lambda read: self._send(part, read))) as sent,
+        ):
+            async for batch, last in sent:
+                self._behind = last or self._behind
+                await self._pace(batch)
+                await self._drain_now_and_then()
 
     async def _read(self, part: Part, after: Thing | None) -> AsyncGenerator[_Read]:
         batch = _Read()
@@ -189,51 +201,60 @@ class _Filling:
         async for one in past_damage(part, lambda behind: self._sides.primary.copies(part, after=behind), _name, after=after):
             yield _rejected(part, one) if isinstance(one, CorruptRecord) else one
 
-    async def _send(self, part: Part, read: _Read) -> None:
-        """Give the mirror a batch together with the cursor, and adapt the size of the next."""
-        batch = read.copies
+    async def _send(self, part: Part, read: _Read) -> tuple[Batch, Thing | None]:
+        """Give the mirror a batch, and adapt the size of the next; what became of it, and the last thing in it."""
         read.rejects = [one for one in read.rejects if one.thing not in self._left_out]  # told when it was tried again
         self._leave_out(read.rejects)
         began_s = monotonic()
-        kept = await self._apply(batch, Thing(part, *batch[-1].thing[1:]) if batch else None)
+        kept = await self._apply_marked(read)
         self._adapt(monotonic() - began_s)
-        await self._tell(part, read, kept)
+        return read.batch(part, kept), Thing(part, *read.copies[-1].thing[1:]) if read.copies else None
+
+    async def _apply_marked(self, read: _Read) -> int:
+        """Apply a batch, and with it, unless another one does so, how far those before it have come; how many copies were kept."""
+        if self._is_marking:
+            return await self._apply(read.copies, None, read.rejects)
+        self._is_marking, cursor, self._behind = True, self._behind, None
+        try:
+            return await self._apply(read.copies, cursor, read.rejects)
+        finally:
+            self._is_marking = False
+
+    async def _drain_now_and_then(self) -> None:
         if monotonic() - self._drained_s > _DRAIN_EVERY_S:
             with suppress(StorageBusy):  # others are at it
                 await drain(self._sides)
             self._drained_s = monotonic()
 
-    async def _tell(self, part: Part, read: _Read, kept: int) -> None:
-        """Say what became of a batch."""
-        rejects, self._refused = (*read.rejects, *self._refused), []
-        self._leave_out(rejects)
-        await self._pace(Batch(part=part, things=len(read.copies), kept=kept, size_bytes=read.size_bytes, rejects=rejects))
-
     def _leave_out(self, rejects: Sequence[Reject]) -> None:
         self._left_out.update(dict.fromkeys(one.thing for one in rejects))
 
-    async def _apply(self, batch: Sequence[Copy], cursor: Thing | None) -> int:
+    async def _apply(self, batch: Sequence[Copy], cursor: Thing | None, rejects: list[Reject]) -> int:
+        """Let the mirror keep these, and the mark; how many it kept. What it refuses comes to the rejects."""
         marked = [*batch, *([self._marked(cursor)] if cursor is not None else [])]
         try:
             kept = await self._sides.mirror.apply(marked, epoch=self._epoch)
         except (InvalidRecord, CorruptRecord) as error:
-            return await self._apply_halves(batch, cursor, error)
+            return await self._apply_halves(batch, cursor, rejects, error)
         except StorageBusy:  # whoever copies what is written meanwhile is faster again and again: fewer at once get through in between
             if len(batch) <= _FEWEST:
                 raise
             self._at_once = max(_FEWEST, self._at_once // 4)
             half = len(batch) // 2
-            return await self._apply(batch[:half], None) + await self._apply(batch[half:], cursor)
+            return await self._apply(batch[:half], None, rejects) + await self._apply(batch[half:], cursor, rejects)
         return max(kept - (cursor is not None), 0)
 
-    async def _apply_halves(self, batch: Sequence[Copy], cursor: Thing | None, error: InvalidRecord | CorruptRecord) -> int:
+    async def _apply_halves(
+        self, batch: Sequence[Copy], cursor: Thing | None, rejects: list[Reject], error: InvalidRecord | CorruptRecord
+    ) -> int:
         """Find the thing that the mirror refuses, and leave it out."""
         if len(batch) <= 1:
-            self._refused += (refused := [Reject(thing=copy.thing, reason=str(error)) for copy in batch])
+            refused = [Reject(thing=copy.thing, reason=str(error)) for copy in batch if copy.thing not in self._left_out]
             self._leave_out(refused)
-            return await self._apply([], cursor) if batch else 0
+            rejects += refused
+            return await self._apply([], cursor, rejects) if batch else 0
         half = len(batch) // 2
-        return await self._apply(batch[:half], None) + await self._apply(batch[half:], cursor)
+        return await self._apply(batch[:half], None, rejects) + await self._apply(batch[half:], cursor, rejects)
 
     def _marked(self, cursor: Thing) -> Copy:
         self._mark_version += 1
