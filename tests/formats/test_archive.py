@@ -23,10 +23,11 @@ from deskstore.domain.suppressions import Suppression
 from deskstore.domain.tallies import Tally
 from deskstore.formats.archive import frames, tar
 from deskstore.formats.archive.damage import Damaged
+from deskstore.formats.archive.fields import FieldsLine
 from deskstore.formats.archive.lines import line_of, read_line
 from deskstore.formats.archive.manifest import HEAD, MANIFEST, Chunk, Head, Manifest, chunk_name, head_bytes, manifest_bytes
 from deskstore.formats.archive.reading import Archive, scanned
-from deskstore.formats.archive.shapes import Line
+from deskstore.formats.archive.shapes import Line, TicketLine
 from deskstore.formats.archive.survey import Survey, check_totals
 from deskstore.formats.archive.working import OneThread
 from deskstore.formats.archive.writing import write_archive
@@ -189,6 +190,46 @@ def test_a_line_gives_back_the_thing_and_its_digest(copy: Copy) -> None:
     assert copy.value is not None
     assert read.digest() == digest_of(copy.value).digest
     assert line.startswith(f'{{"part":"{copy.thing.part}"'.encode())
+
+
+def hostile_texts() -> st.SearchStrategy[str | None]:
+    """Texts of which some are too long for a field, or hold what none keeps."""
+    return (
+        st.none()
+        | st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+        | st.sampled_from(["x" * 101, "x" * 501, "a\0b", "é" * 101])
+    )
+
+
+@given(
+    fields=st.builds(
+        FieldsLine,
+        subject=hostile_texts(),
+        status=hostile_texts(),
+        priority=hostile_texts(),
+        requester=hostile_texts(),
+        created_at=st.none() | st.integers(-(2**56), 2**58),
+        updated_at=st.none() | st.integers(-(2**56), 2**58),
+        source_version=st.none() | st.tuples(st.sampled_from(["updated_at", "a\0b"]), st.integers(-(2**64), 2**64)),
+        text_digest=st.sampled_from(["ab" * 32, "AB" * 32, "zz" * 32]),
+    ),
+    names=st.tuples(*[st.sampled_from(["a", "x" * 51, "a\n", "", " a"])] * 2),
+)
+@example(fields=FieldsLine.of(TICKET.fields), names=("zendesk", "1"))
+def test_a_record_that_passes_is_given_back_byte_for_byte(fields: FieldsLine, names: tuple[str, str]) -> None:
+    honest = read_line(line_of(RECORD[0])[:-1])
+    assert isinstance(honest.line, TicketLine)
+    line = msgspec.structs.replace(honest.line, fields=fields, platform=names[0], id=names[1])
+    text = msgspec.json.encode(line)[:-1] + b',"payload":' + honest.last + b"}"
+
+    try:
+        read = read_line(text)
+        read.check()
+    except Damaged:
+        assert (fields, *names) != (FieldsLine.of(TICKET.fields), "zendesk", "1")
+    else:
+        assert line_of(read.copy()) == text + b"\n"
+        assert digest_of(read.copy().value or TICKET).digest == read.digest()
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -117,6 +117,45 @@ async def test_a_backup_restores_everything_as_it_was(opens: Opens, source: str,
     assert backup.counts["summary"] == 5
 
 
+async def test_what_belongs_to_a_record_finds_it_however_slowly_the_record_comes(opens: Opens, tmp_path: Path) -> None:
+    there, target = opens("memory"), MemoryStorage()
+    tickets = [a_ticket(f"{number:04}", payload=b'{"text":"%s"}' % (b"x" * 4_000)) for number in range(1_200)]
+    await there.keep(*tickets)
+    await there.summarise(*(a_summary(ticket.key) for ticket in tickets[::100] for _ in range(9)))
+    await create_backup(there.storage, there.company_id, tmp_path / "b.tar")
+    slow = _Slow(target)
+
+    await restore_backup(slow, there.company_id, tmp_path / "b.tar")
+
+    assert slow.most > 1
+    assert await copies(Desk(target, there.company_id)) == await copies(there)
+
+
+class _Slow(WrappedStorage):
+    """A storage that takes the longer for copies the earlier they come, and notes how many lots it was given at once."""
+
+    def __init__(self, beneath: Storage) -> None:
+        super().__init__(beneath)
+        self.most = self.under_way = 0
+
+    def replica(self, company_id: str) -> Replica:
+        return _SlowReplica(super().replica(company_id), self)
+
+
+class _SlowReplica(WrappedReplica):
+    def __init__(self, beneath: Replica, storage: _Slow) -> None:
+        super().__init__(beneath)
+        self._storage = storage
+
+    async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+        self._storage.under_way += 1
+        self._storage.most = max(self._storage.most, self._storage.under_way)
+        for _ in range(200 if self._storage.under_way == 1 else 1):
+            await asyncio.sleep(0)
+        self._storage.under_way -= 1
+        return await super().apply(copies, epoch=epoch)
+
+
 async def test_a_backup_holds_one_company_only(opens: Opens, tmp_path: Path) -> None:
     ours = await filled(opens("memory"))
     theirs = Desk(ours.storage, "globex")

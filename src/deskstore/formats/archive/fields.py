@@ -52,11 +52,19 @@ class FieldsLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         filters = (self.subject, self.status, self.priority, self.requester, self.created_at, self.updated_at)
         return (*filters, *(self.source_version or (None, None)), hash_of(self.text_digest))
 
-    def value(self) -> Fields:
-        """The fields themselves; raises ValueError."""
+    def check(self) -> None:
+        """See that the fields are those of a record as it is kept, so that value() gives back the same; raises ValueError."""
         source = self.source_version
         if source is not None and (not times.fits(source[1]) or not is_plain(source[0])):
             raise ValueError("its source_version fits no storage")
+        texts = (self.status, self.priority, self.requester)
+        if records.clean(self.subject, records.SUBJECT_LENGTH) != self.subject or any(records.clean(text) != text for text in texts):
+            raise ValueError("one of its fields fits no storage")
+        exact_bytes(self.text_digest)
+
+    def value(self) -> Fields:
+        """The fields themselves."""
+        source = self.source_version
         return Fields(
             subject=self.subject,
             status=self.status,
@@ -65,7 +73,7 @@ class FieldsLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             created_at=moment(self.created_at),
             updated_at=moment(self.updated_at),
             source_version=source and SourceVersion(*source),
-            text_digest=exact_bytes(self.text_digest),
+            text_digest=bytes.fromhex(self.text_digest),
         )
 
 
@@ -76,11 +84,10 @@ def seen(payload: bytes, digest: str) -> str:
     return digest
 
 
-def checked(payload: bytes, digest: str) -> bytes:
-    """The sha256 of a payload, once it was seen to be the one that was named, and that the payload keeps the rule for JSON."""
+def check_payload(payload: bytes, digest: str) -> None:
+    """See that a payload keeps the rule for JSON, and what its sha256 stands there as; raises InvalidRecord or ValueError."""
     json.load(payload)
-    seen(payload, digest)
-    return exact_bytes(digest)
+    exact_bytes(digest)
 
 
 def hash_of(digest: str) -> str:

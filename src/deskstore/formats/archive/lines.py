@@ -15,7 +15,7 @@ import msgspec
 
 from deskstore.domain import times
 from deskstore.domain.errors import InvalidRecord
-from deskstore.domain.mirror import Copy, Thing, thing_of
+from deskstore.domain.mirror import Copy, Thing, Value
 from deskstore.domain.processing import Checkpoint, Claim, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -51,18 +51,29 @@ _WRONG: Final = (msgspec.MsgspecError, InvalidRecord, ValueError, OverflowError,
 def line_of(copy: Copy) -> bytes:
     """A thing as its line, line break included."""
     match copy.value:
-        case Ticket() | Article() as record:
-            return _joined(_of_record(record), PAYLOAD, record.payload)
-        case Summary() as summary:
-            return _joined(_of_summary(summary), CONTENT, summary.content)
-        case Processing() as one:
-            return _ENCODER.encode(_of_processing(one)) + b"\n"
-        case Checkpoint() as checkpoint:
-            return _ENCODER.encode(_of_checkpoint(checkpoint)) + b"\n"
-        case Suppression() as suppression:
-            return _ENCODER.encode(_of_suppression(suppression)) + b"\n"
         case None:
             return _ENCODER.encode(_of_deleted(copy)) + b"\n"
+        case Ticket() | Article() as record:
+            return _joined(_line_of(record), PAYLOAD, record.payload)
+        case Summary() as summary:
+            return _joined(_line_of(summary), CONTENT, summary.content)
+        case value:
+            return _ENCODER.encode(_line_of(value)) + b"\n"
+
+
+def _line_of(value: Value) -> Line:
+    """What stands in the line of a value before the payload or the content, or all of it."""
+    match value:
+        case Ticket() | Article():
+            return _of_record(value)
+        case Summary():
+            return _of_summary(value)
+        case Processing():
+            return _of_processing(value)
+        case Checkpoint():
+            return _of_checkpoint(value)
+        case Suppression():
+            return _of_suppression(value)
 
 
 def _joined(line: Line, key: bytes, last: bytes) -> bytes:
@@ -171,20 +182,25 @@ class ReadLine(NamedTuple):
         except ValueError as error:
             raise Damaged(f"the line of {_named(self.thing)} is not sound: {error}") from error
 
-    def copy(self) -> Copy:
+    def check(self) -> None:
         """
-        The thing itself, fit for every storage.
+        See that every storage keeps the thing, and gives it back as it is; that the payload is the one that was hashed, digest() sees.
 
         Raises:
             Damaged: It holds what no storage keeps.
         """
+        line = self.line
         try:
-            value = None if self.line is None else self.line.value(self.last)
-            if value is not None and thing_of(value) != self.thing:
-                raise ValueError("it changes its name")
+            if isinstance(line, TicketLine | ArticleLine):
+                line.check(self.last)
+            elif line is not None and _line_of(line.value(self.last)) != line:
+                raise ValueError("no storage would give it back as it is")
         except _WRONG as error:
             raise Damaged(f"the line of {_named(self.thing)} holds what no storage keeps: {error}") from error
-        return Copy(self.thing, self.version, value)
+
+    def copy(self) -> Copy:
+        """The thing itself, of a line that was checked."""
+        return Copy(self.thing, self.version, None if self.line is None else self.line.value(self.last))
 
 
 def read_line(text: bytes) -> ReadLine:

@@ -27,7 +27,7 @@ from deskstore.formats.archive.fields import (
     Hash,
     Us,
     Version,
-    checked,
+    check_payload,
     exact_bytes,
     hash_of,
     is_plain,
@@ -62,14 +62,19 @@ class TicketLine(_Line, tag="ticket", frozen=True, kw_only=True):
         """The fields that count, once the payload was seen to be the one that was hashed."""
         return (seen(last, self.sha256), *self.fields.content(), self.saved_at)
 
+    def check(self, last: bytes) -> None:
+        """See that every storage keeps the ticket as it is; raises InvalidRecord or ValueError."""
+        identifiers.ticket_key(self.platform, self.id)
+        check_payload(last, self.sha256)
+        self.fields.check()
+
     def value(self, last: bytes) -> Ticket:
-        """The ticket."""
-        key = identifiers.ticket_key(self.platform, self.id)
+        """The ticket, of a line that was checked."""
         return Ticket(
-            platform=key.platform,
-            ticket_id=key.id,
+            platform=self.platform,
+            ticket_id=self.id,
             payload=last,
-            sha256=checked(last, self.sha256),
+            sha256=bytes.fromhex(self.sha256),
             fields=self.fields.value(),
             saved_at=times.moment(self.saved_at),
             version=self.version,
@@ -96,15 +101,20 @@ class ArticleLine(_Line, tag="article", frozen=True, kw_only=True):
         """The fields that count, once the payload was seen to be the one that was hashed."""
         return (seen(last, self.sha256), *self.fields.content(), self.saved_at)
 
+    def check(self, last: bytes) -> None:
+        """See that every storage keeps the article as it is; raises InvalidRecord or ValueError."""
+        identifiers.article_key(self.platform, self.id, self.locale)
+        check_payload(last, self.sha256)
+        self.fields.check()
+
     def value(self, last: bytes) -> Article:
-        """The article."""
-        key = identifiers.article_key(self.platform, self.id, self.locale)
+        """The article, of a line that was checked."""
         return Article(
-            platform=key.platform,
-            article_id=key.id,
-            locale=key.locale,
+            platform=self.platform,
+            article_id=self.id,
+            locale=self.locale,
             payload=last,
-            sha256=checked(last, self.sha256),
+            sha256=bytes.fromhex(self.sha256),
             fields=self.fields.value(),
             saved_at=times.moment(self.saved_at),
             version=self.version,
@@ -276,8 +286,8 @@ Line = TicketLine | ArticleLine | ProcessingLine | SummaryLine | CheckpointLine 
 """
 What stands in a line before the payload or the content, or all of it.
 
-content(last) and value(last) are given the payload's or the content's bytes; value() raises InvalidRecord or ValueError for one that not
-every storage keeps.
+content(last), value(last) and check(last) are given the payload's or the content's bytes. What not every storage keeps is found by check()
+of a record, which takes half the time that making one does, and by value() of everything else: InvalidRecord or ValueError.
 """
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final, Literal
 
 from attrs import evolve, frozen
 
 from deskstore.domain import identifiers
+from deskstore.domain.ahead import ahead, two_at_a_time
+from deskstore.domain.draining import size_bytes
 from deskstore.domain.erasures import company_hash
 from deskstore.domain.errors import RESTORE, BackupError, CompanyMoved, StorageBusy
-from deskstore.domain.mirror import PARTS, Copy
+from deskstore.domain.mirror import PARTS, Copy, Part
 from deskstore.domain.ports import Mirroring, Replica, Storage
-from deskstore.domain.records import Article, Ticket
 from deskstore.domain.tallies import Tally
 from deskstore.domain.things import CompanyState
 from deskstore.formats.archive.reading import Archive
@@ -29,6 +31,9 @@ logger: Final = logging.getLogger("deskstore")
 RestoreMode = Literal["empty", "merge", "replace"]
 AT_ONCE: Final = 2_000  #: things in one commit
 HEAVY_BYTES: Final = 4 * 2**20  #: of payloads in one commit, after which it is sent
+_OVERFULL: Final = 4  #: times as much, after which it is sent even in the middle of what belongs to one record
+_RECORDS: Final = ("ticket", "article")
+_PARTS_OF_RECORDS: Final = ("processing", "summary")
 
 
 @frozen(kw_only=True)
@@ -125,13 +130,17 @@ async def _make_room(storage: Storage, company_id: str, backup: Backup, keep: Pa
     return kept
 
 
-async def _fill(storage: Storage, company_id: str, backup: Backup, slices: AsyncIterator[Sequence[Copy]]) -> int:
+async def _fill(storage: Storage, company_id: str, backup: Backup, slices: AsyncGenerator[Sequence[Copy]]) -> int:
     """Put everything into an empty company that nobody can write to meanwhile; what is there already was put there before."""
     replica = storage.replica(company_id)
     state = await _fenced(storage, replica, company_id, _mark(backup))
     things = 0
-    async for copies in slices:
-        things += await replica.apply(copies, epoch=state.epoch)
+    async with (
+        aclosing(ahead(slices)) as light,
+        aclosing(two_at_a_time(light, lambda copies: replica.apply(copies, epoch=state.epoch), is_next=_goes_on)) as kept,
+    ):
+        async for some in kept:
+            things += some
     await _compare(replica, company_id, backup)
     if not await replica.compare_and_set_state(state, evolve(state, swapping_to=None)):
         raise StorageBusy(f"company {company_id!r} changed its state meanwhile: all is there; restore again to open it to writers")
@@ -194,9 +203,13 @@ async def _erased_epoch(storage: Storage, company_id: str) -> int:
 async def _compare(replica: Replica, company_id: str, backup: Backup) -> None:
     """See that the company holds exactly what the backup does, its payloads hashed as they lie in the store."""
     tally = Tally()
-    for part in PARTS:
+
+    async def add(part: Part) -> None:
         async for digest in replica.digests(part, rehash=True):
             tally.add(part, digest.version, digest.digest)
+
+    async for _ in two_at_a_time(_parts(), add):
+        pass
     if tally.totals().replica != backup.replica_digest:
         raise BackupError(
             f"company {company_id!r} does not hold what the backup does, though all of it was written: the store is at fault; "
@@ -204,28 +217,50 @@ async def _compare(replica: Replica, company_id: str, backup: Backup) -> None:
         )
 
 
-async def _slices(archive: Archive, survey: Survey, on_progress: Callable[[int], None] | None) -> AsyncIterator[Sequence[Copy]]:
+async def _parts() -> AsyncIterator[Part]:
+    """All parts, those first of which there are most."""
+    for part in sorted(PARTS, key=lambda part: part not in ("ticket", "processing")):
+        yield part
+
+
+async def _slices(archive: Archive, survey: Survey, on_progress: Callable[[int], None] | None) -> AsyncGenerator[Sequence[Copy]]:
     """All that the backup holds, as much at a time as one commit takes."""
     taken = 0
+    async for some in _pieces(archive, survey):
+        yield some
+        taken += len(some)
+        if on_progress is not None:
+            on_progress(taken)
+
+
+async def _pieces(archive: Archive, survey: Survey) -> AsyncIterator[Sequence[Copy]]:
+    rest: list[Copy] = []
     async for copies in copies_in(archive, survey):
-        for some in _light(copies):
+        *whole, rest = _cut([*rest, *copies])
+        for some in whole:
             yield some
-            taken += len(some)
-            if on_progress is not None:
-                on_progress(taken)
+    if rest:
+        yield rest
 
 
-def _light(copies: Sequence[Copy]) -> Iterator[Sequence[Copy]]:
-    some: list[Copy] = []
+def _cut(copies: Sequence[Copy]) -> list[list[Copy]]:
+    """The same copies in pieces, the last of which may go on: cut in front of records, so that none has to wait for another."""
+    pieces: list[list[Copy]] = [[]]
     size = 0
     for copy in copies:
-        some.append(copy)
-        size += len(copy.value.payload) if isinstance(copy.value, Ticket | Article) else 0
-        if len(some) >= AT_ONCE or size >= HEAVY_BYTES:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
+        fullness = len(pieces[-1]) / AT_ONCE + size / HEAVY_BYTES
+        if fullness >= _OVERFULL or (fullness >= 1 and copy.thing.part in _RECORDS):
+            pieces.append([])
+            size = 0
+        pieces[-1].append(copy)
+        size += size_bytes([copy])
+    return pieces
+
+
+def _goes_on(copies: Sequence[Copy]) -> bool:
+    """Whether some of these are part of a record that came before them, and so are nothing until that is there."""
+    records = {copy.thing[1:5] for copy in copies if copy.thing.part in _RECORDS}
+    return any(copy.thing.part in _PARTS_OF_RECORDS and copy.thing[1:5] not in records for copy in copies)
 
 
 def _mark(backup: Backup) -> str:
