@@ -1,6 +1,8 @@
 """Every module has its place, and knows only what its place may know."""
 
+import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -33,6 +35,20 @@ KEPT_BY = {
 }
 #: the parts that the package's own front door leads to, and that may therefore not enter through it
 INNER = ("deskstore.adapters", "deskstore.bootstrap", "deskstore.domain", "deskstore.formats", "deskstore.services")
+#: the parts whose modules are told apart in one place, for whoever comes new to them
+MAPPED = (
+    "adapters.file",
+    "adapters.hybrid",
+    "adapters.memory",
+    "adapters.postgres",
+    "adapters.redis",
+    "cli.demo",
+    "domain",
+    "facade",
+    "formats.archive",
+    "services",
+    "testing",
+)
 
 
 def test_the_layers_hold() -> None:
@@ -99,6 +115,16 @@ def test_a_library_out_of_place_is_found(module: str, imported: str) -> None:
 )
 def test_a_library_in_its_place_is_left_alone(module: str, imported: str) -> None:
     assert trespasses([(module, imported)]) == []
+
+
+@pytest.mark.parametrize("package", MAPPED)
+def test_the_map_of_a_package_names_each_of_its_modules(package: str) -> None:
+    found = importlib.import_module(f"deskstore.{package}")
+
+    _, *map_lines = (found.__doc__ or "").strip().splitlines()
+    named = [line.partition("  ")[0] for line in map_lines if "  " in line and not line.startswith(" ")]
+
+    assert sorted(named) == sorted(one.name for one in pkgutil.iter_modules(found.__path__))
 
 
 def trespasses(imports: Iterable[tuple[str, str]]) -> list[str]:

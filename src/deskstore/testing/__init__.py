@@ -5,6 +5,7 @@ contract    every promise of a storage, as test functions that need one fixture
 strategies  Hypothesis strategies that make hostile things by default
 machine     a stateful test of several companies against a model
 model       a company as it should be, made of dictionaries
+desk        one company, with the steps that tests take there
 faults      a storage that fails when it is told to
 makers      records with plain content, for tests that care for one thing in them
 proving     the contract kit run by a program, as `deskstore adapters test` does
