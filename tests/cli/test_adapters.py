@@ -101,7 +101,7 @@ def test_a_storage_that_breaks_a_promise_is_told_which_and_how(shelf: dict[str, 
     broken = {one["promise"]: one["reason"] for one in said["promises"] if not one["kept"]}
     assert ran.returncode == 1
     assert (said["adapter"], said["contract"], said["seed"], said["broken"]) == ("listless", CONTRACT_VERSION, 7, len(broken))
-    assert "assert [" in broken["companies are listed in order whatever they hold"]  # with what was found instead
+    assert "assert {" in broken["companies are listed in order whatever they hold"]  # with what was found instead
     assert all(broken.values())
     assert "the same again with --seed 7" in ran.stderr.decode()
 

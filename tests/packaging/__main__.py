@@ -117,8 +117,8 @@ def _trials(pythons: Sequence[str], dependencies: Sequence[str] | Mapping[str, o
         for name in dependencies:
             yield Trial(name=f"Python {version}, {name}", run=_with_dependencies(version, name, suite))
     yield Trial(name="from the source distribution", run=_from_source)
-    yield Trial(name="uvx", run=lambda made: _program("uvx", "--from", str(made.wheel), "deskstore", "--version"))
-    yield Trial(name="pipx", run=lambda made: _program("pipx", "run", "--spec", str(made.wheel), "deskstore", "--version"))
+    yield Trial(name="uvx", run=lambda made: _step("uvx", "--from", str(made.wheel), "deskstore", "--version").splitlines()[-1])
+    yield Trial(name="pipx", run=lambda made: _step(*_pipx(), "run", "--spec", str(made.wheel), "deskstore", "--version").splitlines()[-1])
 
 
 def _ended_well(trial: Trial, made: Made) -> bool:
@@ -162,10 +162,8 @@ def _from_source(made: Made) -> str:
     return "used"
 
 
-def _program(name: str, *words: str) -> str:
-    if not shutil.which(name):
-        raise NotHere(f"no {name} on the path")
-    return _step(name, *words).splitlines()[-1]
+def _pipx() -> Sequence[str]:
+    return ("pipx",) if shutil.which("pipx") else ("uvx", "pipx")
 
 
 # -- what they are made of -----------------------------------------------------------------------------------------------------------------
