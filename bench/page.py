@@ -21,7 +21,6 @@ from bench.promised import ELSEWHERE, GROUPS, Elsewhere, Group
 from bench.report import figure, in_us
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-RESULTS: Final = ROOT / "bench" / "results"
 KEPT: Final = ROOT / "bench" / "measured.json"
 DOCS: Final = ROOT / "docs"
 NOT_MEASURED: Final = "not measured in these runs"

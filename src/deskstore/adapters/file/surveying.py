@@ -16,11 +16,11 @@ from typing import Final
 from attrs import frozen
 
 from deskstore.adapters.file import layout, names
+from deskstore.adapters.file.descent import AS_DIRECTORY
 from deskstore.adapters.file.loading import Want
 from deskstore.adapters.file.tree import TEMPORARY
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key
 
-_AS_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEEPEST: Final = 16  #: directories above what was set aside; a record has five at most
 _NAME: Final = "[^/]+"
 _DIRECTORY: Final = re.compile(
@@ -88,7 +88,7 @@ class Entry:
 
 def survey(root: Path) -> Generator[Entry, None, None]:
     """The directory and all below it, each directory before what it holds; what stands below one that is not ours is passed over."""
-    descriptor = os.open(root, _AS_DIRECTORY)
+    descriptor = os.open(root, AS_DIRECTORY)
     try:
         yield Entry("", os.fstat(descriptor).st_mode)
         yield from _below(descriptor, "")
@@ -110,7 +110,7 @@ def _below(descriptor: int, path: str) -> Iterator[Entry]:
 
 def _inside(above: int, name: str, entry: Entry) -> Iterator[Entry]:
     try:
-        descriptor = os.open(name, _AS_DIRECTORY, dir_fd=above)
+        descriptor = os.open(name, AS_DIRECTORY, dir_fd=above)
     except (FileNotFoundError, NotADirectoryError):  # it was removed or replaced since it was seen
         return
     try:
