@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,24 +12,15 @@ import pytest
 from tests.cli.conftest import Deskstore, Ran
 from tests.cli.test_json import written_down
 from tests.payloads import as_bytes, freshdesk
-from tests.postgres.preparing import prepare
-from tests.servers.databases import Database, Databases
+from tests.servers.databases import Database
 
 OF_ACME = ("--company", "acme")
 
 
 @pytest.fixture
-async def database(databases: Databases) -> AsyncIterator[Database]:
-    """A database with deskstore's tables."""
-    async with databases.fresh() as made:
-        await prepare(made)
-        yield made
-
-
-@pytest.fixture
-def migrate(deskstore: Deskstore, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+def migrate(deskstore: Deskstore, fresh_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """The command, with a company in the files and a database beside them."""
-    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    monkeypatch.setenv("DATABASE_URL", fresh_database.app_url)
     (tmp_path / "tickets.json").write_bytes(b"[" + b",".join(as_bytes(freshdesk(id=number)) for number in (1, 2, 3)) + b"]")
     assert deskstore("import", "tickets.json", *OF_ACME, "--platform", "freshdesk").code == 0
     return lambda *words: deskstore("migrate", *words)
