@@ -129,7 +129,10 @@ class TakesAnySummary(SabotagedParts):
                 pending.add_summary(summary.key, summary)
 
     parts: ClassVar = {"summaries": Summaries}
-    breaks = (of_payloads.test_what_is_no_document_is_refused_as_a_summary,)
+    breaks = (
+        of_identifiers.test_a_record_with_a_bad_name_is_refused_and_leaves_no_trace,
+        of_payloads.test_what_is_no_document_is_refused_as_a_summary,
+    )
 
 
 class TamperedPayloads(SabotagedChanges):

@@ -169,6 +169,7 @@ class CompletesChangedText(TamperedProcessing):
         return evolve(asked, version=value.version)
 
     breaks = (
+        of_claims.test_a_completed_ticket_is_never_handed_out_whatever_was_saved_with_it,
         of_claims.test_completing_a_ticket_whose_text_changed_keeps_the_summary_and_makes_it_pending,
         of_units.test_reads_by_key_see_what_becomes_of_a_processing_whose_text_the_unit_changes,
     )
@@ -403,6 +404,7 @@ class RenewalsConflict(SabotagedChanges):
         return changes
 
     breaks = (
+        of_claims.test_no_renewal_holds_a_ticket_beyond_the_longest_lease,
         of_claims.test_a_renewal_does_not_get_in_the_way_of_the_completion,
         of_claims.test_the_token_may_renew_and_complete_even_late,
     )

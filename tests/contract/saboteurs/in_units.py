@@ -103,6 +103,7 @@ class AppliesHalfAUnit(Saboteur):
         of_before_commit.test_before_commit_is_called_once_with_the_changes,
         of_before_commit.test_before_commit_is_not_called_for_a_unit_whose_guards_fail,
         of_before_commit.test_nothing_of_a_unit_is_visible_before_its_before_commit_has_returned,
+        of_replica.test_a_first_commit_and_a_first_state_never_both_count,
         of_replica.test_a_unit_that_fails_owes_nothing,
         of_replica.test_copies_are_not_applied_while_a_commit_of_the_same_record_is_under_way,
         of_replica.test_the_state_is_not_set_while_a_commit_is_under_way,
