@@ -12,6 +12,13 @@ from tests.payloads import freshdesk
 from tests.test_bootstrap import HEAVY, modules_after
 
 FACADE = "import asyncio, deskstore; asyncio.run(deskstore.get_storage().list_companies())"
+OPENED = """
+import asyncio, deskstore
+async def main():
+    async with deskstore.open_storage() as storage:
+        await storage.companies()
+asyncio.run(main())
+"""
 STATUS = "from deskstore.cli import main; main(['status'])"
 LISTED = "from deskstore.cli import main; main(['ticket', 'list', '--company', 'acme'])"
 
@@ -46,6 +53,44 @@ MENDING = {
     "difflib",
     "tempfile",
 }
+ERASING = {"deskstore.domain.erasures", "deskstore.services.erasing"}
+
+#: all of ours that is loaded to tell which companies there are; whatever is added, every program waits for before its first answer
+OF_OPENING = {
+    "deskstore",
+    "deskstore.adapters",
+    "deskstore.adapters.file",
+    "deskstore.adapters.file.company_file",
+    "deskstore.adapters.file.database",
+    "deskstore.adapters.file.descent",
+    "deskstore.adapters.file.handles",
+    "deskstore.adapters.file.layout",
+    "deskstore.adapters.file.listing",
+    "deskstore.adapters.file.names",
+    "deskstore.adapters.file.place",
+    "deskstore.adapters.file.readers",
+    "deskstore.adapters.file.storage",
+    "deskstore.adapters.file.syncing",
+    "deskstore.adapters.file.tree",
+    "deskstore.bootstrap",
+    "deskstore.domain",
+    "deskstore.domain.errors",
+    "deskstore.domain.identifiers",
+    "deskstore.domain.things",
+    "deskstore.domain.times",
+}
+OF_THE_FACADE = {
+    "deskstore.facade",
+    "deskstore.facade.dicts",
+    "deskstore.facade.interface",
+    "deskstore.facade.opening",
+    "deskstore.facade.storage",
+    "deskstore.facade.turns",
+    "deskstore.services",
+    "deskstore.services.companies",
+}
+#: what only records need
+READING = {"hashlib", "orjson", "uuid"}
 
 
 @pytest.fixture
@@ -58,12 +103,20 @@ async def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("program", [FACADE, STATUS, LISTED], ids=["facade", "status", "list"])
+@pytest.mark.parametrize("program", [FACADE, OPENED, STATUS, LISTED], ids=["facade", "opened", "status", "list"])
 def test_a_program_that_reads_loads_nothing_it_has_no_use_for(program: str, folder: Path) -> None:
     loaded = modules_after(program, folder)
 
     assert "deskstore.adapters.file.storage" in loaded
-    assert sorted(loaded & {*HEAVY, *SERVERS, *WRITING, *MAPPING, *MENDING}) == []
+    assert sorted(loaded & {*HEAVY, *SERVERS, *WRITING, *MAPPING, *MENDING, *ERASING}) == []
+
+
+@pytest.mark.parametrize(("program", "needed"), [(OPENED, OF_OPENING), (FACADE, OF_OPENING | OF_THE_FACADE)], ids=["opened", "facade"])
+def test_a_first_call_that_asks_for_the_companies_loads_nothing_that_records_need(program: str, needed: set[str], folder: Path) -> None:
+    loaded = modules_after(program, folder)
+
+    assert sorted(name for name in loaded if name.startswith("deskstore")) == sorted(needed)
+    assert sorted(loaded & READING) == []
 
 
 def test_the_first_call_through_the_facade_needs_no_command_line(folder: Path) -> None:

@@ -424,11 +424,12 @@ async def open_sides(settings: Settings) -> AsyncGenerator[tuple[Storage, Storag
     Raises:
         ConfigurationError: The settings do not say where one of them is.
     """
+    near = _file_storage(settings)
     if settings.database_url is None:
         raise ConfigurationError(
             "DATABASE_URL is missing: companies move between DATA_PATH and that; write it as postgresql://user:password@host/name"
         )
-    near, far = _file_storage(settings), _cached(_database(settings), settings.redis_url)
+    far = _cached(_database(settings), settings.redis_url)
     near, far = _observed(near, settings, "file", is_side=True), _observed(far, settings, "postgresql", is_side=True)
     try:
         yield near, far

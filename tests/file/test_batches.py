@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 
 from deskstore.adapters.file import FileStorage, layout
+from deskstore.adapters.file.backend import FileBackend
 from deskstore.adapters.file.loading import MOST_BYTES
 from deskstore.adapters.file.reads import FileTickets, Glance
 from deskstore.adapters.file.replica import FileReplica
-from deskstore.adapters.file.storage import FileBackend
 from deskstore.adapters.file.tree import Tree
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import a_ticket

@@ -21,7 +21,8 @@ import pytest
 from attrs import evolve
 
 from deskstore.adapters.file import FileStorage, database, layout
-from deskstore.adapters.file.handles import MOST_IDLE, CompanyHandle
+from deskstore.adapters.file.handle import CompanyHandle
+from deskstore.adapters.file.handles import MOST_IDLE
 from deskstore.domain.errors import (
     CompanyErased,
     ConfigurationError,
@@ -181,6 +182,27 @@ async def test_only_companies_are_listed_whatever_else_lies_there(storage: FileS
     companies = await asyncio.wait_for(storage.companies(), 1)
 
     assert companies == sorted(["acme", "Acme", "../up", "회사", "~"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"\xff\xfe{\0}\0",
+        b"[]",
+        b"[" * 100_000,
+        b'{"layout": 1, "company": "\\ud800", "store_id": "file-1", "state": {"primary": "file-1", "mirror_status": "none"}}',
+        b'{"layout": 99, "company": "\\ud800"}',
+        b'{"layout": 1' + b"0" * 5_000 + b', "company": "strange"}',
+    ],
+    ids=["nothing", "no UTF-8", "no object", "too deep", "a lone surrogate", "a lone surrogate of a newer layout", "a number without end"],
+)
+async def test_what_no_release_wrote_in_a_company_file_hides_no_company(storage: FileStorage, base: Path, said: bytes) -> None:
+    await Desk(storage, "acme").keep(a_ticket())
+    (base / "strange" / layout.OWN).mkdir(parents=True)
+    (base / "strange" / layout.COMPANY_FILE).write_bytes(said)
+
+    assert await storage.companies() == ["acme"]
 
 
 @pytest.mark.parametrize("way", ["a link", "a linked directory", "no link"])
@@ -570,7 +592,7 @@ async def test_a_directory_replaced_by_another_companys_is_refused_while_in_use(
     await ours.keep(a_ticket("1"))
     await theirs.keep(a_ticket("2"))
     (base / "acme").rename(base / "away")
-    shutil.copytree(base / "theirs", base / "acme")
+    shutil.copytree(base / "theirs", base / "acme", ignore=shutil.ignore_patterns("tmp"))  # what lies there is under way
 
     for call in (ours.find(a_ticket("2").key), ours.keep(a_ticket("3")), ours.claim()):
         with pytest.raises(StoreReplaced):

@@ -275,5 +275,7 @@ def test_no_value_is_ever_written_into_the_text_of_a_statement() -> None:
     }
 
     for names in held.values():
-        assert all(re.search(r"schema|quoted|_numbered|hex\(\)|given|versions|table|created|_equal|beside", name) for name in names), held
+        assert all(
+            re.search(r"schema|quoted|_numbered|hex\(\)|given|versions|table|created|_equal|beside|named", name) for name in names
+        ), held
     assert resources.files(postgres).joinpath("sql", "entering.sql").is_file()

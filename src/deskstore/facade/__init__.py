@@ -7,6 +7,7 @@ The nine operations on plain dicts, for code that wants nothing else.
 interface  the nine operations as a protocol
 storage    the same over any storage, and the one that the environment asks for
 dicts      payloads and what stands beside them, as one dict
+pages      pages of tickets as such dicts
 opening    a storage for each event loop, opened when it is first needed
 turns      writers of one record, one after another
 """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from deskstore.domain.payloads import Parsed
+if TYPE_CHECKING:
+    from deskstore.domain.payloads import Parsed
 
 
 @runtime_checkable

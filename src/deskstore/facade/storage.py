@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -12,16 +11,15 @@ from deskstore.bootstrap import Settings, StorageType, open_storage
 from deskstore.domain import identifiers
 from deskstore.domain.errors import ArticleNotFound, InvalidRecord, TicketNotFound
 from deskstore.domain.identifiers import record_id, ticket_key
-from deskstore.domain.paging import LARGEST_PAGE, Filter, checked_offset
-from deskstore.domain.payloads import Parsed
-from deskstore.domain.records import Article, Incoming, Ticket
 from deskstore.facade import dicts
 from deskstore.facade.opening import StoragePerLoop
 from deskstore.facade.turns import Turns
 from deskstore.services import companies
 
 if TYPE_CHECKING:
+    from deskstore.domain.payloads import Parsed
     from deskstore.domain.ports import Storage, UnitOfWork
+    from deskstore.domain.records import Article, Incoming, Ticket
 
 
 class DictStorage:
@@ -67,7 +65,7 @@ class DictStorage:
         identifier = record_id(ticket_id, "ticket_id")
         async with await self._unit(company_id) as uow:
             ticket = await uow.tickets.find(platform, identifier)
-            return None if ticket is None else (await _as_dicts(uow, [ticket]))[0]
+            return None if ticket is None else (await dicts.as_dicts(uow, [ticket]))[0]
 
     async def list_tickets(
         self,
@@ -86,12 +84,13 @@ class DictStorage:
         Raises:
             InvalidRecord: The limit or the offset is negative.
         """
-        where = _filter(platform or None, status)
+        from deskstore.facade import pages  # like what saves, loaded when it is asked for
+
+        where = pages.tickets_of(platform or None, status)
         if limit < 0:
             raise InvalidRecord(f"limit is {limit}: it counts the tickets to give, from 0")
         async with await self._unit(company_id) as uow:
-            skipped = checked_offset(min(offset, sys.maxsize))
-            return await _page(uow, where, offset=skipped, limit=limit) if limit else []
+            return await pages.page(uow, where, offset=offset, limit=limit)
 
     async def update_processing_status(self, company_id: str, platform: str, ticket_id: str | int, status: str) -> bool:
         """
@@ -213,35 +212,6 @@ class DictStorage:
 
     async def _unit(self, company_id: str) -> UnitOfWork:
         return (await self._storages.storage()).unit_of_work(company_id)
-
-
-def _filter(platform: str | None, status: str | int | None) -> Filter:
-    if status is None or status == "":
-        return Filter(platform=platform)
-    from deskstore.formats import platforms  # for the names of their statuses
-
-    text = str(status)
-    labels = ((name, platforms.standard_labels(name).get(text.lower())) for name in ([platform] if platform else platforms.PLATFORMS))
-    return Filter(platform=platform, status=text, status_aliases=tuple((name, own) for name, own in labels if own))
-
-
-async def _page(uow: UnitOfWork, where: Filter, *, offset: int, limit: int) -> list[Parsed]:
-    page = await uow.tickets.page_at(where, offset=offset, limit=min(limit, LARGEST_PAGE))
-    found = await _as_dicts(uow, page.items)
-    while page.next and len(found) < limit:
-        page = await uow.tickets.page(where, after=page.next, limit=min(limit - len(found), LARGEST_PAGE))
-        found += await _as_dicts(uow, page.items)
-    return found
-
-
-async def _as_dicts(uow: UnitOfWork, tickets: Sequence[Ticket]) -> list[Parsed]:
-    """The tickets as dicts, with two reads for what stands beside all of them."""
-    if not tickets:
-        return []
-    keys = [ticket.key for ticket in tickets]
-    come_to = await uow.progress.find_many(keys)
-    written_of = await uow.summaries.current_many(keys)
-    return [dicts.as_dict(uow.company_id, ticket, come_to.get(ticket.key), written_of.get(ticket.key)) for ticket in tickets]
 
 
 async def _summarised(uow: UnitOfWork, platform: str, item_id: str) -> Ticket | Article | None:

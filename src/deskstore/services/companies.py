@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from deskstore.domain import identifiers
-from deskstore.domain.processing import PlatformStats
 
 if TYPE_CHECKING:
     from deskstore.domain.erasures import Erasure
     from deskstore.domain.ports import Storage
+    from deskstore.domain.processing import PlatformStats
     from deskstore.domain.things import CompanyState
 
 ELSEWHERE: Final = (

@@ -3,7 +3,9 @@ Records as plain JSON files, one each, with a small SQLite database beside them 
 
 storage       the storage itself
 place         where it keeps its companies
+listing       which companies there are
 handles       which companies are open
+handle        who uses one of them, and what waits to be written to it
 company       one company that is open
 readers       the threads that read
 group         the units that are committed together
@@ -25,6 +27,7 @@ statements    the SQL of that
 journal       what was acknowledged, on its way into the files
 writer_lock   whose turn it is to write
 
+backend       what the units of work of a company stand on
 reads         the reads of a unit of work
 loading       files that are read where the index says what they hold
 writing       what a commit does

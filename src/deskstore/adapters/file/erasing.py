@@ -15,7 +15,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 from attrs import asdict
@@ -23,8 +23,10 @@ from attrs import asdict
 from deskstore.adapters.file import database
 from deskstore.adapters.file.company import OpenCompany, release
 from deskstore.adapters.file.tree import StrangerInTree, Tree, flush, flush_directory
-from deskstore.domain.erasures import Erasure, Removed, company_hash
 from deskstore.domain.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from deskstore.domain.erasures import Erasure
 
 DOOMED: Final = ".erasing"  #: below DATA_PATH; no name of a company begins with a dot
 ERASED: Final = ".erased"  #: below DATA_PATH: what is left of erased companies
@@ -40,6 +42,8 @@ class _Mark(NamedTuple):
 
 def erased_epoch(base: Path, company_id: str) -> int:
     """The epoch in which a company of that name was erased last; 0 = never."""
+    from deskstore.domain.erasures import company_hash  # only who makes a company asks
+
     return _read(base / _file(company_hash(company_id))).epoch
 
 
@@ -52,6 +56,8 @@ def erasures(base: Path) -> list[Erasure]:
 
 def what_stays(company: OpenCompany, epoch: int, now: datetime) -> Erasure:
     """The line that stays of a company nobody can commit to any more."""
+    from deskstore.domain.erasures import Erasure, company_hash  # every company is opened by way of this module, and few are erased
+
     return Erasure(company_hash=company_hash(company.company_id), epoch=epoch, erased_at=now, removed=company.index.amount())
 
 
@@ -97,6 +103,8 @@ def _read(mark: Path) -> _Mark:
 
 def _line(hashed: str, plain: Mapping[str, Any]) -> Erasure:
     # Any: whatever was written
+    from deskstore.domain.erasures import Erasure, Removed  # likewise
+
     counts = {name: int(count) for name, count in plain.items() if name not in ("epoch", "erased_at")}
     erased_at = datetime.fromisoformat(plain["erased_at"])
     return Erasure(company_hash=hashed, epoch=int(plain["epoch"]), erased_at=erased_at, removed=Removed(**counts))

@@ -24,7 +24,6 @@ V = TypeVar("V")
 logger: Final = logging.getLogger("deskstore")
 
 CHECKPOINT_WAIT_S: Final = 30.0  #: how long a checkpoint waits for that of another process
-MOST_ROWS: Final = 2_000  #: redo rows that call for a checkpoint
 MOST_BYTES: Final = 8 * 1024 * 1024  #: of redo bodies that call for a checkpoint
 _PENDING: Final = """
     select file, body, seq from redo as newest

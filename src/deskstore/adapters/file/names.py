@@ -9,7 +9,6 @@ are harmless for the same reason: what is not a letter, a digit or one of `-_.` 
 
 import re
 from collections.abc import Iterator
-from hashlib import blake2b
 from unicodedata import ucd_3_2_0 as unicode  # frozen: with the newest tables a newer Python would look for a record under another name
 from urllib.parse import unquote_to_bytes
 
@@ -29,6 +28,8 @@ def encode(identifier: str) -> str:
     """
     if _PLAIN.fullmatch(identifier):
         return identifier
+    from hashlib import blake2b  # few identifiers need it
+
     digest = blake2b(identifier.encode(), digest_size=16).hexdigest()
     return f"{_body(identifier)}~{digest}"
 

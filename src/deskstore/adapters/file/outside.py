@@ -11,7 +11,7 @@ from pathlib import Path
 from deskstore.adapters.file import database, layout, names, rebuilding
 from deskstore.adapters.file.company_file import CompanyFile, read_company_file
 from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.opening import company_in_database
+from deskstore.adapters.file.listing import company_in_database
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.tree import StrangerInTree, Tree
 from deskstore.domain.errors import ConfigurationError, InvalidRecord

@@ -6,40 +6,36 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 from zlib import crc32
 
-from deskstore.adapters.file import database, journal, opening
-from deskstore.adapters.file.company import OpenCompany
-from deskstore.adapters.file.group import Job, Refused
-from deskstore.adapters.file.handles import CompanyHandle, CompanyHandles
-from deskstore.adapters.file.index import Index
-from deskstore.adapters.file.loading import at_one_moment
+from deskstore.adapters.file import listing
+from deskstore.adapters.file.handles import CompanyHandles
 from deskstore.adapters.file.place import Place
 from deskstore.adapters.file.readers import Readers
-from deskstore.adapters.file.reads import FileArticles, FileProgress, FileSummaries, FileTickets, Glance
 from deskstore.domain import identifiers, times
 from deskstore.domain.errors import StorageUnavailable
-from deskstore.domain.processing import Processing
-from deskstore.domain.unit import BufferedUnit
 
 if TYPE_CHECKING:
+    from deskstore.adapters.file.backend import FileBackend
+    from deskstore.adapters.file.company import OpenCompany
+    from deskstore.adapters.file.handle import CompanyHandle
+    from deskstore.adapters.file.index import Index
     from deskstore.adapters.file.inspection import FileInspection
     from deskstore.adapters.file.replica import FileReplica
-    from deskstore.adapters.file.suppressing import FileSuppressions
-    from deskstore.domain.changes import Changes, Committed
     from deskstore.domain.erasures import Erasure
-    from deskstore.domain.ports import BeforeCommit, Health
+    from deskstore.domain.ports import Health
+    from deskstore.domain.processing import Processing
+    from deskstore.domain.unit import BufferedUnit
 
 V = TypeVar("V")
 WRITERS: Final = 8  #: writing threads; a company is always served by the same one
 READERS: Final = 4  #: reading threads
 BUSY_S: Final = 5.0  #: how long another process may hold a lock
-_HOOK_S: Final = 60.0  #: how long a unit's before_commit may take
+MOST_ROWS: Final = 2_000  #: redo rows that call for a checkpoint
 
 
 class FileStorage:
@@ -59,7 +55,7 @@ class FileStorage:
         path: Path,
         *,
         clock: Callable[[], datetime] = times.now,
-        checkpoint_rows: int = journal.MOST_ROWS,
+        checkpoint_rows: int = MOST_ROWS,
         busy_s: float = BUSY_S,
         reads_copies: bool = False,
     ) -> None:
@@ -77,14 +73,19 @@ class FileStorage:
 
     def unit_of_work(self, company_id: str) -> BufferedUnit:
         """A unit of work of one company."""
-        return BufferedUnit(self.backend(company_id))
+        from deskstore.domain import unit  # who asks only which companies there are starts without it
+
+        return unit.BufferedUnit(self.backend(company_id))
 
     def backend(self, company_id: str) -> FileBackend:
         """What the company's units of work stand on."""
-        return FileBackend(self, identifiers.company_id(company_id), reads_copies=self.reads_copies)
+        from deskstore.adapters.file import backend  # likewise
+
+        return backend.FileBackend(self, identifiers.company_id(company_id), reads_copies=self.reads_copies)
 
     def replica(self, company_id: str) -> FileReplica:
         """The company as raw copies."""
+        from deskstore.adapters.file.backend import FileBackend  # likewise
         from deskstore.adapters.file.replica import FileReplica  # for a mirror or a migration alone
 
         return FileReplica(FileBackend(self, identifiers.company_id(company_id), reads_copies=True))
@@ -103,14 +104,14 @@ class FileStorage:
         backend = self.backend(company_id)
         wanted = claims.request(platform, n, worker, lease)
         claims.log(backend.company_id, wanted)
-        if not await self.call(lambda: opening.exists(self._place, backend.company_id)):
+        if not await self.call(lambda: listing.exists(self._place, backend.company_id)):
             return []
         taking = backend.write(lambda company, now: writing.claim(company, wanted, now))
         return await claims.delivered(lambda: self.unit_of_work(company_id), taking, self.clock)
 
     async def companies(self) -> Sequence[str]:
         """Every registered company, ascending."""
-        return await self.call(lambda: opening.companies(self._place))
+        return await self.call(lambda: listing.companies(self._place))
 
     async def erase(self, company_id: str) -> Erasure | None:
         """Delete a company with all that is kept of it but one line."""
@@ -153,7 +154,7 @@ class FileStorage:
 
         def job() -> V | None:
             handle.refuse_if_erased_since(erasures)
-            found = _look(handle, look, glance)
+            found = handle.look(look, glance)
             self._handles.make_room()
             return found
 
@@ -161,10 +162,10 @@ class FileStorage:
 
     async def write(self, company_id: str, erasures: int, run: Callable[[OpenCompany, datetime], V]) -> V:
         """What a job returns once it is committed together with all that waits beside it."""
-        handle, job = self._handle(company_id), Job(run, erasures)
-        handle.put(job)
+        handle = self._handle(company_id)
+        done = handle.put(run, erasures)
         self._writer(handle).submit(self._flush, handle)
-        result: V = await asyncio.wrap_future(job.done)
+        result: V = await asyncio.wrap_future(done)
         return result
 
     async def call(self, look: Callable[[], V]) -> V:
@@ -197,102 +198,3 @@ class FileStorage:
                 executor.shutdown()
             for handle in self._handles.all():
                 handle.finish()
-
-
-class FileBackend:
-    """One company on files."""
-
-    def __init__(self, storage: FileStorage, company_id: str, *, reads_copies: bool) -> None:
-        self._storage = storage
-        self._reads_copies: Final = reads_copies
-        self.company_id: Final = company_id
-        self._erasures: Final = storage.times_erased(company_id)
-
-    @property
-    def tickets(self) -> FileTickets:
-        """Its tickets."""
-        return FileTickets(self)
-
-    @property
-    def articles(self) -> FileArticles:
-        """Its articles."""
-        return FileArticles(self)
-
-    @property
-    def summaries(self) -> FileSummaries:
-        """The summaries of both."""
-        return FileSummaries(self)
-
-    @property
-    def progress(self) -> FileProgress:
-        """How far the processing of its tickets has come."""
-        return FileProgress(self)
-
-    @property
-    def suppressions(self) -> FileSuppressions:
-        """The requesters whose tickets are kept out."""
-        from deskstore.adapters.file.suppressing import FileSuppressions  # hardly anybody asks
-
-        return FileSuppressions(self)
-
-    async def apply(self, changes: Changes, before_commit: BeforeCommit | None = None) -> Committed:
-        """Check every guard and keep all changes, or raise and keep none."""
-        from deskstore.adapters.file import writing  # a process that only reads starts without it
-
-        loop = asyncio.get_running_loop()
-
-        def run(company: OpenCompany, now: datetime) -> Committed:
-            committed = writing.commit(company, changes, now)
-            if before_commit is not None:
-                _ask(asyncio.run_coroutine_threadsafe(_awaited(before_commit, changes), loop))
-            return committed
-
-        try:
-            return await self.write(run)
-        except Refused as refused:
-            raise refused.__cause__ or refused from None
-
-    async def read(self, look: Callable[[OpenCompany, Index], V], *, glance: Glance[V] | None = None) -> V | None:
-        """What a glance at the company returns, or a look where that is None or not given; None when the company does not exist."""
-        at_home = not self._reads_copies
-        look = _at_home(look) if at_home else look
-        at_a_glance = None if glance is None else partial(glance, at_home=at_home)
-        return await self._storage.read(self.company_id, self._erasures, look, glance=at_a_glance)
-
-    async def write(self, job: Callable[[OpenCompany, datetime], V]) -> V:
-        """What a job returns once it is committed."""
-        return await self._storage.write(self.company_id, self._erasures, job)
-
-
-def _look(handle: CompanyHandle, look: Callable[[OpenCompany, Index], V], glance: Callable[[OpenCompany], V | None] | None) -> V | None:
-    with handle.using(make=False) as company:
-        if company is None:
-            return None
-        with database.translated(str(company.path)):
-            company.check_in_place()
-            if glance is not None and (found := glance(company)) is not None:
-                return found
-            return at_one_moment(company, lambda index: look(company, index))
-
-
-def _at_home(look: Callable[[OpenCompany, Index], V]) -> Callable[[OpenCompany, Index], V]:
-    """The same look at a company that lives here; at any other it raises CompanyMoved."""
-
-    def at_home(company: OpenCompany, index: Index) -> V:
-        company.check_home(index.told_state())
-        return look(company, index)
-
-    return at_home
-
-
-def _ask(answer: Future[None]) -> None:
-    """Wait for a unit's before_commit; raises Refused for whatever it raised."""
-    wait([answer], _HOOK_S)
-    if answer.cancel() or answer.cancelled():
-        raise StorageUnavailable(f"before_commit was cancelled, or took more than {_HOOK_S:g} s; nothing of its unit was kept")
-    if (error := answer.exception()) is not None:
-        raise Refused from error
-
-
-async def _awaited(before_commit: BeforeCommit, changes: Changes) -> None:
-    await before_commit(changes)
