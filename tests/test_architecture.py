@@ -39,7 +39,6 @@ INNER = ("deskstore.adapters", "deskstore.bootstrap", "deskstore.domain", "desks
 MAPPED = (
     "adapters.file",
     "adapters.hybrid",
-    "adapters.memory",
     "adapters.postgres",
     "adapters.redis",
     "cli.demo",
