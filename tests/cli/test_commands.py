@@ -328,6 +328,7 @@ def test_the_settings_are_shown_with_their_origin_and_without_secrets(deskstore:
             "missing.json: No such file or directory: check the name",
         ),
         (["import", "table.csv", "--company", "acme", "--platform", "freshdesk"], 1, "looks like CSV"),
+        (["import", "one.json", "--company", "acme"], 2, "one.json: nothing says which platform it is from: name one with --platform"),
         (["import", "table.csv", "--company", "acme", "--rejects", "table.csv"], 2, "name another file with --rejects"),
         (["import", "table.csv", "--company", "acme", "--kind", "people"], 2, "'people' is neither tickets nor articles"),
         (
@@ -344,6 +345,7 @@ def test_what_cannot_be_done_is_one_line_and_a_code_and_changes_nothing(
     deskstore: Deskstore, tmp_path: Path, data_path: Path, words: list[str], code: int, says: str
 ) -> None:
     (tmp_path / "table.csv").write_text("id,subject\n1,Hello\n")
+    (tmp_path / "one.json").write_bytes(as_bytes([freshdesk(1)]))
 
     ran = deskstore(*words)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deskstore.adapters.memory import MemoryStorage
-from deskstore.domain.errors import ConfigurationError, InvalidRecord, StorageUnavailable
+from deskstore.domain.errors import ConfigurationError, StorageUnavailable
 from deskstore.formats.platforms import Options
 from deskstore.services.companies import list_companies
 from deskstore.services.importing import import_records
@@ -91,7 +91,7 @@ async def test_what_is_read_once_is_refused_as_a_file_is_where_its_first_record_
 ) -> None:
     source = io.BytesIO(b'{"id":1,"subject":"a"}\n{"id":2,"subject":"b"}\n')
 
-    with pytest.raises(InvalidRecord, match="standard input: nothing says which platform it is from: name one with --platform"):
+    with pytest.raises(ConfigurationError, match="standard input: nothing says which platform it is from: name one with --platform"):
         await import_records(storage, ACME, None, [source], rejects=tmp_path / "r.ndjson")
 
     assert rejects_in(tmp_path) == []

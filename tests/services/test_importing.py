@@ -265,7 +265,7 @@ async def test_without_a_platform_only_records_that_say_theirs_come_in(storage: 
 
 
 async def test_without_a_platform_a_file_whose_records_do_not_say_theirs_is_refused_once(storage: MemoryStorage, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRecord, match=r"t\.ndjson: nothing says which platform it is from: name one with --platform"):
+    with pytest.raises(ConfigurationError, match=r"t\.ndjson: nothing says which platform it is from: name one with --platform"):
         await import_records(storage, ACME, None, [lines(tmp_path / "t.ndjson", [freshdesk(number) for number in range(3)])])
 
 
@@ -428,7 +428,7 @@ async def test_another_standard_input_than_the_interrupted_one_is_refused(tmp_pa
 async def test_rejects_that_cannot_be_written_stop_the_import(storage: MemoryStorage, tmp_path: Path) -> None:
     path = lines(tmp_path / "t.ndjson", [{"id": 1}, {"no": "id"}])
 
-    with pytest.raises(ConfigurationError, match="name another file"):
+    with pytest.raises(ConfigurationError, match="name another file with --rejects"):
         await import_records(storage, ACME, "docs", [path], batch_records=100, rejects=tmp_path / "missing" / "r.ndjson")
 
     assert await list_companies(storage) == []

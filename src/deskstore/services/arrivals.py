@@ -12,7 +12,7 @@ from typing import IO, Final
 from attrs import Factory, define, evolve, field, frozen
 
 from deskstore.domain import payloads
-from deskstore.domain.errors import InvalidRecord
+from deskstore.domain.errors import ConfigurationError, InvalidRecord
 from deskstore.domain.identifiers import TICKET, Key, Kind, checked_key
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.records import Incoming
@@ -176,18 +176,20 @@ class Arrivals:
     likely: str | None = None  #: the platform whose records these look like, by the first one that tells
 
     async def refuse_strangers(self) -> None:
-        """Raise InvalidRecord when a file begins with something that is no such record, before anything of any file is received."""
+        """Raise the error when a file begins with something that is no such record, before anything of any file is received."""
         for source in self.sources:
             if not is_read_once(source):
                 async with self._open(source) as reader, aclosing(aiter(reader)) as found:
                     self._refuse_stranger(await anext(found, None))
 
     def _refuse_stranger(self, first: Slice | Reject | None) -> None:
+        """Raise InvalidRecord, or ConfigurationError where the records may be all right and the call lacks their platform."""
         if isinstance(first, Slice) and (reason := self.reading.of_first(first).refusal(first.value)):
-            raise InvalidRecord(f"{first.place.file}: {reason}")
+            error = ConfigurationError if self.reading.platform is None else InvalidRecord
+            raise error(f"{first.place.file}: {reason}")
 
     async def stream(self) -> AsyncGenerator[Arrival, None]:
-        """The records in their order; raises InvalidRecord where the first is a stranger, since nobody looks ahead in what is read once."""
+        """The records in their order; refuses the first where it is a stranger, since nobody looks ahead in what is read once."""
         done_bytes = 0
         is_first = True
         for source in self.sources:

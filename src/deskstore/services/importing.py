@@ -159,7 +159,8 @@ async def import_records(
 
     Raises:
         InvalidRecord: A source is no export of tickets or articles; nothing of any source was received.
-        ConfigurationError: The rejects cannot be written, or what is read once is not what the interrupted run read.
+        ConfigurationError: No platform was named, and the first record does not say its own; the rejects cannot be written; or what is
+            read once is not what the interrupted run read.
         OSError: A source cannot be read.
     """
     run = _Run(

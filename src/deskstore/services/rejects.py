@@ -83,7 +83,9 @@ class RejectsFile:
         try:
             self._file = self._begun(path) if self.place is None else self.place.open("wb" if self._is_stream else "r+b")
         except OSError as error:
-            raise ConfigurationError(f"{path} cannot take the rejected records ({error.strerror}): name another file") from error
+            raise ConfigurationError(
+                f"{path} cannot take the rejected records ({error.strerror}): name another file with --rejects"
+            ) from error
         return self._file
 
     def _begun(self, path: Path) -> IO[bytes]:
