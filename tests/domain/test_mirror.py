@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given
 
 from deskstore.domain.errors import CompanyErased, ConfigurationError
-from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, copy_of, digest_of, newer, thing_of
+from deskstore.domain.mirror import MIRROR, PARTS, CompanyState, Copy, MirrorStatus, Thing, Value, applicable, copy_of, digest_of, thing_of
 from deskstore.domain.processing import Processing, fresh
 from deskstore.domain.records import Article, SourceVersion, Ticket
 from deskstore.domain.summaries import Summary
@@ -138,7 +138,18 @@ def test_only_newer_copies_are_taken_deletions_too() -> None:
     things = [Thing("ticket", "ticket", "zendesk", str(number)) for number in range(4)]
     copies = [Copy(thing, 5, None) for thing in things]
 
-    assert newer(copies, {things[0]: 4, things[1]: 5, things[2]: 6}) == [copies[0], copies[3]]
+    assert applicable(copies, {things[0]: 4, things[1]: 5, things[2]: 6}, lambda _: True) == [copies[0], copies[3]]
+
+
+def test_a_part_is_taken_only_with_a_record_that_stands_or_comes_and_does_not_go() -> None:
+    ticket, processing = copy_of(evolve(TICKET, version=3)), copy_of(fresh(TICKET.key, now=MORNING, version=3))
+    gone = Copy(ticket.thing, 9, None)
+
+    assert applicable([processing], {}, lambda _: False) == []
+    assert applicable([processing], {}, lambda key: key == TICKET.key) == [processing]
+    assert applicable([processing, ticket], {}, lambda _: False) == [ticket, processing]
+    assert applicable([processing, gone], {}, lambda _: True) == [gone]
+    assert applicable([processing, gone], {gone.thing: 9}, lambda _: True) == [processing]
 
 
 def test_a_copy_stands_at_the_version_of_its_value() -> None:

@@ -31,7 +31,7 @@ PROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 PORTS = (ROOT / "docs" / "reference" / "ports.md").read_text(encoding="utf-8")
 HOW_TO = (ROOT / "docs" / "how-to" / "write-an-adapter.md").read_text(encoding="utf-8")
 MEMORY = ROOT / "src" / "deskstore" / "adapters" / "memory.py"
-OF_REPLICA = ("MemoryReplica", "_as_it_stands", "replica", "versions", "is_orphan", "become")  #: what nobody else in that module needs
+OF_REPLICA = ("MemoryReplica", "_as_it_stands", "replica", "versions", "become")  #: what nobody else in that module needs
 QUIET = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 OF_ACME = ("--company", "acme", "--platform", "freshdesk")
 

@@ -18,7 +18,7 @@ from deskstore.domain.commits import Standing, decide, standing_of
 from deskstore.domain.erasures import Erasure, Removed, company_hash
 from deskstore.domain.errors import CompanyErased, CompanyMoved, StorageUnavailable
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
+from deskstore.domain.mirror import CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, applicable, copy_of, digest_of
 from deskstore.domain.paging import EVERYTHING, Filter, Page, Position
 from deskstore.domain.ports import BeforeCommit, Health
 from deskstore.domain.processing import COMPLETED, FAILED, PENDING, PROCESSING, Checkpoint, PlatformStats, Processing, Progress
@@ -108,11 +108,6 @@ class _Company:
         """The version at which each thing stands here, or was deleted."""
         found = ((copy.thing, self.values.get(copy.thing)) for copy in copies)
         return {thing: value.version if value else self.deleted.get(thing, 0) for thing, value in found}
-
-    def is_orphan(self, copy: Copy, arriving: Collection[Key]) -> bool:
-        """Whether it is part of a record that is neither here nor on its way."""
-        belongs = copy.value is not None and copy.thing.part in ("processing", "summary")
-        return belongs and copy.thing.key not in arriving and self.record(copy.thing.key) is None
 
     def owe(self, consumers: Iterable[str], copies: Collection[Copy]) -> None:
         for consumer in consumers:
@@ -507,9 +502,7 @@ class MemoryReplica:
         """Keep those copies that are newer than what stands here."""
         async with self._storage.lock:
             company = self._in_epoch(epoch)
-            fresh = sorted(newer(copies, company.versions(copies)), key=lambda copy: PARTS.index(copy.thing.part))
-            arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
-            kept = [copy for copy in fresh if not company.is_orphan(copy, arriving)]
+            kept = applicable(copies, company.versions(copies), lambda key: company.record(key) is not None)
             self._storage.keep(company, kept, self._storage.clock())
             return len(kept)
 

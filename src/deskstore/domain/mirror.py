@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from struct import pack
@@ -10,6 +10,7 @@ from struct import pack
 from attrs import frozen
 
 from deskstore.domain import times
+from deskstore.domain.identifiers import Key
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -28,9 +29,9 @@ __all__ = [
     "Thing",
     "ThingDigest",
     "Value",
+    "applicable",
     "copy_of",
     "digest_of",
-    "newer",
     "thing_of",
 ]
 
@@ -93,9 +94,31 @@ def copy_of(value: Value) -> Copy:
     return Copy(thing_of(value), value.version, value)
 
 
-def newer(copies: Iterable[Copy], known: Mapping[Thing, int]) -> list[Copy]:
-    """Those copies that are newer than what is known of them, deletions included."""
-    return [copy for copy in copies if copy.version > known.get(copy.thing, 0)]
+def applicable(copies: Iterable[Copy], known: Mapping[Thing, int], stands: Callable[[Key], bool]) -> list[Copy]:
+    """
+    The copies that a store has to keep: newer than what it knows, deletions included, and no part without its record.
+
+    A record and its parts are read one after the other, so the deletion of a record may come together with parts from before it. They go
+    with it: whoever kept them would hold what no deletion ever reaches again.
+
+    Args:
+        known: The version at which each of the things stands in the store, or was deleted; of what is missing here nothing is known.
+        stands: Whether the store holds a record.
+
+    Returns:
+        Them in the order of PARTS, so that a record comes before what goes with it, and by name.
+    """
+    fresh = sorted((copy for copy in copies if copy.version > known.get(copy.thing, 0)), key=_place)
+    records = {copy.thing.key: copy.value is not None for copy in fresh if copy.thing.part in ("ticket", "article")}
+    return [copy for copy in fresh if not _is_part(copy) or records.get(copy.thing.key, stands(copy.thing.key))]
+
+
+def _place(copy: Copy) -> tuple[int, Thing, int]:
+    return PARTS.index(copy.thing.part), copy.thing, copy.version
+
+
+def _is_part(copy: Copy) -> bool:
+    return copy.value is not None and copy.thing.part in ("processing", "summary")
 
 
 def digest_of(value: Value, *, rehash: bool = False) -> ThingDigest:

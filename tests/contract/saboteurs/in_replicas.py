@@ -569,7 +569,8 @@ class AppliesOrphans(SabotagedReplica):
         async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
             applied = await super().apply(copies, epoch=epoch)
             company = self.memory.registered(self.company_id)
-            orphans = [copy for copy in copies if copy.value and copy.thing not in company.values and company.is_orphan(copy, ())]
+            parts = [copy for copy in copies if copy.value and copy.thing.part in ("processing", "summary")]
+            orphans = [copy for copy in parts if company.record(copy.thing.key) is None]
             company.values |= {copy.thing: copy.value for copy in orphans if copy.value}
             return applied + len(orphans)
 
@@ -577,6 +578,17 @@ class AppliesOrphans(SabotagedReplica):
         of_replica.test_a_processing_or_a_summary_without_its_record_is_not_applied,
         of_replica.test_an_applied_deletion_removes_and_stays_newer_than_older_copies,
     )
+
+
+class KeepsPartsOfWhatGoes(SabotagedReplica):
+    class Kind(Raw):
+        async def apply(self, copies: Collection[Copy], *, epoch: int | None) -> int:
+            applied = await super().apply(copies, epoch=epoch)
+            gone = {copy.thing.key for copy in copies if copy.thing.part == "ticket" and copy.value is None}
+            self.held.values |= {copy.thing: copy.value for copy in copies if copy.value and copy.thing.key in gone}
+            return applied
+
+    breaks = (of_replica.test_parts_that_are_applied_together_with_the_deletion_of_their_record_go_with_it,)
 
 
 class BuriesAllSummariesWithOne(SabotagedReplica):

@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from deskstore.domain.identifiers import Key
-from deskstore.domain.mirror import PARTS, Copy, Owed, ThingDigest, Value, copy_of, digest_of, newer, thing_of
-from deskstore.domain.records import Article, Ticket
+from deskstore.domain.mirror import Copy, Owed, ThingDigest, Value, applicable, copy_of, digest_of, thing_of
 from deskstore.domain.things import CompanyState, Debt, Part, Thing, check_beginning, check_epoch, check_succession
 from deskstore_sqlite.company import ORDER, Company
 from deskstore_sqlite.database import NAME, Database
@@ -139,11 +137,4 @@ def _owed(company: Company, consumer: str, limit: int) -> Owed:
 def _kept(company: Company, copies: Collection[Copy]) -> list[Copy]:
     """Those that are newer than what stands here, records before what goes with them, and nothing without its record."""
     known = {copy.thing: _as_it_stands(company, copy.thing).version for copy in copies}
-    fresh = sorted(newer(copies, known), key=lambda copy: PARTS.index(copy.thing.part))
-    arriving = {copy.thing.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
-    return [copy for copy in fresh if copy.value is None or _has_place(company, copy.thing, arriving)]
-
-
-def _has_place(company: Company, thing: Thing, arriving: Collection[Key]) -> bool:
-    is_part = thing.part in ("processing", "summary")
-    return not is_part or thing.key in arriving or company.record(thing.key) is not None
+    return applicable(copies, known, lambda key: company.record(key) is not None)

@@ -19,7 +19,7 @@ from deskstore.domain.changes import Changes, Committed
 from deskstore.domain.commits import NOTHING, Standing, decide
 from deskstore.domain.errors import CompanyErased, CompanyMoved
 from deskstore.domain.identifiers import Key
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Thing, copy_of, newer
+from deskstore.domain.mirror import CompanyState, Copy, Thing, applicable, copy_of
 from deskstore.domain.processing import Checkpoint, Processing
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -76,10 +76,8 @@ def apply_copies(company: OpenCompany, copies: Collection[Copy], now: datetime) 
     """Keep those copies of another store that are newer than what stands here, and say how many those were."""
     index = company.index
     known = {copy.thing: max(index.version(copy.thing), index.tombstone_version(copy.thing)) for copy in copies}
-    ordered = sorted(newer(copies, known), key=lambda copy: (PARTS.index(copy.thing.part), copy.thing))
-    rows = {copy.thing.key: index.row(copy.thing.key) for copy in ordered if copy.thing.is_of_record}
-    arriving = {copy.thing.key for copy in ordered if isinstance(copy.value, Ticket | Article)}
-    kept = [copy for copy in ordered if not _is_orphan(copy, rows, arriving)]
+    rows = {copy.thing.key: index.row(copy.thing.key) for copy in copies if copy.thing.is_of_record}
+    kept = applicable(copies, known, lambda key: rows[key] is not None)
     _keep(company, index.state(), kept, rows, now)
     return len(kept)
 
@@ -126,13 +124,6 @@ def _writable(company: OpenCompany) -> CompanyState:
     if state.primary != company.store_id or state.swapping_to is not None:
         raise CompanyMoved(company.company_id, primary=state.primary, epoch=state.epoch, swapping_to=state.swapping_to)
     return state
-
-
-def _is_orphan(copy: Copy, rows: dict[Key, Row | None], arriving: set[Key]) -> bool:
-    """Whether a processing or a summary comes without its record."""
-    if copy.thing.part not in ("processing", "summary") or copy.value is None:
-        return False
-    return copy.thing.key not in arriving and rows[copy.thing.key] is None
 
 
 def _keep(company: OpenCompany, state: CompanyState, copies: Collection[Copy], rows: dict[Key, Row | None], now: datetime) -> None:

@@ -25,8 +25,7 @@ from deskstore.adapters.postgres.rows import (
     ticket_of,
 )
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
-from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, copy_of, digest_of, newer
-from deskstore.domain.records import Article, Ticket
+from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, applicable, copy_of, digest_of
 from deskstore.domain.things import check_beginning, check_epoch, check_succession, plain_state
 
 MANY: Final = 5_000  #: digests read at once
@@ -172,10 +171,8 @@ class PostgresReplica:
             check_epoch(self._company_id, locked.state, epoch)
             standing = await _standing(transaction, locked, copies)
             buried = await _remembered(transaction, copies)
-            fresh = newer(copies, {thing: max(standing.get(thing, 0), buried.get(thing, 0)) for thing in standing.keys() | buried.keys()})
-            arriving = {copy.value.key for copy in fresh if isinstance(copy.value, Ticket | Article)}
-            there = arriving | locked.standing.keys()
-            kept = [copy for copy in fresh if not _is_part(copy) or copy.thing.key in there]
+            known = {thing: max(standing.get(thing, 0), buried.get(thing, 0)) for thing in standing.keys() | buried.keys()}
+            kept = applicable(copies, known, locked.standing.__contains__)
             if kept:
                 await transaction.write(evolve(locked, buried=buried.keys()), kept, standing.keys())
                 await transaction.commit()
@@ -183,14 +180,8 @@ class PostgresReplica:
 
 
 def _newest(copies: Collection[Copy]) -> list[Copy]:
-    """One copy a thing, in the order in which parts are kept."""
-    ordered = sorted(copies, key=lambda copy: copy.version)
-    return sorted({copy.thing: copy for copy in ordered}.values(), key=lambda copy: (PARTS.index(copy.thing.part), copy.thing))
-
-
-def _is_part(copy: Copy) -> bool:
-    """Whether it goes with a record, and so is nothing without one."""
-    return copy.value is not None and copy.thing.part in ("processing", "summary")
+    """One copy a thing."""
+    return [*{copy.thing: copy for copy in sorted(copies, key=lambda copy: copy.version)}.values()]
 
 
 async def _standing(transaction: Transaction, locked: Locked, copies: Sequence[Copy]) -> dict[Thing, int]:
