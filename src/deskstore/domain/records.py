@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import cached_property
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, NotRequired, Self, TypedDict, Unpack
 
 from attrs import Factory, evolve, field, frozen
 
@@ -92,8 +92,7 @@ class Record:
 
     def receive(self, incoming: Incoming, *, now: datetime) -> Self:
         """The same record with another payload: records replace, they never merge."""
-        came = incoming
-        return evolve(self, payload=came.payload, sha256=came.sha256, fields=came.fields, saved_at=now, checked=came.checked)
+        return evolve(self, **_received(incoming, now))
 
     @property
     def data(self) -> payloads.Parsed:
@@ -141,30 +140,42 @@ def check_record(record: Ticket | Article) -> None:
             raise InvalidRecord(f"the sha256 of {record.key} is another payload's: let new_ticket(), new_article() or receive() set both")
 
 
+class Kept(TypedDict):
+    """What a storage keeps of a record beside its key."""
+
+    payload: bytes
+    sha256: bytes
+    fields: Fields
+    saved_at: datetime
+    version: NotRequired[int]
+    checked: NotRequired[bytes | None]
+
+
+def record_of(key: Key, **kept: Unpack[Kept]) -> Ticket | Article:
+    """The record that a key names."""
+    return ticket_of(key, **kept) if key.kind == TICKET else article_of(key, **kept)
+
+
+def ticket_of(key: Key, **kept: Unpack[Kept]) -> Ticket:
+    """The ticket that a key names."""
+    return Ticket(platform=key.platform, ticket_id=key.id, **kept)
+
+
+def article_of(key: Key, **kept: Unpack[Kept]) -> Article:
+    """The article that a key names."""
+    return Article(platform=key.platform, article_id=key.id, locale=key.locale, **kept)
+
+
 def new_ticket(incoming: Incoming, *, now: datetime) -> Ticket:
     """The ticket of a payload of which no earlier one is known."""
-    _, platform, ticket_id, _ = incoming.key
-    return Ticket(
-        platform=platform,
-        ticket_id=ticket_id,
-        payload=incoming.payload,
-        sha256=incoming.sha256,
-        fields=incoming.fields,
-        saved_at=now,
-        checked=incoming.checked,
-    )
+    return ticket_of(incoming.key, **_received(incoming, now))
 
 
 def new_article(incoming: Incoming, *, now: datetime) -> Article:
     """The article of a payload of which no earlier one is known."""
-    _, platform, article_id, locale = incoming.key
-    return Article(
-        platform=platform,
-        article_id=article_id,
-        locale=locale,
-        payload=incoming.payload,
-        sha256=incoming.sha256,
-        fields=incoming.fields,
-        saved_at=now,
-        checked=incoming.checked,
-    )
+    return article_of(incoming.key, **_received(incoming, now))
+
+
+def _received(incoming: Incoming, now: datetime) -> Kept:
+    came = incoming
+    return {"payload": came.payload, "sha256": came.sha256, "fields": came.fields, "saved_at": now, "checked": came.checked}

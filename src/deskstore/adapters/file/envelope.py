@@ -20,10 +20,10 @@ from cattrs.fns import identity
 from deskstore.adapters.file.body import CONTENT, PAYLOAD, PROCESSING, NotOurs, moment, not_ours, parted, source_text, source_version_of
 from deskstore.adapters.file.layout import LAYOUT
 from deskstore.domain import payloads
-from deskstore.domain.identifiers import TICKET, Key, Kind
+from deskstore.domain.identifiers import Key, Kind
 from deskstore.domain.payloads import Parsed
 from deskstore.domain.processing import Processing, ProcessingStatus
-from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
+from deskstore.domain.records import Article, Fields, SourceVersion, Ticket, record_of
 from deskstore.domain.summaries import Summary
 
 _ORJSON_WRITES: Final = (str, int, bool, datetime, str | None, int | None, float | None, datetime | None)
@@ -91,26 +91,7 @@ class RecordEnvelope:
 
     def record(self, payload: bytes) -> Ticket | Article:
         """The record itself."""
-        if self.kind == TICKET:
-            return Ticket(
-                platform=self.platform,
-                ticket_id=self.id,
-                payload=payload,
-                sha256=self.sha256,
-                fields=self.fields,
-                saved_at=self.saved_at,
-                version=self.version,
-            )
-        return Article(
-            platform=self.platform,
-            article_id=self.id,
-            locale=self.locale,
-            payload=payload,
-            sha256=self.sha256,
-            fields=self.fields,
-            saved_at=self.saved_at,
-            version=self.version,
-        )
+        return record_of(self.key, payload=payload, sha256=self.sha256, fields=self.fields, saved_at=self.saved_at, version=self.version)
 
 
 @frozen(kw_only=True)

@@ -19,7 +19,7 @@ from deskstore.adapters.redis.names import Subject
 from deskstore.domain import times
 from deskstore.domain.identifiers import Key
 from deskstore.domain.processing import Processing
-from deskstore.domain.records import Article, Fields, SourceVersion, Ticket
+from deskstore.domain.records import Article, Fields, SourceVersion, Ticket, record_of
 from deskstore.domain.rows import processing_of, processing_row
 from deskstore.domain.summaries import Summary
 
@@ -205,26 +205,8 @@ def _record(key: Key, body: _Record) -> Ticket | Article:
         source_version=None if body.source is None else SourceVersion(*body.source),
         text_digest=body.text_digest,
     )
-    saved_at = times.moment(body.saved_us)
-    if key.kind == "ticket":
-        return Ticket(
-            platform=key.platform,
-            ticket_id=key.id,
-            payload=body.payload,
-            sha256=body.sha256,
-            fields=fields,
-            saved_at=saved_at,
-            version=body.version,
-        )
-    return Article(
-        platform=key.platform,
-        article_id=key.id,
-        locale=key.locale,
-        payload=body.payload,
-        sha256=body.sha256,
-        fields=fields,
-        saved_at=saved_at,
-        version=body.version,
+    return record_of(
+        key, payload=body.payload, sha256=body.sha256, fields=fields, saved_at=times.moment(body.saved_us), version=body.version
     )
 
 
