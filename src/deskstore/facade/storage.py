@@ -241,7 +241,7 @@ class StorageFactory:
 
     @staticmethod
     def get_supported_types() -> list[str]:
-        """What STORAGE_TYPE may say; this release opens `file` and `postgresql`, and refuses `hybrid`."""
+        """What STORAGE_TYPE may say, storages by others aside."""
         return [StorageType.FILE.value, StorageType.POSTGRESQL.value, StorageType.HYBRID.value]
 
 

@@ -84,8 +84,8 @@ async def claims(
             The machine's name and the process's number, unless said.
         lease: For how long a ticket stays with a worker that died, at most 15 minutes; renewed three times while it lasts.
         batch: How many tickets are taken at once; those that were not begun are given back at the end.
-        until_done: End once nothing is pending, and nobody works on anything any more; failed tickets are not waited for, those neither
-            that are to be tried again.
+        until_done: End once nothing is pending, and nobody works on anything any more; failed tickets are not waited for, not even
+            those that are to be tried again.
         stop: Once it is set, no other ticket is begun.
         poll: How often to look, where there is nothing to do.
         retry: When a ticket is tried again whose block ended with an error.
@@ -93,20 +93,7 @@ async def claims(
     Raises:
         StorageUnavailable: The storage does not work any more.
     """
-    line = Line(
-        Orders(
-            storage=storage,
-            company_id=company_id,
-            platform=platform,
-            worker=worker or _this_process(),
-            lease=lease,
-            batch=batch,
-            until_done=until_done,
-            stop=stop or asyncio.Event(),
-            poll=poll,
-            retry=retry,
-        )
-    )
+    line = _line(storage, company_id, platform, worker, lease=lease, batch=batch, until_done=until_done, stop=stop, poll=poll, retry=retry)
     try:
         while (claim := await line.following()) is not None:
             yield claim
@@ -142,20 +129,8 @@ async def work_off(
     """
     if concurrency < 1:
         raise InvalidRecord(f"concurrency is {concurrency}: work on at least one ticket at once")
-    line = Line(
-        Orders(
-            storage=storage,
-            company_id=company_id,
-            platform=platform,
-            worker=worker or _this_process(),
-            lease=lease,
-            batch=min(concurrency, MOST_AT_ONCE),
-            until_done=until_done,
-            stop=stop or asyncio.Event(),
-            poll=poll,
-            retry=retry,
-        )
-    )
+    batch = min(concurrency, MOST_AT_ONCE)
+    line = _line(storage, company_id, platform, worker, lease=lease, batch=batch, until_done=until_done, stop=stop, poll=poll, retry=retry)
     workers = [asyncio.ensure_future(_work(line, handler)) for _ in range(concurrency)]
     try:
         endings = Counter(ending for endings in await asyncio.gather(*workers) for ending in endings.elements())
@@ -165,6 +140,35 @@ async def work_off(
         await asyncio.wait(workers)
         await line.aclose()
     return Worked(**{ending.value: count for ending, count in endings.items() if ending is not Ending.HELD})
+
+
+def _line(
+    storage: Storage,
+    company_id: str,
+    platform: str,
+    worker: str | None,
+    *,
+    lease: timedelta,
+    batch: int,
+    until_done: bool,
+    stop: asyncio.Event | None,
+    poll: timedelta,
+    retry: Retry,
+) -> Line:
+    return Line(
+        Orders(
+            storage=storage,
+            company_id=company_id,
+            platform=platform,
+            worker=worker or _this_process(),
+            lease=lease,
+            batch=batch,
+            until_done=until_done,
+            stop=stop or asyncio.Event(),
+            poll=poll,
+            retry=retry,
+        )
+    )
 
 
 async def _work(line: Line, handler: Handler) -> Counter[Ending]:
