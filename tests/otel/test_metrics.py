@@ -19,23 +19,12 @@ from deskstore.domain.ports import Caching, Inspectable, Measured
 from deskstore.services.importing import import_records
 from deskstore.services.processing import claim_tickets, complete
 from deskstore.services.tickets import get_ticket, save_ticket, save_tickets
-from deskstore.testing.contract.fixtures import a_new_company
 from tests.hybrid.switches import Switch
 from tests.otel.seeing import Seen
 from tests.payloads import as_bytes, freshdesk
 from tests.redis.broken import PATIENT
 
 DESK = "freshdesk"
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Seen()
-
-
-@pytest.fixture
-def company_id() -> str:
-    return a_new_company()
 
 
 @pytest.fixture(scope="module")

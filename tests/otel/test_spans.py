@@ -29,21 +29,10 @@ from deskstore.services.processing import claim_tickets, complete
 from deskstore.services.summaries import SummaryDraft
 from deskstore.services.tickets import find_ticket, get_ticket, list_tickets, save_ticket, save_tickets
 from deskstore.services.working import work_off
-from deskstore.testing.contract.fixtures import a_new_company
 from tests.otel.seeing import Seen, told
 from tests.payloads import as_bytes, freshdesk
 
 DESK = "freshdesk"
-
-
-@pytest.fixture
-def seen() -> Seen:
-    return Seen()
-
-
-@pytest.fixture
-def company_id() -> str:
-    return a_new_company()
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])
