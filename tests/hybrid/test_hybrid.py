@@ -21,6 +21,7 @@ from deskstore.domain.errors import (
     TicketNotFound,
     VersionConflict,
 )
+from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import MIRROR, CompanyState, MirrorStatus, Thing
 from deskstore.domain.ports import Backend, Storage
 from deskstore.domain.sides import Sides
@@ -359,44 +360,53 @@ async def test_no_reader_goes_back_in_time_while_the_sides_change_places_under_l
     assert await _steps_back(desks) == []
 
 
-async def _steps_back(desks: Desks) -> list[tuple[int, int]]:
-    """The versions that a reader was given after a later one, while a company was written and its sides changed places."""
-    stored = await desks.hybrid.kept(a_ticket())
-    reading = [_desks(desks.near.storage, desks.far.storage, desks.hybrid.company_id, prefers_far=far) for far in (False, True)]
-    back: list[tuple[int, int]] = []
-    is_over = asyncio.Event()
-
-    async def read(desk: Desk) -> None:
-        last = 0
-        while not is_over.is_set():
-            found = await desk.find(stored.key)
-            version = found.version if found else 0
-            if version < last:
-                back.append((last, version))
-            last = max(last, version)
-            await asyncio.sleep(0)
-
-    async def write() -> None:
-        number = 0
-        while not is_over.is_set():
-            number += 1
-            with suppress(VersionConflict):
-                found = await desks.hybrid.find(stored.key)
-                assert found is not None
-                await desks.hybrid.received(found, f"text {number}")
-            await asyncio.sleep(0.001)
-
-    work = [asyncio.ensure_future(one) for one in (*(read(one.hybrid) for one in reading), write())]
+async def _change_places(desks: Desks) -> None:
+    """Let the sides change places again and again, and end as they began."""
     sides = desks.sides()
     for _ in range(8):
         await asyncio.sleep(0.02)
         await swap(sides)
         sides = sides.reversed()
+
+
+async def _steps_back(desks: Desks) -> list[tuple[int, int]]:
+    """The versions that a reader was given after a later one, while a company was written and its sides changed places."""
+    stored = await desks.hybrid.kept(a_ticket())
+    reading = [_desks(desks.near.storage, desks.far.storage, desks.hybrid.company_id, prefers_far=far) for far in (False, True)]
+    is_over = asyncio.Event()
+    readers = [asyncio.ensure_future(_read_back(one.hybrid, stored.key, is_over)) for one in reading]
+    writer = asyncio.ensure_future(_rewrite(desks.hybrid, stored.key, is_over))
+    await _change_places(desks)
     is_over.set()
-    await asyncio.gather(*work)
+    await writer
+    back = [step for steps in await asyncio.gather(*readers) for step in steps]
     for one in reading:
         await one.storage.stop_draining()  # its sides are shared, and stay open
     return back
+
+
+async def _read_back(desk: Desk, key: Key, is_over: asyncio.Event) -> list[tuple[int, int]]:
+    back: list[tuple[int, int]] = []
+    last = 0
+    while not is_over.is_set():
+        found = await desk.find(key)
+        version = found.version if found else 0
+        if version < last:
+            back.append((last, version))
+        last = max(last, version)
+        await asyncio.sleep(0)
+    return back
+
+
+async def _rewrite(desk: Desk, key: Key, is_over: asyncio.Event) -> None:
+    number = 0
+    while not is_over.is_set():
+        number += 1
+        with suppress(VersionConflict):
+            found = await desk.find(key)
+            assert found is not None
+            await desk.received(found, f"text {number}")
+        await asyncio.sleep(0.001)
 
 
 async def test_eight_writers_lose_nothing_while_the_sides_change_places(desks: Desks) -> None:
@@ -413,11 +423,7 @@ async def test_eight_writers_lose_nothing_while_the_sides_change_places(desks: D
             await asyncio.sleep(0.001)
 
     writers = [asyncio.ensure_future(write(number)) for number in range(8)]
-    sides = desks.sides()
-    for _ in range(8):
-        await asyncio.sleep(0.02)
-        await swap(sides)
-        sides = sides.reversed()
+    await _change_places(desks)
     is_over.set()
     await asyncio.gather(*writers)
 

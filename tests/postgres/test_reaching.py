@@ -15,7 +15,6 @@ import pytest
 from deskstore.adapters.embedded.ports import free_port
 from deskstore.adapters.embedded.postgres import PostgresServer
 from tests.postgres.commands import Shell
-from tests.postgres.preparing import prepare
 from tests.postgres.probes import connected
 from tests.servers.databases import Database, Databases
 
@@ -26,17 +25,6 @@ COMMANDS: Final = (
     ("export", "--company", "acme", "--output", "-"),
 )
 PASSWORD: Final = re.compile(":[0-9a-f]{32}@")
-
-
-@pytest.fixture(scope="module")
-async def template(databases: Databases) -> str:
-    return await databases.template(prepare)
-
-
-@pytest.fixture
-async def database(databases: Databases, template: str) -> AsyncIterator[Database]:
-    async with databases.fresh(template) as made:
-        yield made
 
 
 @pytest.fixture
@@ -136,11 +124,11 @@ def test_a_server_that_does_not_answer_ends_with_4_within_the_time_that_was_set(
     assert time.monotonic() - began < 5
 
 
-def test_a_login_that_is_refused_ends_with_2(shell: Shell, database: Database) -> None:
+def test_a_login_that_is_refused_ends_with_2(shell: Shell, fresh_database: Database) -> None:
     urls = [
-        PASSWORD.sub(":wrong@", database.app_url),
-        database.app_url.replace("app_user", "nobody_at_all"),
-        database.app_url.replace(database.name, "no_such_database"),
+        PASSWORD.sub(":wrong@", fresh_database.app_url),
+        fresh_database.app_url.replace("app_user", "nobody_at_all"),
+        fresh_database.app_url.replace(fresh_database.name, "no_such_database"),
     ]
 
     line = (
@@ -150,20 +138,23 @@ def test_a_login_that_is_refused_ends_with_2(shell: Shell, database: Database) -
         assert all(code == 2 and line in said for code, said in refusals(shell, url))
 
 
-def test_a_schema_that_is_missing_old_or_too_new_ends_with_2(shell: Shell, database: Database, bare: Database) -> None:
+def test_a_schema_that_is_missing_old_or_too_new_ends_with_2(shell: Shell, fresh_database: Database, bare: Database) -> None:
     missing = refusals(shell, bare.app_url)
-    run(database.owner_url, "UPDATE deskstore.schema_version SET version_num = '0000'")
-    old = refusals(shell, database.app_url)
-    run(database.owner_url, "UPDATE deskstore.schema_version SET version_num = '9999'")
-    new = refusals(shell, database.app_url)
+    run(fresh_database.owner_url, "UPDATE deskstore.schema_version SET version_num = '0000'")
+    old = refusals(shell, fresh_database.app_url)
+    run(fresh_database.owner_url, "UPDATE deskstore.schema_version SET version_num = '9999'")
+    new = refusals(shell, fresh_database.app_url)
 
     assert all(code == 2 and "no deskstore schema 'deskstore': run `deskstore db upgrade` as its owner" in line for code, line in missing)
     assert all(code == 2 and "is at 0000, and this release needs" in line and "run `deskstore db upgrade`" in line for code, line in old)
     assert all(code == 2 and "a newer release made the schema" in line and "use that release" in line for code, line in new)
 
 
-def test_a_role_that_policies_do_not_bind_ends_with_2(shell: Shell, database: Database) -> None:
-    for url, line in ((database.admin_url, "is a superuser, whom no policy binds"), (database.owner_url, "owns tables of the schema")):
+def test_a_role_that_policies_do_not_bind_ends_with_2(shell: Shell, fresh_database: Database) -> None:
+    for url, line in (
+        (fresh_database.admin_url, "is a superuser, whom no policy binds"),
+        (fresh_database.owner_url, "owns tables of the schema"),
+    ):
         said = refusals(shell, url)
 
         assert all(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
@@ -15,8 +15,8 @@ from deskstore.adapters.embedded.postgres import PostgresServer
 from deskstore.adapters.postgres import PostgresStorage
 from deskstore.adapters.postgres.checks import Entrance, Fault, behind
 from deskstore.domain.errors import ConfigurationError
-from tests.postgres.preparing import migrations, prepare
-from tests.servers.databases import Database, Databases, databases_on
+from tests.postgres.preparing import migrations
+from tests.servers.databases import Database, databases_on
 
 ANOTHER: Final = "let DATABASE_URL name a login that `deskstore db upgrade` made, or run "
 #: what is done as the server's superuser -> what the storage says, and what mends it
@@ -63,17 +63,6 @@ UNFIT: Final = {
 }
 
 
-@pytest.fixture(scope="module")
-async def template(databases: Databases) -> str:
-    return await databases.template(prepare)
-
-
-@pytest.fixture
-async def database(databases: Databases, template: str) -> AsyncIterator[Database]:
-    async with databases.fresh(template) as made:
-        yield made
-
-
 @asynccontextmanager
 async def opened(url: str, **options: object) -> AsyncGenerator[PostgresStorage]:
     storage = PostgresStorage(url, **options)  # type: ignore[arg-type]  # each test gives one that fits
@@ -92,18 +81,18 @@ async def run(url: str, *statements: str) -> None:
         await connection.close()
 
 
-async def test_a_database_that_is_as_it_was_made_lets_the_application_in(database: Database) -> None:
-    async with opened(database.app_url) as storage:
+async def test_a_database_that_is_as_it_was_made_lets_the_application_in(fresh_database: Database) -> None:
+    async with opened(fresh_database.app_url) as storage:
         assert await storage.companies() == []
 
 
 @pytest.mark.parametrize("statement", UNFIT)
-async def test_what_is_unfit_is_refused_with_what_to_do(database: Database, statement: str) -> None:
-    names = {"app": database.app_role, "owner": urlsplit(database.owner_url).username}
+async def test_what_is_unfit_is_refused_with_what_to_do(fresh_database: Database, statement: str) -> None:
+    names = {"app": fresh_database.app_role, "owner": urlsplit(fresh_database.owner_url).username}
     line, undo = UNFIT[statement]
-    await run(database.admin_url, statement.format(**names))
+    await run(fresh_database.admin_url, statement.format(**names))
     try:
-        async with opened(database.app_url) as storage:
+        async with opened(fresh_database.app_url) as storage:
             for _ in range(2):
                 with pytest.raises(ConfigurationError) as caught:
                     await storage.companies()
@@ -112,23 +101,23 @@ async def test_what_is_unfit_is_refused_with_what_to_do(database: Database, stat
                 assert "\n" not in str(caught.value)
     finally:
         if undo:
-            await run(database.admin_url, undo.format(**names))
+            await run(fresh_database.admin_url, undo.format(**names))
 
 
 @pytest.mark.parametrize("who", ["admin_url", "owner_url"])
-async def test_nobody_but_the_application_role_is_let_in(database: Database, who: str) -> None:
-    async with opened(getattr(database, who)) as storage:
+async def test_nobody_but_the_application_role_is_let_in(fresh_database: Database, who: str) -> None:
+    async with opened(getattr(fresh_database, who)) as storage:
         with pytest.raises(ConfigurationError, match=r"superuser|owns tables"):
             await storage.companies()
 
 
-async def test_what_is_mended_is_let_in_by_the_same_storage(database: Database) -> None:
-    await run(database.admin_url, "ALTER TABLE deskstore.ticket NO FORCE ROW LEVEL SECURITY")
-    async with opened(database.app_url) as storage:
+async def test_what_is_mended_is_let_in_by_the_same_storage(fresh_database: Database) -> None:
+    await run(fresh_database.admin_url, "ALTER TABLE deskstore.ticket NO FORCE ROW LEVEL SECURITY")
+    async with opened(fresh_database.app_url) as storage:
         with pytest.raises(ConfigurationError) as caught:
             await storage.companies()
 
-        await run(database.owner_url, str(caught.value).partition("deskstore.ticket: ")[2])
+        await run(fresh_database.owner_url, str(caught.value).partition("deskstore.ticket: ")[2])
 
         assert await storage.companies() == []
 
@@ -145,7 +134,7 @@ async def test_a_server_that_forgets_is_let_in_only_where_that_is_allowed(settin
                 assert await storage.companies() == []
 
 
-async def test_the_look_costs_one_trip_of_the_first_connection_alone(database: Database) -> None:
+async def test_the_look_costs_one_trip_of_the_first_connection_alone(fresh_database: Database) -> None:
     looks: list[str] = []
 
     class Watched(Entrance):
@@ -153,7 +142,7 @@ async def test_the_look_costs_one_trip_of_the_first_connection_alone(database: D
             driver.add_query_logger(lambda record: looks.append(record.query))
             await super().__call__(driver)
 
-    async with opened(database.app_url, admit=Watched("deskstore")) as storage:
+    async with opened(fresh_database.app_url, admit=Watched("deskstore")) as storage:
         await storage.companies()
         await storage.companies()
 
@@ -165,13 +154,13 @@ def test_a_release_with_known_holes_is_only_warned_of() -> None:
     assert not Fault(kind="sealing", what="open").is_warning
 
 
-async def test_a_warning_goes_to_the_log(caplog: pytest.LogCaptureFixture, database: Database) -> None:
+async def test_a_warning_goes_to_the_log(caplog: pytest.LogCaptureFixture, fresh_database: Database) -> None:
     class Old(Entrance):
         async def _look(self, driver: asyncpg.Connection[asyncpg.Record]) -> list[Fault]:
             return [*await super()._look(driver), Fault(kind="release", what="PostgreSQL 15.3 has known holes")]
 
     with caplog.at_level(logging.WARNING, "deskstore"):
-        async with opened(database.app_url, admit=Old("deskstore")) as storage:
+        async with opened(fresh_database.app_url, admit=Old("deskstore")) as storage:
             await storage.companies()
 
     assert [record.getMessage() for record in caplog.records] == ["PostgreSQL 15.3 has known holes"]

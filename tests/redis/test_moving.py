@@ -73,6 +73,17 @@ async def read_until_cached(desk: Desk, cached: CachedStorage) -> int:
     return cached.cache.ledger.all.hits - before
 
 
+async def write_unseen(desk: Desk, reader: Desk, hybrid: HybridStorage, elsewhere: CachedStorage) -> int:
+    """Let a reader of the database cache a company that then goes back, is written and returns; how many values came from Redis."""
+    await describe(desk, "old")
+    await move(hybrid, desk.company_id)
+    was_cached = await read_until_cached(reader, elsewhere)
+    await move(hybrid, desk.company_id)
+    await describe(desk, "new")
+    await move(hybrid, desk.company_id)
+    return was_cached
+
+
 async def test_only_what_lives_in_the_database_comes_from_redis(near: FileStorage, far: Storage, own_redis: RedisServer) -> None:
     cached = CachedStorage(far, own_redis.url, limits=PATIENT)
     hybrid = HybridStorage(near, cached)
@@ -98,13 +109,8 @@ async def test_what_was_cached_before_a_rollback_is_not_read_after_the_next_cuto
     hybrid = HybridStorage(near, cached)
     desk = Desk(hybrid, a_new_company())
     reader = Desk(elsewhere, desk.company_id)  # a process that knows of the database alone
-    await describe(desk, "old")
-    await move(hybrid, desk.company_id)
-    was_cached = await read_until_cached(reader, elsewhere)
 
-    await move(hybrid, desk.company_id)
-    await describe(desk, "new")
-    await move(hybrid, desk.company_id)
+    was_cached = await write_unseen(desk, reader, hybrid, elsewhere)
 
     assert was_cached > 0
     assert await described(reader) == "new"
@@ -119,13 +125,8 @@ async def test_whoever_moves_a_company_and_tells_redis_nothing_is_found_out(
     elsewhere, hybrid = CachedStorage(far, own_redis.url, limits=LASTING), HybridStorage(near, far)
     desk = Desk(hybrid, a_new_company())
     reader = Desk(elsewhere, desk.company_id)
-    await describe(desk, "old")
-    await move(hybrid, desk.company_id)
-    await read_until_cached(reader, elsewhere)
 
-    await move(hybrid, desk.company_id)
-    await describe(desk, "new")
-    await move(hybrid, desk.company_id)
+    await write_unseen(desk, reader, hybrid, elsewhere)
 
     assert await described(reader) == "old"
     await hybrid.stop_draining()
@@ -138,13 +139,8 @@ async def test_where_whoever_moves_a_company_knows_of_no_cache_old_values_end_by
     elsewhere, hybrid = CachedStorage(far, own_redis.url, limits=BRIEF), HybridStorage(near, far)
     desk = Desk(hybrid, a_new_company())
     reader = Desk(elsewhere, desk.company_id)
-    await describe(desk, "old")
-    await move(hybrid, desk.company_id)
-    was_cached = await read_until_cached(reader, elsewhere)
 
-    await move(hybrid, desk.company_id)
-    await describe(desk, "new")
-    await move(hybrid, desk.company_id)
+    was_cached = await write_unseen(desk, reader, hybrid, elsewhere)
     await asyncio.sleep(BRIEF.value_s + 0.1)
 
     assert was_cached > 0
