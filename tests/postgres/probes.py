@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
+from unittest.mock import patch
 
 import asyncpg
 from attrs import evolve
 
 from deskstore.adapters.postgres import PostgresStorage
+from deskstore.adapters.postgres.committing import Transaction
 from deskstore.adapters.postgres.pool import Limits, Pool
 from deskstore.adapters.postgres.schema import sealed_tables, tables
 from deskstore.domain.changes import Changes, SaveRecord
 from deskstore.domain.errors import CompanyMoved, VersionConflict
+from deskstore.domain.mirror import CompanyState, Copy, copy_of
+from deskstore.domain.ports import Replica
 from deskstore.testing.contract import isolation
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
@@ -188,6 +192,51 @@ async def a_writer_that_waited_sees_what_happened_meanwhile(database: Database, 
             )
         outcome = (await asyncio.gather(writing, return_exceptions=True))[0]
         assert isinstance(outcome, CompanyMoved), outcome
+
+
+async def a_deletion_is_not_undone_by_an_older_copy_on_its_way(database: Database, open_storage: Open) -> None:
+    """Two batches of a filling cross: one that brings a ticket, and one that brings its later deletion while the first is not committed."""
+    async with opened(open_storage(database.app_url)) as storage:
+        desk = Desk(storage, a_new_company())
+        await desk.keep(a_ticket("before"))
+        replica = desk.replica()
+        epoch = await _follows(replica)
+        older = copy_of(evolve(a_ticket(), version=5))
+        deletion = Copy(older.thing, 6, None)
+        with _held_commits() as (reached, go_on):
+            bringing = asyncio.ensure_future(replica.apply([older], epoch=epoch))
+            await reached.wait()
+            burying = asyncio.ensure_future(replica.apply([deletion], epoch=epoch))
+            waiting = asyncio.ensure_future(_until_somebody_waits(database))
+            await asyncio.wait((burying, waiting), return_when=asyncio.FIRST_COMPLETED)
+            go_on.set()
+            await asyncio.gather(bringing, burying)
+        waiting.cancel()
+        assert await replica.read([older.thing]) == [deletion]
+
+
+async def _follows(replica: Replica) -> int:
+    """Let the company live in another store from now on: its epoch."""
+    state = await replica.state()
+    assert state is not None
+    moved = CompanyState(primary="another", mirror=await replica.store_id(), epoch=state.epoch + 1)
+    await replica.compare_and_set_state(state, moved)
+    return moved.epoch
+
+
+@contextmanager
+def _held_commits() -> Generator[tuple[asyncio.Event, asyncio.Event]]:
+    """The first commit says that it was reached, and waits; the others go on."""
+    reached, go_on, commit = asyncio.Event(), asyncio.Event(), Transaction.commit
+
+    async def held(self: Transaction) -> None:
+        if not reached.is_set():
+            reached.set()
+            await go_on.wait()
+        await commit(self)
+
+    with patch.object(Transaction, "commit", held):
+        yield reached, go_on
 
 
 async def _until_somebody_waits(database: Database) -> None:

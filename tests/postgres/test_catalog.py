@@ -17,6 +17,7 @@ from tests.postgres.probes import (
     Probe,
     Watched,
     a_connection_that_goes_back_remembers_no_company,
+    a_deletion_is_not_undone_by_an_older_copy_on_its_way,
     a_writer_that_waited_sees_what_happened_meanwhile,
     connected,
     every_statement_names_its_company,
@@ -34,6 +35,7 @@ PARTITION: Final = (
 PROBES: Final = (
     a_connection_that_goes_back_remembers_no_company,
     every_statement_names_its_company,
+    a_deletion_is_not_undone_by_an_older_copy_on_its_way,
     a_writer_that_waited_sees_what_happened_meanwhile,
 )
 
@@ -133,6 +135,16 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     ),
     "the state is read in the statement that locks": Mutant(
         probe=a_writer_that_waited_sees_what_happened_meanwhile, function="bind", edits=TOGETHER
+    ),
+    "an older copy passes a deletion": Mutant(
+        probe=a_deletion_is_not_undone_by_an_older_copy_on_its_way,
+        function="bind",
+        edits=[("PERFORM pg_advisory_xact_lock(deskstore.copies_lock(company));", "")],
+    ),
+    "a deletion passes an older copy": Mutant(
+        probe=a_deletion_is_not_undone_by_an_older_copy_on_its_way,
+        function="bind",
+        edits=[("PERFORM pg_advisory_xact_lock_shared(deskstore.copies_lock(company));", "")],
     ),
     "binding is STABLE": Mutant(probe=a_writer_that_waited_sees_what_happened_meanwhile, sql="ALTER FUNCTION deskstore.bind STABLE"),
 }

@@ -26,7 +26,7 @@ from deskstore.domain.rows import processing_of
 from deskstore.domain.things import CompanyState
 
 Requester = tuple[str, str]  # platform and requester
-Purpose = Literal["write", "write alone", "copy", "alone"]
+Purpose = Literal["write", "write alone", "copy", "bury", "alone"]
 _LOOK_AGAIN_S: Final = 0.1
 #: what became of a transaction, by its trace; where the log ended before it after a crash, its number has gone to another one, or will
 _STATUS: Final = """SELECT CASE WHEN pg_last_wal_replay_lsn() < split_part($1::text, ' ', 2)::pg_lsn THEN 'aborted'
@@ -45,6 +45,11 @@ class Locked:
     standing: Mapping[Key, Standing]
     checkpoints: Mapping[tuple[str, str], int]
     buried: Set[Thing] | None = None  #: which of the things are remembered as deleted; None: nobody looked
+
+    @property
+    def is_home(self) -> bool:
+        """Whether the company lives here, or would begin here."""
+        return self.state is None or self.state.primary == self.store_id
 
     @property
     def audience(self) -> Audience:

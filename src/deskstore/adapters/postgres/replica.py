@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from attrs import evolve
 
 from deskstore.adapters.postgres.calls import Call
-from deskstore.adapters.postgres.committing import Locked, Transaction, Transactions
+from deskstore.adapters.postgres.committing import Locked, Purpose, Transaction, Transactions
 from deskstore.adapters.postgres.reads import BATCH
 from deskstore.adapters.postgres.rows import (
     Columns,
@@ -27,6 +27,7 @@ from deskstore.adapters.postgres.rows import (
 from deskstore.domain.identifiers import ARTICLE, TICKET, Key, Kind
 from deskstore.domain.mirror import PARTS, CompanyState, Copy, Debt, Owed, Part, Thing, ThingDigest, Value, applicable, copy_of, digest_of
 from deskstore.domain.things import check_beginning, check_epoch, check_succession, plain_state
+from deskstore.domain.times import LAST_US
 
 MANY: Final = 5_000  #: digests read at once
 _NAMES: Final[list[str]] = []
@@ -166,7 +167,8 @@ class PostgresReplica:
     async def _apply(self, copies: Sequence[Copy], epoch: int | None) -> int:
         keys = sorted({copy.thing.key for copy in copies if copy.thing.is_of_record})
         streams = sorted({(copy.thing.platform, copy.thing.id) for copy in copies if copy.thing.part == "checkpoint"})
-        async with self._transactions.begin(self._company_id, known=0, purpose="copy", now=self._clock()) as transaction:
+        purpose: Purpose = "bury" if any(copy.value is None for copy in copies) else "copy"
+        async with self._transactions.begin(self._company_id, known=0, purpose=purpose, now=self._clock()) as transaction:
             locked = await transaction.lock(keys, streams)
             check_epoch(self._company_id, locked.state, epoch)
             standing = await _standing(transaction, locked, copies)
@@ -174,7 +176,9 @@ class PostgresReplica:
             known = {thing: max(standing.get(thing, 0), buried.get(thing, 0)) for thing in standing.keys() | buried.keys()}
             kept = applicable(copies, known, locked.standing.__contains__)
             if kept:
-                await transaction.write(evolve(locked, buried=buried.keys()), kept, standing.keys())
+                # in a company that only follows nobody deletes beside this: its floor may rise, for things that are none of these
+                floor = locked.floor if locked.is_home else LAST_US
+                await transaction.write(evolve(locked, buried=buried.keys(), floor=floor), kept, standing.keys())
                 await transaction.commit()
         return len(kept)
 

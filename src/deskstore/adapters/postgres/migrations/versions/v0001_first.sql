@@ -222,6 +222,10 @@ END $$;
 CREATE FUNCTION "{schema}".company_lock(company text) RETURNS bigint
 LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT hashtextextended('deskstore ' || company, 0) $$;
 
+-- Held while copies of another store are applied: shared, or alone by who applies deletions.
+CREATE FUNCTION "{schema}".copies_lock(company text) RETURNS bigint
+LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT hashtextextended('deskstore ' || company, 1) $$;
+
 CREATE FUNCTION "{schema}".company_hash(company text) RETURNS bytea
 LANGUAGE sql IMMUTABLE SECURITY INVOKER AS $$ SELECT sha256(convert_to(company, 'UTF8')) $$;
 
@@ -251,8 +255,8 @@ BEGIN
 END $$;
 
 -- Sent together with BEGIN, in the one kind of message that takes no parameters: the company travels as the hex of its UTF-8.
--- purpose: 'write' as the primary, 'write alone' likewise, with nobody else in the company, 'copy' what another store decided, or 'alone',
--- whatever stands there
+-- purpose: 'write' as the primary, 'write alone' likewise, with nobody else in the company, 'copy' what another store decided, 'bury' likewise
+-- what it deleted, or 'alone', whatever stands there
 CREATE FUNCTION "{schema}".bind(company_hex text, known bigint, purpose text, now_us bigint, lock_ms integer, statement_ms integer, idle_ms integer)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
@@ -274,9 +278,15 @@ BEGIN
     ELSE
         PERFORM pg_advisory_xact_lock_shared("{schema}".company_lock(company));
     END IF;
-    -- a statement after the lock: one that waits for it would go on to see the state from before the wait
+    IF purpose = 'bury' THEN
+        -- where nothing stands there is no row to lock: an older copy on its way here would not see the deletion, nor be seen by it
+        PERFORM pg_advisory_xact_lock("{schema}".copies_lock(company));
+    ELSIF purpose = 'copy' THEN
+        PERFORM pg_advisory_xact_lock_shared("{schema}".copies_lock(company));
+    END IF;
+    -- a statement after the locks: one that waits for them would go on to see the state from before the wait
     PERFORM "{schema}".enter(company, known);
-    IF purpose = 'copy' THEN
+    IF purpose IN ('copy', 'bury') THEN
         RETURN;
     END IF;
     SELECT s.state, s.primary_store, s.swapping_to, o.id AS store INTO stands
