@@ -1,6 +1,6 @@
 """What a commit decides, given what stands under its keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from deskstore.domain import times
 from deskstore.domain.changes import AddSummary, Changes, DeleteRecord, SaveCheckpoint, SaveProcessing, SaveRecord
-from deskstore.domain.commits import Decision, Standing, decide, next_version
+from deskstore.domain.commits import Decision, Standing, decide, decide_in_parts, next_version
 from deskstore.domain.errors import ArticleNotFound, ClaimLost, TicketNotFound, VersionConflict
 from deskstore.domain.identifiers import Key
 from deskstore.domain.mirror import Thing
 from deskstore.domain.processing import COMPLETED, PENDING, PROCESSING, Claim, Processing, fresh
+from deskstore.domain.records import Article, Ticket
 from deskstore.testing.clock import MORNING
 from deskstore.testing.makers import a_checkpoint, a_summary, a_ticket, an_article, digest
 
@@ -23,6 +24,10 @@ TICKET = a_ticket(text="old")
 KEY = TICKET.key
 LEASE = timedelta(seconds=60)
 MINE = "t"
+RECORDS: tuple[Sequence[Ticket | Article], ...] = (
+    [a_ticket(str(number)) for number in range(9)],
+    [an_article(locale=locale) for locale in ("", "fr", "ko")],
+)
 
 
 def decided(changes: Changes, standing: Mapping[Key, Standing] | None = None, *, floor: int = 0) -> Decision:
@@ -53,6 +58,41 @@ def test_a_new_ticket_is_pending_from_when_it_was_received() -> None:
     processing = made.committed.processing[KEY]
     assert (processing.status, processing.claimable_at, processing.version) == (PENDING, TICKET.saved_at, NOW_US)
     assert made.committed.versions == {KEY: NOW_US}
+
+
+@pytest.mark.parametrize("size_bytes", [1, 10**6])
+@pytest.mark.parametrize("records", RECORDS, ids=("tickets", "articles"))
+def test_records_decided_in_parts_are_what_they_are_together(records: Sequence[Ticket | Article], size_bytes: int) -> None:
+    changes = Changes(records=tuple(SaveRecord(record) for record in records))
+
+    parts = list(decide_in_parts(changes, {}, size_bytes=size_bytes, checkpoints={}, floor=0, now=MORNING))
+
+    whole = decided(changes)
+    assert [copy for part in parts for copy in part.copies] == list(whole.copies)
+    assert {key: version for part in parts for key, version in part.committed.versions.items()} == whole.committed.versions
+    assert len(parts) == (len(records) if size_bytes == 1 else 1)
+
+
+def test_conflicts_of_all_parts_are_told_before_the_first_is_decided() -> None:
+    changes = Changes(records=tuple(SaveRecord(a_ticket(str(number))) for number in range(3)))
+    there = {key: Standing(version=7) for key in changes.keys[::2]}
+
+    with pytest.raises(VersionConflict) as raised:
+        decide_in_parts(changes, there, size_bytes=1, checkpoints={}, floor=0, now=MORNING)
+
+    assert raised.value.keys == changes.keys[::2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        Changes(records=(SaveRecord(an_article()), SaveRecord(TICKET))),
+        Changes(records=(SaveRecord(TICKET), SaveRecord(a_ticket("43"))), summaries=(AddSummary(a_summary(KEY)),)),
+    ],
+    ids=("both kinds", "a summary"),
+)
+def test_a_unit_of_more_than_records_of_one_kind_is_one_part(changes: Changes) -> None:
+    assert changes.parts(1) == [changes]
 
 
 def test_an_article_has_no_processing() -> None:

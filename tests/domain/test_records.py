@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deskstore.domain import payloads
 from deskstore.domain.errors import InvalidRecord
-from deskstore.domain.records import Fields, Incoming, SourceVersion, Ticket, clean
+from deskstore.domain.records import Article, Fields, Incoming, SourceVersion, Ticket, clean
 from deskstore.domain.summaries import Summary, current
 from deskstore.formats import json
 from deskstore.testing import strategies
@@ -57,6 +57,14 @@ def test_a_record_that_receives_a_payload_is_replaced_and_not_merged(ticket: Tic
     assert (received.payload, received.fields, received.saved_at) == (came.payload, came.fields, now)
     assert received.sha256 == payloads.digest(came.payload)
     assert (received.key, received.version) == (ticket.key, ticket.version)
+
+
+@given(st.one_of(strategies.tickets(), strategies.articles()), st.integers(0, 2**63 - 1))
+def test_a_record_at_another_version_is_the_same_in_all_else(record: Ticket | Article, version: int) -> None:
+    numbered = record.at_version(version)
+
+    assert numbered == evolve(record, version=version)
+    assert (numbered.key, numbered.checked) == (record.key, record.checked)
 
 
 def test_data_is_parsed_anew_so_that_nobody_changes_the_record() -> None:

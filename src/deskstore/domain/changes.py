@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -105,6 +105,24 @@ class Changes:
     def suppression_names(self) -> tuple[SuppressionName, ...]:
         """The name of every suppression that is concerned, ascending."""
         return tuple(sorted(one.suppression.name if isinstance(one, Suppress) else one.name for one in self.suppressions))
+
+    def parts(self, size_bytes: int) -> Sequence[Changes]:
+        """
+        The same changes, some at a time that can be decided by themselves, each with payloads of at most about that size.
+
+        Only records that are saved stand for themselves, and only those of one kind, since whoever writes them may have an order of kinds;
+        where there is anything else, all of it is one part.
+        """
+        total = sum(len(change.record.payload) for change in self.records)
+        count = -(-total // size_bytes)
+        if count < 2 or self != Changes(records=self.records) or self.records[0].key.kind != self.records[-1].key.kind:
+            return [self]
+        found: list[list[SaveRecord]] = [[] for _ in range(count)]
+        before = 0
+        for change in self.records:
+            found[before * count // total].append(change)
+            before += len(change.record.payload)
+        return [Changes(records=tuple(some)) for some in found if some]
 
     @property
     def keys(self) -> tuple[Key, ...]:

@@ -6,7 +6,7 @@ The storage takes its lock, reads what stands under the keys concerned, asks dec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +17,7 @@ from deskstore.domain import times
 from deskstore.domain.changes import AddSummary, Changes, Committed, DeleteRecord, Lift, SaveProcessing, SaveRecord, Suppress
 from deskstore.domain.errors import ArticleNotFound, ClaimLost, InvalidTransition, RequesterSuppressed, TicketNotFound, VersionConflict
 from deskstore.domain.identifiers import TICKET, Key
-from deskstore.domain.mirror import Copy, Thing, Value, copy_of, thing_of
+from deskstore.domain.mirror import Copy, Part, Thing, Value, copy_of, thing_of
 from deskstore.domain.processing import ALLOWED, COMPLETED, FAILED, PROCESSING, Processing, fresh
 from deskstore.domain.records import Article, Ticket
 from deskstore.domain.summaries import Summary
@@ -71,7 +71,11 @@ class Decision:
 
 def next_version(previous: int, floor: int, now: datetime) -> int:
     """The version after a previous one and after everything ever deleted (the floor); about the time in microseconds."""
-    return max(max(previous, floor) + 1, times.microseconds(now))
+    return _version_after(previous, floor, times.microseconds(now))
+
+
+def _version_after(previous: int, floor: int, now_us: int) -> int:
+    return max(max(previous, floor) + 1, now_us)
 
 
 def decide(
@@ -101,9 +105,45 @@ def decide(
         VersionConflict: Records or processing were saved since they were read; keys names them all.
         InvalidTransition: A status cannot follow the present one.
     """
-    decider = _Decider(standing=standing, floor=floor, now=now)
+    decider = _checked(changes, _Decider(standing=standing, floor=floor, now=now), kept_out)
+    return _carry_out(changes, decider, checkpoints, suppressions)
+
+
+def decide_in_parts(
+    changes: Changes,
+    standing: Mapping[Key, Standing],
+    *,
+    size_bytes: int,
+    checkpoints: Mapping[tuple[str, str], int],
+    floor: int,
+    now: datetime,
+    suppressions: Mapping[SuppressionName, Suppression] = NO_SUPPRESSIONS,
+    kept_out: Collection[Key] = (),
+) -> Iterator[Decision]:
+    """
+    The same in parts of about a size, as far as the changes have parts that stand for themselves: see Changes.parts().
+
+    Every guard is checked at once, and raises what decide() raises; transitions are checked with their part, which is the only one then.
+    What has to be written is worked out a part at a time, when it is asked for, so that a database writes one while the next is worked out.
+    """
+    _checked(changes, _Decider(standing=standing, floor=floor, now=now), kept_out)
+    return (
+        _carry_out(part, _Decider(standing=standing, floor=floor, now=now), checkpoints, suppressions) for part in changes.parts(size_bytes)
+    )
+
+
+def _checked(changes: Changes, decider: _Decider, kept_out: Collection[Key]) -> _Decider:
     _check(changes, decider)
     _check_requesters(changes, kept_out)
+    return decider
+
+
+def _carry_out(
+    changes: Changes,
+    decider: _Decider,
+    checkpoints: Mapping[tuple[str, str], int],
+    suppressions: Mapping[SuppressionName, Suppression],
+) -> Decision:
     for delete in changes.deletes:
         decider.delete(delete)
     for save in changes.records:
@@ -114,10 +154,14 @@ def decide(
         decider.summarise(summary)
     for checkpoint in (change.checkpoint for change in changes.checkpoints):
         known = checkpoints.get((checkpoint.platform, checkpoint.stream), 0)
-        decider.keep(evolve(checkpoint, version=next_version(known, floor, now)))
+        decider.keep(evolve(checkpoint, version=decider.next_version(known)))
     for suppression in changes.suppressions:
         decider.suppress(suppression, suppressions)
     return decider.decision()
+
+
+def _moment(decider: _Decider) -> int:
+    return times.microseconds(decider.now)
 
 
 @define(kw_only=True)
@@ -127,6 +171,7 @@ class _Decider:
     standing: Mapping[Key, Standing]
     floor: int
     now: datetime
+    now_us: int = field(default=Factory(_moment, takes_self=True))
     written: dict[Thing, Copy] = field(default=Factory(dict[Thing, Copy]))
     digests: dict[Key, bytes] = field(default=Factory(dict[Key, bytes]))
     numbers: dict[Key, int] = field(default=Factory(dict[Key, int]))
@@ -134,24 +179,33 @@ class _Decider:
     def of(self, key: Key) -> Standing:
         return self.standing.get(key, NOTHING)
 
+    def next_version(self, previous: int) -> int:
+        return _version_after(previous, self.floor, self.now_us)
+
     def keep(self, value: Value) -> None:
         copy = copy_of(value)
         self.written[copy.thing] = copy
 
+    def keep_of(self, key: Key, part: Part, value: Ticket | Article | Processing) -> None:
+        """The same, of a value whose name is known: most of what ever is kept."""
+        thing = Thing(part, *key)
+        self.written[thing] = Copy(thing, value.version, value)
+
     def delete(self, change: DeleteRecord) -> None:
         stood = self.of(change.key)
         # one version above them all: under a clock that went back, a summary may be newer than its record
-        version = next_version(stood.highest, self.floor, self.now)
+        version = self.next_version(stood.highest)
         for thing in things_under(change.key, stood):
             self.written[thing] = Copy(thing, version, None)
 
     def save(self, change: SaveRecord) -> None:
-        record, stood = change.record, self.of(change.key)
-        self.keep(evolve(record, version=next_version(stood.version, self.floor, self.now)))
-        self.digests[change.key] = record.fields.text_digest
-        if isinstance(record, Ticket) and (stood.processing is None or self._text_is_new(change.key, stood.processing)):
+        record, key = change.record, change.record.key
+        stood = self.of(key)
+        self.keep_of(key, key.kind, record.at_version(self.next_version(stood.version)))
+        self.digests[key] = record.fields.text_digest
+        if isinstance(record, Ticket) and (stood.processing is None or self._text_is_new(key, stood.processing)):
             known = stood.processing.version if stood.processing else 0
-            self.keep(fresh(change.key, now=record.saved_at, version=next_version(known, self.floor, self.now)))
+            self.keep_of(key, "processing", fresh(key, now=record.saved_at, version=self.next_version(known)))
 
     def _text_is_new(self, key: Key, processing: Processing) -> bool:
         return self.digests[key] != self.of(key).text_digest and not processing.is_claimed(self.now)
@@ -159,7 +213,7 @@ class _Decider:
     def process(self, change: SaveProcessing) -> None:
         stood = self.of(change.key).processing
         known = stood.version if stood else 0
-        version = next_version(known, self.floor, self.now)
+        version = self.next_version(known)
         settled = self._settled(change, stood)
         present = self._present(change.key, stood)
         if present is not None and settled.status not in (present.status, *ALLOWED[present.status]):
@@ -185,17 +239,17 @@ class _Decider:
     def summarise(self, change: AddSummary) -> None:
         number = self.numbers.get(change.key, self.of(change.key).last_summary) + 1
         self.numbers[change.key] = number
-        self.keep(evolve(change.summary, number=number, version=next_version(0, self.floor, self.now)))
+        self.keep(evolve(change.summary, number=number, version=self.next_version(0)))
 
     def suppress(self, change: Suppress | Lift, known: Mapping[SuppressionName, Suppression]) -> None:
         if isinstance(change, Lift):
             if (lifted := known.get(change.name)) is not None:
-                self.written[thing_of(lifted)] = Copy(thing_of(lifted), next_version(lifted.version, self.floor, self.now), None)
+                self.written[thing_of(lifted)] = Copy(thing_of(lifted), self.next_version(lifted.version), None)
             return
         wanted, stood = change.suppression, known.get(change.suppression.name)
         if stood is not None:
             wanted = evolve(stood, tickets=stood.tickets + wanted.tickets, summaries=stood.summaries + wanted.summaries)
-        self.keep(evolve(wanted, version=next_version(stood.version if stood else 0, self.floor, self.now)))
+        self.keep(evolve(wanted, version=self.next_version(stood.version if stood else 0)))
 
     def decision(self) -> Decision:
         values = [copy.value for copy in self.written.values()]

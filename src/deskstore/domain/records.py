@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Final, NamedTuple, NotRequired, Self, TypedDict, Unpack
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, evolve, field, fields, frozen
 
 from deskstore.domain import payloads, times
 from deskstore.domain.errors import InvalidRecord
@@ -94,6 +95,14 @@ class Record:
         """The same record with another payload: records replace, they never merge."""
         return evolve(self, **_received(incoming, now))
 
+    def at_version(self, version: int) -> Self:
+        """The same record at the version that a storage gives it, which makes it no other: nothing is checked or worked out anew."""
+        same = object.__new__(type(self))
+        for name in _STAYS[type(self)]:
+            object.__setattr__(same, name, getattr(self, name))
+        object.__setattr__(same, "version", version)
+        return same
+
     @property
     def data(self) -> payloads.Parsed:
         """The payload's value, parsed anew at each call, integers exact."""
@@ -125,6 +134,12 @@ class Article(Record):
     def key(self) -> Key:
         """The article's name within its company."""
         return Key(ARTICLE, self.platform, self.article_id, self.locale)
+
+
+#: what a record keeps when its version changes: all other fields, and the key, which was worked out of them
+_STAYS: Final[Mapping[type[Record], tuple[str, ...]]] = {
+    kind: (*(one.name for one in fields(kind) if one.name != "version"), "key") for kind in (Ticket, Article)
+}
 
 
 def check_record(record: Ticket | Article) -> None:
