@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,9 +11,10 @@ from deskstore.adapters.postgres.committing import Locked, Purpose, Transactions
 from deskstore.adapters.postgres.reads import PostgresArticles, PostgresProgress, PostgresSummaries, PostgresTickets
 from deskstore.adapters.postgres.rows import Found
 from deskstore.adapters.postgres.suppressing import PostgresSuppressions
+from deskstore.adapters.postgres.writing import MOST_BYTES
 from deskstore.domain.changes import Changes, Committed
-from deskstore.domain.commits import decide
-from deskstore.domain.mirror import Thing, thing_of
+from deskstore.domain.commits import Decision, decide_in_parts
+from deskstore.domain.mirror import Copy, Thing, thing_of
 from deskstore.domain.ports import BeforeCommit
 
 
@@ -54,24 +55,40 @@ class PostgresBackend:
             locked = await transaction.lock(changes.keys, streams, requesters)
             self._transactions.check_store(self.company_id, locked.store_id)
             suppressions = await suppressing.locked(transaction, changes)
-            decision = decide(
+            decisions = decide_in_parts(
                 changes,
                 locked.standing,
+                size_bytes=MOST_BYTES,
                 checkpoints=locked.checkpoints,
                 floor=locked.floor,
                 now=now,
                 suppressions=suppressions,
                 kept_out={key for one in locked.kept_out for key in requesters[one]},
             )
+            committed: list[Committed] = []
             existing = _existing(locked) | {thing_of(one) for one in suppressions.values()}
-            epoch = self._epoch
-            if decision.copies:  # lifting what was never suppressed leaves nothing to write
-                epoch = await transaction.write(locked, decision.copies, existing)
+            epoch = await transaction.write(locked, _copies(decisions, committed), existing)
             if before_commit is not None:
                 await before_commit(changes)
             await transaction.commit()
-        self._epoch = epoch
-        return decision.committed
+        self._epoch = epoch or self._epoch
+        return _together(committed)
+
+
+def _copies(decisions: Iterable[Decision], committed: list[Committed]) -> Iterator[Sequence[Copy]]:
+    """What each decision has written, and beside it what it commits."""
+    for decision in decisions:
+        committed.append(decision.committed)
+        yield decision.copies
+
+
+def _together(parts: Sequence[Committed]) -> Committed:
+    if len(parts) == 1:
+        return parts[0]
+    return Committed(
+        versions={key: version for part in parts for key, version in part.versions.items()},
+        processing={key: one for part in parts for key, one in part.processing.items()},
+    )
 
 
 def _existing(locked: Locked) -> set[Thing]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from itertools import chain
@@ -87,17 +87,19 @@ class Transaction:
             checkpoints={(row[1], row[2]): row[4] for row in rows if row[0] == "checkpoint"},
         )
 
-    async def write(self, locked: Locked, copies: Sequence[Copy], existing: Set[Thing]) -> int:
-        """Write copies down, the company's first place before anything else, and say in which epoch that was."""
-        made = calls(copies, existing=existing, floor=locked.floor, audience=locked.audience)
-        registers = [Call("register", ())] if locked.state is None else []
+    async def write(self, locked: Locked, parts: Iterable[Sequence[Copy]], existing: Set[Thing]) -> int:
+        """Write parts of copies down, the company's first place before anything else; says in which epoch that was, 0 for nothing."""
+        made = chain.from_iterable(calls(part, existing=existing, floor=locked.floor, audience=locked.audience) for part in parts)
         epoch = locked.state.epoch if locked.state else 0
-        trips = slices(chain(registers, made))
+        first = next(made, None)
+        if first is None:
+            return epoch
+        trips = slices(chain([Call("register", ())] if locked.state is None else [], [first], made))
         together: Sequence[Call] | None = next(trips, None)
         while together is not None:
             # the next ones are made while the server works on these
             row, following = await asyncio.gather(self.call(together), _following(trips))
-            if together and together[0].function == "register":
+            if together[0].function == "register":
                 epoch = row[0]
             together = following
         return epoch

@@ -178,7 +178,7 @@ class PostgresReplica:
             if kept:
                 # in a company that only follows nobody deletes beside this: its floor may rise, for things that are none of these
                 floor = locked.floor if locked.is_home else LAST_US
-                await transaction.write(evolve(locked, buried=buried.keys(), floor=floor), kept, standing.keys())
+                await transaction.write(evolve(locked, buried=buried.keys(), floor=floor), [kept], standing.keys())
                 await transaction.commit()
         return len(kept)
 

@@ -87,7 +87,11 @@ def slices(calls_to_make: Iterable[Call]) -> Iterator[list[Call]]:
             together, size = [], 0
         together.append(call)
         size += call.size_bytes
-    yield together
+        if size > MOST_BYTES // 2:  # hardly anything more would fit, so nothing need be made yet to see whether it does
+            yield together
+            together, size = [], 0
+    if together:
+        yield together
 
 
 def _removals(gone: Sequence[Copy]) -> Iterator[Call]:
