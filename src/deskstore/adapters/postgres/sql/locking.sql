@@ -93,10 +93,7 @@ BEGIN
         RETURN QUERY SELECT {no_company}, 'requester', r.platform, r.requester, '', 0::bigint, NULL::bytea, NULL::integer[], 0::bigint, {no_state}
         FROM {schema}.suppressed(company, requester_platforms, requesters) r;
     END IF;
-    IF locked = 0 THEN
-        RETURN;
-    END IF;
-    IF cardinality(ticket_ids) > 0 THEN
+    IF locked > 0 AND cardinality(ticket_ids) > 0 THEN
         RETURN QUERY SELECT {no_company}, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
             m.numbers, coalesce(m.version, 0), {state}
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
@@ -111,7 +108,7 @@ BEGIN
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
         ) m ON true;
     END IF;
-    IF cardinality(article_ids) > 0 THEN
+    IF locked > 0 AND cardinality(article_ids) > 0 THEN
         RETURN QUERY SELECT {no_company}, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
             m.numbers, coalesce(m.version, 0), {no_state}
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
@@ -121,9 +118,10 @@ BEGIN
             WHERE x.company_id = company AND x.kind = 'article' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = k.locale
         ) m ON true;
     END IF;
-    IF cardinality(streams) > 0 THEN
+    IF locked > 0 AND cardinality(streams) > 0 THEN
         RETURN QUERY SELECT {no_company}, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, {no_state}
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN {schema}.checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
+    PERFORM {schema}.plan_as_usual();
 END $$;

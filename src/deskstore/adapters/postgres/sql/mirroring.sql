@@ -4,6 +4,9 @@
 CREATE FUNCTION {schema}.remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     DELETE FROM {schema}.ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
     WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
     DELETE FROM {schema}.ticket_state t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
@@ -12,11 +15,15 @@ BEGIN
     WHERE k.kind = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale;
     DELETE FROM {schema}.summary m USING unnest(kinds, platforms, ids, locales) AS k (kind, platform, id, locale)
     WHERE m.company_id = company AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale;
+    PERFORM {schema}.plan_as_usual();
 END $$;
 
 CREATE FUNCTION {schema}.remove_parts(company text, {thing_arrays}) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     DELETE FROM {schema}.summary m USING unnest({thing_names}) AS k ({thing})
     WHERE k.part = 'summary' AND m.company_id = company
         AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number;
@@ -24,6 +31,7 @@ BEGIN
     WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id;
     DELETE FROM {schema}.suppression x USING unnest({thing_names}) AS k ({thing})
     WHERE k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id;
+    PERFORM {schema}.plan_as_usual();
 END $$;
 
 -- Called last, since all who delete in a company wait here for one another.
@@ -52,7 +60,11 @@ END $$;
 CREATE FUNCTION {schema}.unbury(company text, {thing_arrays}) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     DELETE FROM {schema}.tombstone d USING unnest({thing_names}) AS k ({thing}) WHERE d.company_id = company AND {same_thing};
+    PERFORM {schema}.plan_as_usual();
 END $$;
 
 CREATE FUNCTION {schema}.find_debts(company text, known bigint, told text, wanted integer)
@@ -106,6 +118,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT k.*, d.version FROM unnest({thing_names}) AS k ({thing})
     CROSS JOIN LATERAL (SELECT d.version FROM {schema}.tombstone d WHERE d.company_id = company AND {same_thing} OFFSET 0) d;
+    PERFORM {schema}.plan_as_usual();
 END $$;
 
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
@@ -150,4 +163,5 @@ BEGIN
         SELECT d.version FROM {schema}.tombstone d
         WHERE d.company_id = company AND {same_thing} OFFSET 0
     ) d ON true;
+    PERFORM {schema}.plan_as_usual();
 END $$;

@@ -19,10 +19,14 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality({first_array}) > {many} THEN
+        PERFORM {schema}.look_up_each();
+    END IF;
     UPDATE {schema}.{table} r SET {assignments}
     FROM unnest({array_names}) AS k ({columns}) WHERE r.company_id = company AND {same_key};
     GET DIAGNOSTICS came = ROW_COUNT;
     IF came <> cardinality({first_array}) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;{afterwards}
+    PERFORM {schema}.plan_as_usual();
 END $$;

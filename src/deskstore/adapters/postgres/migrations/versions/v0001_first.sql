@@ -207,13 +207,22 @@ END $$;
 
 -- How statements are planned that are given many names.
 
--- From here to the end of the transaction statements are planned anew, each for what it is given. While a company is brought in nobody analyses
--- its tables, so plans that were made when they were empty stay in use, and go through all of its rows for each name. With this, and with each
--- row looked up in a subquery that OFFSET 0 keeps from being joined in another order, every name costs one look into one index.
+-- From here on, and at the latest until the end of the transaction, statements are planned anew, each for what it is given. While a company is
+-- brought in nobody analyses its tables, so plans that were made when they were empty stay in use, and go through all of its rows for each name.
+-- With this, and with each row looked up in a subquery that OFFSET 0 keeps from being joined in another order, every name costs one look into
+-- one index.
 CREATE FUNCTION "{schema}".look_up_each() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
     PERFORM set_config('plan_cache_mode', 'force_custom_plan', true);
+END $$;
+
+-- Behind what was looked up statements are planned as anywhere else: one that writes is given a megabyte at a time, of which a plan of its own
+-- would hold several copies.
+CREATE FUNCTION "{schema}".plan_as_usual() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
+BEGIN
+    PERFORM set_config('plan_cache_mode', 'auto', true);
 END $$;
 
 -- Who may go in: a company is named for one transaction, and what its state forbids is refused.
@@ -814,10 +823,7 @@ BEGIN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'requester', r.platform, r.requester, '', 0::bigint, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM "{schema}".suppressed(company, requester_platforms, requesters) r;
     END IF;
-    IF locked = 0 THEN
-        RETURN;
-    END IF;
-    IF cardinality(ticket_ids) > 0 THEN
+    IF locked > 0 AND cardinality(ticket_ids) > 0 THEN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'ticket', t.platform, t.ticket_id, '', t.version, t.text_digest,
             m.numbers, coalesce(m.version, 0), s.status, s.attempts, s.error, s.worker, s.token, s.lease_us, s.claim_digest, s.claimable_us, s.changed_us, s.version
         FROM unnest(ticket_platforms, ticket_ids) AS k (platform, id)
@@ -832,7 +838,7 @@ BEGIN
             WHERE x.company_id = company AND x.kind = 'ticket' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = ''
         ) m ON true;
     END IF;
-    IF cardinality(article_ids) > 0 THEN
+    IF locked > 0 AND cardinality(article_ids) > 0 THEN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'article', a.platform, a.article_id, a.locale, a.version, a.text_digest,
             m.numbers, coalesce(m.version, 0), NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(article_platforms, article_ids, article_locales) AS k (platform, id, locale)
@@ -842,11 +848,12 @@ BEGIN
             WHERE x.company_id = company AND x.kind = 'article' AND x.platform = k.platform AND x.record_id = k.id AND x.locale = k.locale
         ) m ON true;
     END IF;
-    IF cardinality(streams) > 0 THEN
+    IF locked > 0 AND cardinality(streams) > 0 THEN
         RETURN QUERY SELECT NULL, NULL::bigint, NULL::json, 'checkpoint', c.platform, c.stream, '', c.version, NULL::bytea, NULL::integer[], 0::bigint, NULL::text, NULL::integer, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::bytea, NULL::bigint, NULL::bigint, NULL::bigint
         FROM unnest(checkpoint_platforms, streams) AS k (platform, stream)
         JOIN "{schema}".checkpoint c ON c.company_id = company AND c.platform = k.platform AND c.stream = k.stream;
     END IF;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The second half of a commit, ticket part: what was decided is written down, a row an element of the arrays.
@@ -870,6 +877,9 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality(platform_of) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     UPDATE "{schema}".ticket r SET version = k.version, created_us = k.created_us, saved_us = k.saved_us, subject = k.subject, status = k.status, priority = k.priority, requester = k.requester, updated_us = k.updated_us, source_field = k.source_field, source_value = k.source_value, text_digest = k.text_digest, sha256 = k.sha256, payload = k.payload
     FROM unnest(platform_of, ticket_id_of, version_of, created_us_of, saved_us_of, subject_of, status_of, priority_of, requester_of, updated_us_of, source_field_of, source_value_of, text_digest_of, sha256_of, payload_of) AS k (platform, ticket_id, version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, text_digest, sha256, payload) WHERE r.company_id = company AND r.platform = k.platform AND r.ticket_id = k.ticket_id;
     GET DIAGNOSTICS came = ROW_COUNT;
@@ -879,6 +889,7 @@ BEGIN
     UPDATE "{schema}".ticket_state s SET created_us = k.created_us
     FROM unnest(platform_of, ticket_id_of, created_us_of) AS k (platform, ticket_id, created_us)
     WHERE s.company_id = company AND s.platform = k.platform AND s.ticket_id = k.ticket_id AND s.created_us <> k.created_us;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The second half of a commit, ticket_state part: what was decided is written down, a row an element of the arrays.
@@ -902,12 +913,16 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality(platform_of) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     UPDATE "{schema}".ticket_state r SET status = k.status, attempts = k.attempts, error = k.error, worker = k.worker, token = k.token, lease_us = k.lease_us, claim_digest = k.claim_digest, claimable_us = k.claimable_us, changed_us = k.changed_us, version = k.version
     FROM unnest(platform_of, ticket_id_of, created_us_of, status_of, attempts_of, error_of, worker_of, token_of, lease_us_of, claim_digest_of, claimable_us_of, changed_us_of, version_of) AS k (platform, ticket_id, created_us, status, attempts, error, worker, token, lease_us, claim_digest, claimable_us, changed_us, version) WHERE r.company_id = company AND r.platform = k.platform AND r.ticket_id = k.ticket_id;
     GET DIAGNOSTICS came = ROW_COUNT;
     IF came <> cardinality(platform_of) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The second half of a commit, article part: what was decided is written down, a row an element of the arrays.
@@ -931,12 +946,16 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality(platform_of) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     UPDATE "{schema}".article r SET version = k.version, created_us = k.created_us, saved_us = k.saved_us, subject = k.subject, status = k.status, priority = k.priority, requester = k.requester, updated_us = k.updated_us, source_field = k.source_field, source_value = k.source_value, text_digest = k.text_digest, sha256 = k.sha256, payload = k.payload
     FROM unnest(platform_of, article_id_of, locale_of, version_of, created_us_of, saved_us_of, subject_of, status_of, priority_of, requester_of, updated_us_of, source_field_of, source_value_of, text_digest_of, sha256_of, payload_of) AS k (platform, article_id, locale, version, created_us, saved_us, subject, status, priority, requester, updated_us, source_field, source_value, text_digest, sha256, payload) WHERE r.company_id = company AND r.platform = k.platform AND r.article_id = k.article_id AND r.locale = k.locale;
     GET DIAGNOSTICS came = ROW_COUNT;
     IF came <> cardinality(platform_of) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The second half of a commit, summary part: what was decided is written down, a row an element of the arrays.
@@ -960,12 +979,16 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality(kind_of) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     UPDATE "{schema}".summary r SET content = k.content, model = k.model, prompt_id = k.prompt_id, parameters = k.parameters, tokens = k.tokens, cost = k.cost, source_digest = k.source_digest, pinned = k.pinned, created_us = k.created_us, version = k.version
     FROM unnest(kind_of, platform_of, record_id_of, locale_of, number_of, content_of, model_of, prompt_id_of, parameters_of, tokens_of, cost_of, source_digest_of, pinned_of, created_us_of, version_of) AS k (kind, platform, record_id, locale, number, content, model, prompt_id, parameters, tokens, cost, source_digest, pinned, created_us, version) WHERE r.company_id = company AND r.kind = k.kind AND r.platform = k.platform AND r.record_id = k.record_id AND r.locale = k.locale AND r.number = k.number;
     GET DIAGNOSTICS came = ROW_COUNT;
     IF came <> cardinality(kind_of) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The second half of a commit, checkpoint part: what was decided is written down, a row an element of the arrays.
@@ -989,12 +1012,16 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality(platform_of) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     UPDATE "{schema}".checkpoint r SET cursor = k.cursor, version = k.version
     FROM unnest(platform_of, stream_of, cursor_of, version_of) AS k (platform, stream, cursor, version) WHERE r.company_id = company AND r.platform = k.platform AND r.stream = k.stream;
     GET DIAGNOSTICS came = ROW_COUNT;
     IF came <> cardinality(platform_of) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The second half of a commit, suppression part: what was decided is written down, a row an element of the arrays.
@@ -1018,12 +1045,16 @@ LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 DECLARE
     came bigint;
 BEGIN
+    IF cardinality(platform_of) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     UPDATE "{schema}".suppression r SET secret = k.secret, created_us = k.created_us, tickets = k.tickets, summaries = k.summaries, version = k.version
     FROM unnest(platform_of, digest_of, secret_of, created_us_of, tickets_of, summaries_of, version_of) AS k (platform, digest, secret, created_us, tickets, summaries, version) WHERE r.company_id = company AND r.platform = k.platform AND r.digest = k.digest;
     GET DIAGNOSTICS came = ROW_COUNT;
     IF came <> cardinality(platform_of) THEN
         RAISE EXCEPTION USING errcode = 'DS004', message = 'somebody else was faster';
     END IF;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- New tickets that nobody has worked on: most of what ever comes in, so their processing is made of what the tickets tell.
@@ -1074,6 +1105,9 @@ END $$;
 CREATE FUNCTION "{schema}".remove_records(company text, kinds text[], platforms text[], ids text[], locales text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     DELETE FROM "{schema}".ticket t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
     WHERE k.kind = 'ticket' AND t.company_id = company AND t.platform = k.platform AND t.ticket_id = k.id;
     DELETE FROM "{schema}".ticket_state t USING unnest(kinds, platforms, ids) AS k (kind, platform, id)
@@ -1082,11 +1116,15 @@ BEGIN
     WHERE k.kind = 'article' AND a.company_id = company AND a.platform = k.platform AND a.article_id = k.id AND a.locale = k.locale;
     DELETE FROM "{schema}".summary m USING unnest(kinds, platforms, ids, locales) AS k (kind, platform, id, locale)
     WHERE m.company_id = company AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 CREATE FUNCTION "{schema}".remove_parts(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     DELETE FROM "{schema}".summary m USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     WHERE k.part = 'summary' AND m.company_id = company
         AND m.kind = k.kind AND m.platform = k.platform AND m.record_id = k.id AND m.locale = k.locale AND m.number = k.number;
@@ -1094,6 +1132,7 @@ BEGIN
     WHERE k.part = 'checkpoint' AND c.company_id = company AND c.platform = k.platform AND c.stream = k.id;
     DELETE FROM "{schema}".suppression x USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     WHERE k.part = 'suppression' AND x.company_id = company AND x.platform = k.platform AND x.digest = k.id;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- Called last, since all who delete in a company wait here for one another.
@@ -1122,7 +1161,11 @@ END $$;
 CREATE FUNCTION "{schema}".unbury(company text, parts text[], kinds text[], platforms text[], ids text[], locales text[], numbers integer[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS $$
 BEGIN
+    IF cardinality(ids) > 20 THEN
+        PERFORM "{schema}".look_up_each();
+    END IF;
     DELETE FROM "{schema}".tombstone d USING unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number) WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 CREATE FUNCTION "{schema}".find_debts(company text, known bigint, told text, wanted integer)
@@ -1176,6 +1219,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT k.*, d.version FROM unnest(parts, kinds, platforms, ids, locales, numbers) AS k (part, kind, platform, id, locale, number)
     CROSS JOIN LATERAL (SELECT d.version FROM "{schema}".tombstone d WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number OFFSET 0) d;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The version each thing stands at, and the one at which it was deleted last; 0 and 0 for what nobody knows.
@@ -1220,6 +1264,7 @@ BEGIN
         SELECT d.version FROM "{schema}".tombstone d
         WHERE d.company_id = company AND d.part = k.part AND d.kind = k.kind AND d.platform = k.platform AND d.id = k.id AND d.locale = k.locale AND d.number = k.number OFFSET 0
     ) d ON true;
+    PERFORM "{schema}".plan_as_usual();
 END $$;
 
 -- The requesters whose tickets are kept out.
