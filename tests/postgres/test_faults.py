@@ -14,7 +14,7 @@ from sqlalchemy import exc as pool_errors
 from deskstore.adapters.postgres import PostgresStorage
 from deskstore.adapters.postgres.errors import translation
 from deskstore.domain.changes import Changes, SaveRecord
-from deskstore.domain.errors import CommitOutcomeUnknown, StorageBusy, StorageError, StorageUnavailable
+from deskstore.domain.errors import CommitOutcomeUnknown, StorageBusy, StorageError, StorageUnavailable, UnitOfWorkMisuse
 from deskstore.testing.contract.fixtures import a_new_company
 from deskstore.testing.desk import Desk
 from deskstore.testing.makers import PLATFORM, a_ticket
@@ -69,6 +69,18 @@ async def test_a_pool_that_is_used_up_says_so_in_time_and_serves_again_afterward
     await asyncio.gather(*holding)
 
     assert await desk.find(a_ticket("0").key) is not None
+
+
+async def test_a_unit_that_is_being_read_in_is_refused_to_a_second_task(desk: Desk) -> None:
+    await desk.keep(a_ticket())
+    async with desk.unit() as uow:
+        reading = asyncio.create_task(uow.tickets.find(PLATFORM, "42"))
+        await asyncio.sleep(0)
+
+        with pytest.raises(UnitOfWorkMisuse):
+            uow.tickets.save(a_ticket("43"))
+
+        assert await reading is not None
 
 
 async def test_a_lock_that_another_session_holds_is_a_typed_error_in_time(desk: Desk, admin: asyncpg.Connection) -> None:
