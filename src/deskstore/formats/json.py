@@ -53,7 +53,7 @@ def load(payload: bytes | bytearray | memoryview) -> Parsed:
     value = _exactly(data) if _BEYOND_64_BITS in outline else _fast(data)
     if not isinstance(value, dict):
         raise InvalidRecord(f"the payload is {_kind(value)}: a payload is one JSON object")
-    if payloads.is_too_deep(data):
+    if outline.count(b"[") > MAX_DEPTH and payloads.is_too_deep(data):
         raise _too_deep()
     return cast(Parsed, value)
 

@@ -188,17 +188,21 @@ class Arrivals:
             error = ConfigurationError if self.reading.platform is None else InvalidRecord
             raise error(f"{first.place.file}: {reason}")
 
-    async def stream(self) -> AsyncGenerator[Arrival, None]:
-        """The records in their order; refuses the first where it is a stranger, since nobody looks ahead in what is read once."""
+    async def stream(self) -> AsyncGenerator[Sequence[Arrival], None]:
+        """
+        The records in their order, as many at a time as were at hand.
+
+        Refuses the first where it is a stranger, since nobody looks ahead in what is read once.
+        """
         done_bytes = 0
         is_first = True
         for source in self.sources:
-            async with self._open(source) as reader, aclosing(aiter(reader)) as found:
-                async for one in found:
-                    if is_first:
-                        self._refuse_stranger(one)
+            async with self._open(source) as reader, aclosing(reader.several()) as found:
+                async for some in found:
+                    if is_first and some:
+                        self._refuse_stranger(some[0])
                         is_first = False
-                    yield self._arrival(one)
+                    yield [self._arrival(one) for one in some]
                     self.read_bytes = done_bytes + reader.source.taken_bytes
                 done_bytes += reader.source.taken_bytes
                 if reader.detected:
@@ -219,15 +223,25 @@ class Arrivals:
         return read_records(source, id_fields=[chosen, chosen.partition(".")[0]] if chosen else [])
 
 
-async def in_batches(arrivals: AsyncIterator[Arrival], most: int = BATCH_RECORDS) -> AsyncGenerator[list[Arrival], None]:
-    """The records in units of a batch, in their order; a record may come twice in one."""
+async def in_batches(
+    arrivals: AsyncIterator[Sequence[Arrival]], most: int = BATCH_RECORDS, *, begun: Sequence[Arrival] = ()
+) -> AsyncGenerator[list[Arrival], None]:
+    """
+    The records in units of a batch, in their order; a record may come twice in one.
+
+    Args:
+        begun: Records that come before all others.
+    """
     batch: list[Arrival] = []
     size_bytes = 0
-    async for one in arrivals:
-        if len(batch) >= most or (batch and size_bytes + len(one.raw) > BATCH_BYTES):
-            yield batch
-            batch, size_bytes = [], 0
-        batch.append(one)
-        size_bytes += len(one.raw)
+    some: Sequence[Arrival] | None = begun
+    while some is not None:
+        for one in some:
+            if len(batch) >= most or (batch and size_bytes + len(one.raw) > BATCH_BYTES):
+                yield batch
+                batch, size_bytes = [], 0
+            batch.append(one)
+            size_bytes += len(one.raw)
+        some = await anext(arrivals, None)
     if batch:
         yield batch

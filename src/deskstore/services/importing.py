@@ -220,8 +220,8 @@ class _Run:
         with repeats() as met, RejectsFile(self.rejects, point.kept_in, point.rejects_bytes) as file:
             progress = _Progress(run=self, met=met, file=file, counts=Counter(point.counts))
             async with aclosing(self.arrivals.stream()) as arrivals:
-                await progress.pass_over(arrivals, point)
-                async with aclosing(ahead(in_batches(arrivals, self.batch_records))) as batches:
+                begun = await progress.pass_over(arrivals, point)
+                async with aclosing(ahead(in_batches(arrivals, self.batch_records, begun=begun))) as batches:
                     async for batch in batches:
                         await progress.receive(batch)
             await progress.finish()
@@ -277,16 +277,20 @@ class _Progress:
     kept_out: Requesters = Factory(Requesters)  #: whose tickets commits refused
     foreseen: dict[Key, Head] = Factory(dict[Key, Head])  #: what a dry run would have kept
 
-    async def pass_over(self, arrivals: AsyncIterator[Arrival], point: ResumePoint) -> None:
-        """Read again what was done before an interruption, to know which records it met; raises _OtherContent."""
+    async def pass_over(self, arrivals: AsyncIterator[Sequence[Arrival]], point: ResumePoint) -> Sequence[Arrival]:
+        """Read again what was done before an interruption, to know which records it met; what was read behind, or raises _OtherContent."""
+        behind: Sequence[Arrival] = ()
         while self.records < point.records:
             try:
-                self._note([arrival := await anext(arrivals)])
+                some = await anext(arrivals)
             except StopAsyncIteration:
                 raise _OtherContent from None
-            self._meet([arrival])
+            done, behind = some[: point.records - self.records], some[point.records - self.records :]
+            self._note(done)
+            self._meet(done)
         if point.records and self.digest.hexdigest() != point.digest:
             raise _OtherContent
+        return behind
 
     async def receive(self, arrivals: Sequence[Arrival]) -> None:
         """Keep what a batch holds, with the checkpoint behind it; a record whose stored one is damaged is rejected, and the rest kept."""

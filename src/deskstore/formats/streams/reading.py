@@ -7,7 +7,8 @@ bare records or wrapped ones. What is no record is given as a Reject, and readin
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, NamedTuple, Self
@@ -40,6 +41,13 @@ class Piece(NamedTuple):
     problem: str | None = None  #: why it is none; the payload is its beginning then
 
 
+class _Line(NamedTuple):
+    """A line that may be something else than a bare record."""
+
+    piece: Piece
+    value: Parsed | None  #: None: not read, or broken
+
+
 class RecordReader:
     """
     An export being read: iterate over it once, then close it, or use it as an async context.
@@ -61,13 +69,42 @@ class RecordReader:
         self.source.close()
 
     async def __aiter__(self) -> AsyncGenerator[Slice | Reject, None]:
+        async with aclosing(self.several()) as found:
+            async for some in found:
+                for one in some:
+                    yield one
+
+    async def several(self) -> AsyncGenerator[Sequence[Slice | Reject], None]:
+        """The same, as many at a time as were at hand."""
         window = Window(self.source.read)
         self._format = await _format(window, self.source.name)
-        pieces = _lines(window) if self._format == "ndjson" else self._values(window)
-        async for piece in pieces:
-            async for found in self._examined(piece, whole=self._format == "json"):
-                yield found
+        if self._format == "ndjson":
+            async for pieces in _lines(window):
+                for some in self._parted(pieces):
+                    if isinstance(some, list):
+                        yield some
+                        continue
+                    async for found in self._examined(some.piece, whole=False, value=some.value):
+                        yield (found,)
+        else:
+            async for piece in self._values(window):
+                async for found in self._examined(piece, whole=self._format == "json"):
+                    yield (found,)
         self._detect()
+
+    def _parted(self, pieces: Iterable[Piece]) -> Iterator[list[Slice] | _Line]:
+        """Bare records, as nearly all lines are, together, and each line that may be another thing by itself."""
+        bare: list[Slice] = []
+        for piece in pieces:
+            value = None if piece.problem or len(piece.payload) > _LARGE else _read(piece)[0]
+            if value is not None and self._envelope_of(value, whole=False) is None:
+                self._detect()
+                bare.append(self._slice(piece, value, ""))
+            else:
+                yield bare
+                bare = []
+                yield _Line(piece, value)
+        yield bare
 
     # -- from text to pieces
 
@@ -130,10 +167,14 @@ class RecordReader:
 
     # -- from pieces to records
 
-    async def _examined(self, piece: Piece, *, whole: bool, stream: str = "", wrappings: int = _WRAPPINGS) -> AsyncIterator[Slice | Reject]:
-        value, problem = (None, piece.problem) if piece.problem or len(piece.payload) > _LARGE else _read(piece)
+    async def _examined(
+        self, piece: Piece, *, whole: bool, value: Parsed | None = None, stream: str = "", wrappings: int = _WRAPPINGS
+    ) -> AsyncIterator[Slice | Reject]:
+        problem = piece.problem
+        if value is None and problem is None and len(piece.payload) <= _LARGE:
+            value, problem = _read(piece)
         shallow = await _outlined(piece) if value is None and piece.problem is None else value
-        envelope = envelope_of(shallow, whole=whole, sound=problem is None, id_fields=self._id_fields) if shallow and wrappings else None
+        envelope = self._envelope_of(shallow, whole=whole, sound=problem is None) if shallow and wrappings else None
         if envelope is not None:
             async for inner in self._unwrapped(piece, envelope):
                 async for found in self._examined(inner, whole=False, stream=envelope.stream or stream, wrappings=wrappings - 1):
@@ -145,6 +186,9 @@ class RecordReader:
             value, problem = _read(piece)
         self._detect()
         yield self._reject(piece, problem) if value is None else self._slice(piece, value, stream)
+
+    def _envelope_of(self, value: Mapping[str, object], *, whole: bool, sound: bool = True) -> Envelope | None:
+        return envelope_of(value, whole=whole, sound=sound, id_fields=self._id_fields)
 
     async def _unwrapped(self, piece: Piece, envelope: Envelope) -> AsyncIterator[Piece]:
         window = _over(piece)
@@ -251,13 +295,33 @@ async def _item(window: Window, byte: int) -> Piece:
         return begin
 
 
-async def _lines(window: Window) -> AsyncIterator[Piece]:
-    while (piece := await _line(window)) is not None:
-        text = piece.payload.strip(_SPACE)
-        if text and len(text) == len(piece.payload):
-            yield piece  # as nearly all are
-        elif text:
-            yield piece._replace(payload=text, offset=piece.offset + piece.payload.find(text[:1]))
+async def _lines(window: Window) -> AsyncIterator[list[Piece]]:
+    """The lines that hold something, as many at a time as the window has whole."""
+    while True:
+        yield [*_whole_lines(window)]
+        if (piece := await _line(window)) is None:
+            return
+        yield [*_stripped(piece)]
+
+
+def _whole_lines(window: Window) -> Iterator[Piece]:
+    end = window.data.rfind(b"\n", window.pos)
+    if end < 0:
+        return
+    line, offset = window.line, window.offset
+    for number, text in enumerate(window.take(end).split(b"\n"), line):
+        yield from _stripped(Piece(text, number, offset))
+        offset += len(text) + 1
+    window.pos += 1
+
+
+def _stripped(piece: Piece) -> Iterator[Piece]:
+    """A line without the white space around it; nothing where that is all."""
+    text = piece.payload.strip(_SPACE)
+    if text and len(text) == len(piece.payload):
+        yield piece  # as nearly all are
+    elif text:
+        yield piece._replace(payload=text, offset=piece.offset + piece.payload.find(text[:1]))
 
 
 async def _line(window: Window) -> Piece | None:
